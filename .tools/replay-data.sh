@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Makes the data files of the product from the full sets they are samples of; same input, same bytes.
+#
+#   .tools/replay-data.sh FOLDER     FOLDER holds latency-seattle, latency-planetlab, latency-cities,
+#                                    carbon-hourly-us, carbon-annual-owid and countries
+#
+# Written: node/core/data/{seattle,planetlab,cities}.csv.gz, ledger/data/carbon_intensity.csv,
+# testnet/data/carbon_hourly_us.csv.gz. Formats, sources and licences: the README.md beside each.
+# A sample is every k-th row in the order of the source, so it leans towards no kind of link.
+set -euo pipefail
+export LC_ALL=C
+
+seattle_links=480
+planetlab_pairs=480
+city_pairs=600
+
+[ $# -eq 1 ] || { echo "usage: replay-data.sh FOLDER" >&2; exit 2; }
+from=$1
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir -p "$root/node/core/data" "$root/ledger/data" "$root/testnet/data"
+
+# Keeps exactly $1 lines of stdin, evenly spread.
+every_kth() {
+    cat >"$scratch/all"
+    awk -v want="$1" -v total="$(wc -l <"$scratch/all")" '
+        BEGIN { if (total < want) { print "too few rows: " total " < " want > "/dev/stderr"; exit 1 } }
+        int(NR * want / total) > int((NR - 1) * want / total)' "$scratch/all"
+}
+
+# header NAME COUNT: series_id,kind,NAME1..NAMEn
+header() { awk -v n="$2" -v name="$1" 'BEGIN { printf "series_id,kind"; for (i = 1; i <= n; i++) printf ",%s%d", name, i; print "" }'; }
+
+# Seattle: a link whose series has a zero (shorter than 10 ms or not measured: the source does not say) is left out.
+seattle() {
+    header sample 172
+    gzip -dc "$from/latency-seattle/rtt_ms_slices_001_172.csv.gz" | awk -F, '
+        NR > 1 { for (d = 0; d < 99; d++) { k = $2 * 99 + d; v = $(d + 3); if (v + 0 == 0) bad[k] = 1; series[k] = series[k] "," v } }
+        END { for (k = 0; k < 99 * 99; k++) { s = int(k / 99); d = k % 99
+            if (s != d && !(k in bad)) print "seattle-" s "-" d ",rtt_ms" series[k] } }' | every_kth "$seattle_links"
+}
+
+# PlanetLab: line i of a slice (from 0) holds the pairs (i, i+1), (i, i+2), ...; the six slices are the six samples.
+planetlab() {
+    header sample 6
+    for slice in 01 02 03 04 05 06; do
+        gzip -dc "$from/latency-planetlab/rtt_ms_slice_$slice.upper.csv.gz" |
+            awk -F, '{ for (j = 1; j <= NF; j++) print "planetlab-" (NR - 1) "-" (NR - 1 + j) "," $j }' >"$scratch/slice$slice"
+    done
+    paste -d, "$scratch"/slice0[1-6] |
+        awk -F, '{ print $1 ",rtt_ms," $2 "," $4 "," $6 "," $8 "," $10 "," $12 }' | every_kth "$planetlab_pairs"
+}
+
+cities() {
+    echo "series_id,kind,avg_ms,min_ms,max_ms,mdev_ms"
+    gzip -dc "$from/latency-cities/pairs.csv.gz" |
+        awk -F, 'NR > 1 && $1 != $2 { gsub(/ /, "_"); print "cities-" $1 ">" $2 ",rtt_ms_stats," $4 "," $5 "," $6 "," $7 }' |
+        every_kth "$city_pairs"
+}
+
+# The latest year of each country; grams become integer milligrams.
+carbon_intensity() {
+    echo "country,mg_co2e_per_kwh,year"
+    awk -F, '
+        NR == FNR { if (FNR > 1) iso2[$2] = $1; next }
+        FNR > 1 { code = $(NF - 2); if (code in iso2 && $(NF - 1) + 0 > year[code]) { year[code] = $(NF - 1) + 0; value[code] = $NF } }
+        END { for (code in year) printf "%s,%d,%d\n", iso2[code], value[code] * 1000 + 0.5, year[code] }' \
+        "$from/countries/countries.csv" "$from/carbon-annual-owid/carbon_intensity_2000_2022.csv" | sort
+}
+
+seattle | gzip -9n >"$root/node/core/data/seattle.csv.gz"
+planetlab | gzip -9n >"$root/node/core/data/planetlab.csv.gz"
+cities | gzip -9n >"$root/node/core/data/cities.csv.gz"
+carbon_intensity >"$root/ledger/data/carbon_intensity.csv"
+install -m 644 "$from/carbon-hourly-us/hourly_2022_jan_aug_6ba.csv.gz" "$root/testnet/data/carbon_hourly_us.csv.gz"
+ls -l "$root"/node/core/data/*.gz "$root/ledger/data/carbon_intensity.csv" "$root/testnet/data/carbon_hourly_us.csv.gz"
