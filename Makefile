@@ -1,0 +1,66 @@
+# `make` alone lists what there is. One cargo profile (dev) serves everything here, so nothing is compiled twice.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+ARGS ?=
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+MESH30K := $(TARGET)/debug/mesh30k
+DATA := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/mesh30k
+CARGO := .tools/with-rocksdb.sh cargo
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: up
+up: build ## build what is missing, start a local mesh and watch it work (ARGS="--nodes 20 --agents 3000")
+	@$(MESH30K) testnet up $(ARGS)
+
+.PHONY: build
+build: ## install what the machine lacks (asks first) and build the binary
+	@.tools/setup.sh
+	@echo "Building mesh30k. The first time takes some minutes (RocksDB once, then the crates); after that, seconds."
+	@started=$$(date +%s); $(CARGO) build --locked --package mesh30k; echo "Built in $$(($$(date +%s) - started)) s: $(MESH30K)"
+
+.PHONY: test
+test: setup-tests verify ## format, lints, every test, then the whole main job once
+	@$(CARGO) nextest run --locked --workspace
+	@$(CARGO) build --locked --package mesh30k
+	@$(MESH30K) testnet up --once --json $(ARGS)
+
+.PHONY: setup-tests
+setup-tests:
+	@.tools/setup.sh --tests
+
+.PHONY: verify
+verify: ## check format, lints and what the light crates depend on; writes nothing but build output
+	@cargo fmt --all --check
+	@.tools/light-crates.sh
+	@$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+
+.PHONY: fmt
+fmt: ## format the code
+	@cargo fmt --all
+
+.PHONY: lint
+lint: ## lints alone
+	@$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+
+.PHONY: deny
+deny: ## licences, bans and sources of the dependencies, by cargo-deny
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is not installed; run: cargo install cargo-deny --locked"; exit 1; }
+	@cargo deny --locked check --config .deny.toml bans licenses sources
+
+.PHONY: book
+book: ## build the book into target/book, by mdbook
+	@command -v mdbook >/dev/null || { echo "mdbook is not installed; run: cargo install mdbook --locked"; exit 1; }
+	@mdbook build docs
+
+.PHONY: clean-data
+clean-data: ## delete the local networks (asks first); the build stays
+	@if [ ! -e "$(DATA)" ]; then echo "nothing at $(DATA)"; exit 0; fi; \
+	if [ "$${YES:-}" != 1 ]; then read -r -p "delete $(DATA) with every key in it? [y/N] " answer; [ "$$answer" = y ] || exit 1; fi; \
+	rm -rf "$(DATA)"; echo "deleted $(DATA)"
