@@ -27,6 +27,7 @@ pub(crate) fn data(tree: &Tree) -> Vec<String> {
     let folders: BTreeSet<&str> = tree
         .files
         .keys()
+        .filter(|path| !path.ends_with(".rs"))
         .filter_map(|path| path.rsplit_once('/'))
         .map(|(folder, _)| folder)
         .filter(|folder| folder.ends_with("/data"))
