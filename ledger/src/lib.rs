@@ -1,1 +1,28 @@
-//! mesh30k-ledger
+//! The ledger of the mesh: a pure state machine over canonical bytes.
+//!
+//! The same blocks give the same state on every machine: integers only, no clock, no randomness, no I/O.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::float_arithmetic
+    )
+)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod block;
+pub mod codec;
+pub mod finality;
+pub mod key_policy;
+pub mod keys;
+pub mod merkle;
+pub mod operators;
+pub mod ops;
+pub mod parameters;
+pub mod signing;
+pub mod transaction;
+pub mod types;

@@ -1,0 +1,86 @@
+//! Operations: one kind a file. A new kind is a new file, a variant at the end of [`Operation`] and its line in each match.
+
+mod escrow_open;
+mod escrow_release;
+pub mod freeze;
+mod propose;
+mod register_host;
+mod task_receipt;
+mod transfer;
+mod vote;
+
+pub use escrow_open::{EscrowOpen, MAX_PARTS};
+pub use escrow_release::EscrowRelease;
+pub use freeze::{Freeze, FreezeOrder, OrderError, Thaw};
+pub use propose::{MAX_CHANGES, MAX_TITLE_BYTES, ParameterChange, ProposalKind, Propose};
+pub use register_host::{
+    AgentRegistration, Capabilities, MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_AGENTS_PER_BATCH, MAX_TRANSPORT_KEY_BYTES,
+    NodeRegistration, RegisterHost,
+};
+pub use task_receipt::{EnergyMethod, FUEL_PER_UNIT, TaskReceipt, TaskReport, carbon_ug, task_units};
+pub use transfer::{BatchTransfer, MAX_MEMO_BYTES, MAX_TRANSFERS, Transfer, TransferItem};
+pub use vote::{Choice, ChoiceError, Vote};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+/// What a transaction does. Variants are only ever appended.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Pays one account.
+    Transfer(Transfer),
+    /// Pays up to 1,000 accounts, all or nothing.
+    BatchTransfer(BatchTransfer),
+    /// Locks the payment of a task.
+    EscrowOpen(EscrowOpen),
+    /// Accepts one part of a task and pays it.
+    EscrowRelease(EscrowRelease),
+    /// Registers a node and agents it hosts.
+    RegisterHost(RegisterHost),
+    /// Opens a vote.
+    Propose(Propose),
+    /// Votes.
+    Vote(Vote),
+    /// Stops a part of the mesh.
+    Freeze(Freeze),
+    /// Lifts a freeze.
+    Thaw(Thaw),
+}
+
+impl Operation {
+    /// Work it causes beyond the envelope's.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        match self {
+            Self::Transfer(_) | Self::Vote(_) | Self::Freeze(_) | Self::Thaw(_) => 5,
+            Self::BatchTransfer(batch) => (batch.transfers.len() as u64).saturating_mul(3),
+            Self::EscrowOpen(_) => 10,
+            Self::EscrowRelease(_) => 30,
+            Self::RegisterHost(batch) => (batch.agents.len() as u64).saturating_mul(3).saturating_add(10),
+            Self::Propose(_) => 50,
+        }
+    }
+
+    /// Its name as operators read it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Transfer(_) => "transfer",
+            Self::BatchTransfer(_) => "batch transfer",
+            Self::EscrowOpen(_) => "escrow open",
+            Self::EscrowRelease(_) => "escrow release",
+            Self::RegisterHost(_) => "register host",
+            Self::Propose(_) => "propose",
+            Self::Vote(_) => "vote",
+            Self::Freeze(_) => "freeze",
+            Self::Thaw(_) => "thaw",
+        }
+    }
+
+    /// Whether it passes while everything is frozen: governance and operators only.
+    #[must_use]
+    pub const fn passes_global_freeze(&self) -> bool {
+        matches!(self, Self::Propose(_) | Self::Vote(_) | Self::Freeze(_) | Self::Thaw(_))
+    }
+}

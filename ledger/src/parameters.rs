@@ -1,0 +1,131 @@
+//! Parameters: typed, bounded, changed only by vote.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::types::serde_as_text;
+
+macro_rules! parameters {
+    ($($(#[$doc:meta])* $variant:ident, $name:literal, $default:literal, $min:literal ..= $max:literal;)*) => {
+        /// One parameter. Variants are only ever appended.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, std::hash::Hash, BorshSerialize, BorshDeserialize)]
+        pub enum Parameter { $($(#[$doc])* $variant,)* }
+
+        impl Parameter {
+            /// All of them in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its name, unit last.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Its value until a vote or the genesis says otherwise.
+            #[must_use]
+            pub const fn default_value(self) -> u64 {
+                match self { $(Self::$variant => $default,)* }
+            }
+
+            /// The least and the most it may ever be.
+            #[must_use]
+            pub const fn bounds(self) -> (u64, u64) {
+                match self { $(Self::$variant => ($min, $max),)* }
+            }
+        }
+    };
+}
+
+parameters! {
+    /// Price of one unit of transaction weight, in uFTNS.
+    BaseFee, "base_fee_uftns", 1, 0..=1_000_000;
+    /// Price of one unit of work (a million fuel), in uFTNS.
+    TaskUnitPrice, "task_unit_price_uftns", 1_000, 0..=1_000_000_000;
+    /// Price of a gram of CO2e, in uFTNS.
+    CarbonPrice, "carbon_price_uftns_per_g", 100_000, 0..=1_000_000_000_000;
+    /// Agents of one sector.
+    SectorCapacity, "sector_capacity", 300, 10..=10_000;
+    /// Agents of one cluster.
+    ClusterSize, "cluster_size", 30, 2..=1_000;
+    /// How long a vote stays open, in ms of block time.
+    VotingMs, "voting_ms", 5_000, 1_000..=2_592_000_000;
+    /// How long a passed proposal waits, in ms of block time.
+    TimelockMs, "timelock_ms", 2_000, 0..=2_592_000_000;
+    /// Share of the snapshot that must take part, in ppm.
+    QuorumPpm, "quorum_ppm", 200_000, 10_000..=900_000;
+    /// What a proposer deposits, in uFTNS.
+    ProposalDeposit, "proposal_deposit_uftns", 1_000_000, 0..=1_000_000_000_000;
+    /// Extra hold the arrival tree adds, in ms.
+    HoldMarginMs, "hold_margin_ms", 0, 0..=60_000;
+    /// Wanted probability that an agent is armed in time, in ppm.
+    ArrivalPpm, "arrival_p_ppm", 990_000, 500_000..=999_999;
+    /// Failures in 60 s that open a cluster's breaker, when exceeded.
+    BreakerCluster, "breaker_cluster_failures", 5, 1..=1_000;
+    /// Failures in 60 s that open a sector's breaker, when exceeded.
+    BreakerSector, "breaker_sector_failures", 50, 1..=100_000;
+    /// Open sectors that open the global breaker, when exceeded.
+    BreakerGlobal, "breaker_global_sectors", 10, 1..=10_000;
+    /// Registrations one account sponsors in a minute of block time.
+    SponsoredPerMinute, "sponsored_per_minute", 120, 1..=100_000;
+    /// Premium of requesters outside the access list, in ppm of the base.
+    PremiumPpm, "premium_ppm", 200_000, 0..=1_000_000;
+    /// Discount of requesters in the access list, in ppm of the base.
+    DiscountPpm, "discount_ppm", 300_000, 0..=1_000_000;
+    /// Discount for a wholly renewable host, in ppm of the base.
+    GreenPpm, "green_ppm", 150_000, 0..=1_000_000;
+}
+
+/// Text that names no parameter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("parameter `{0}` does not exist; `gov list` shows those that do")]
+pub struct ParameterError(pub String);
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Parameter {
+    type Err = ParameterError;
+    fn from_str(text: &str) -> Result<Self, ParameterError> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|parameter| parameter.name() == text)
+            .ok_or_else(|| ParameterError(text.chars().take(60).collect()))
+    }
+}
+
+serde_as_text!(Parameter);
+
+impl Parameter {
+    /// Whether it may have this value.
+    #[must_use]
+    pub const fn allows(self, value: u64) -> bool {
+        let (min, max) = self.bounds();
+        value >= min && value <= max
+    }
+}
+
+/// The values in force: those that were ever set, defaults for the rest.
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct Parameters(pub BTreeMap<Parameter, u64>);
+
+impl Parameters {
+    /// The value in force.
+    #[must_use]
+    pub fn get(&self, parameter: Parameter) -> u64 {
+        self.0.get(&parameter).copied().unwrap_or_else(|| parameter.default_value())
+    }
+
+    /// Every parameter with its value.
+    pub fn all(&self) -> impl Iterator<Item = (Parameter, u64)> + '_ {
+        Parameter::ALL.iter().map(|parameter| (*parameter, self.get(*parameter)))
+    }
+}
