@@ -22,6 +22,7 @@ compile_unit() {
     local unit=$1 log="$BUILD_DIR/$1.log"
     # shellcheck disable=SC2086 # FLAGS is a list of words
     if ! $CXX_COMMAND $FLAGS -c "$BUILD_DIR/$unit.cc" -o "$BUILD_DIR/$unit.o" >"$log" 2>&1; then
+        [ -d "$BUILD_DIR" ] || exit 255 # the build was stopped meanwhile
         cp "$log" "$FAILED_LOG"
         printf 'rocksdb: unit %s does not compile; the compiler says (%s):\n' "$unit" "$FAILED_LOG" >&2
         head -n 20 "$FAILED_LOG" >&2
@@ -93,7 +94,8 @@ lz4_dir=$(crate_dir lz4-sys)
 # Holding the lock, so whatever is left here is of a run that was killed.
 rm -rf "$cache"/.building.*
 BUILD_DIR=$(mktemp -d "$cache/.building.XXXXXX")
-trap 'rm -rf "$BUILD_DIR"' EXIT
+compilers=
+trap '[ -z "$compilers" ] || kill -- "-$compilers" 2>/dev/null; rm -rf "$BUILD_DIR"' EXIT
 trap 'exit 130' INT TERM
 
 FLAGS="-std=c++20 -O2 -fPIC -w -include cstdint -DNDEBUG=1 -DLZ4=1 -DHAVE_ALIGNED_NEW -DHAVE_UINT128_EXTENSION"
@@ -125,9 +127,14 @@ FAILED_LOG="$cache/rocksdb-failed.log"
 CXX_COMMAND=$cxx
 export BUILD_DIR FLAGS UNITS STARTED FAILED_LOG CXX_COMMAND
 say "building $version ($sources sources in $UNITS units, $jobs at a time; minutes, and only once): $target"
-find "$BUILD_DIR" -name '*.cc' -printf '%f\n' | sed 's/\.cc$//' | sort |
-    xargs -P "$jobs" -I{} "${BASH_SOURCE[0]}" --compile-unit {} ||
-    die "not built; the log of the failed unit: $FAILED_LOG"
+find "$BUILD_DIR" -name '*.cc' -printf '%f\n' | sed 's/\.cc$//' | sort >"$BUILD_DIR/units"
+# A process group of its own, so that a signal ends every compiler at once; without the lock, which ends with this script.
+set -m
+xargs -P "$jobs" -I{} "${BASH_SOURCE[0]}" --compile-unit {} <"$BUILD_DIR/units" 9>&- &
+compilers=$!
+set +m
+wait "$compilers" || die "not built; the log of the failed unit: $FAILED_LOG"
+compilers=
 
 mkdir "$BUILD_DIR/out"
 ar crs "$BUILD_DIR/out/librocksdb.a" "$BUILD_DIR"/*.o
