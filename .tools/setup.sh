@@ -34,9 +34,9 @@ has_libclang() {
 
 missing=()    # what a person reads
 packages=()   # what apt is told
-lacks() { missing+=("$1"); packages+=("$2"); }
+lacks() { missing+=("$1"); packages+=("${@:2}"); }
 has "${CXX:-c++}" || lacks "a C++ compiler (for RocksDB)" g++
-has cc || lacks "a C compiler (for lz4 and the linker)" gcc
+has cc || lacks "a C compiler (for lz4 and the linker)" gcc libc6-dev
 has_libclang || lacks "libclang with its headers (for the RocksDB bindings)" libclang-dev
 has make || lacks "make" make
 

@@ -22,6 +22,35 @@ pub(crate) fn summary(tree: &Tree) -> Vec<String> {
     unlisted.chain(listed.difference(&pages).map(|page| format!("{page}: in SUMMARY.md, but not there"))).collect()
 }
 
+/// A relative link in a page that leads to no file.
+pub(crate) fn links(tree: &Tree) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for (path, text) in tree.ending(".md") {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let targets = text.split("](").skip(1).filter_map(|link| link.split_once(')')).map(|(target, _)| target);
+        for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            let file = resolve(folder, target.split('#').next().unwrap_or(target));
+            if !tree.files.contains_key(&file) {
+                breaches.push(format!("{path}: links to {target}, which is not there"));
+            }
+        }
+    }
+    breaches
+}
+
+/// The path that a relative link means, seen from this folder.
+fn resolve(folder: &str, link: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in link.split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            "." => {}
+            name => parts.push(name),
+        }
+    }
+    parts.join("/")
+}
+
 /// A folder named `data` without a README.md that names source and licence.
 pub(crate) fn data(tree: &Tree) -> Vec<String> {
     let folders: BTreeSet<&str> = tree
@@ -62,6 +91,14 @@ fn a_page_outside_the_summary_is_found() {
     crate::passes(summary, &[book, ("docs/a.md", ""), ("docs/adr/b.md", "")]);
     crate::finds(summary, &[book, ("docs/a.md", ""), ("docs/adr/b.md", ""), ("docs/c.md", "")], "docs/c.md: not in");
     crate::finds(summary, &[book, ("docs/a.md", "")], "docs/adr/b.md: in SUMMARY.md");
+}
+
+#[test]
+fn a_dead_link_is_found() {
+    let page = |link: &str| format!("see [this]({link}) and [that](https://example.org/x)");
+    let files = |text: &'static str| [("docs/adr/b.md", ""), ("docs/op/a.md", text)];
+    crate::passes(links, &files("[b](../adr/b.md#part), [top](#top), [a](./a.md)"));
+    crate::finds(links, &[("docs/op/a.md", &page("../adr/b.md"))], "docs/op/a.md: links to ../adr/b.md");
 }
 
 #[test]

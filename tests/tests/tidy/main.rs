@@ -87,6 +87,11 @@ fn the_summary_lists_every_page() {
 }
 
 #[test]
+fn links_lead_somewhere() {
+    hold(documents::links);
+}
+
+#[test]
 fn data_has_source_and_licence() {
     hold(documents::data);
 }

@@ -34,8 +34,13 @@ const LEFTOVERS: [&str; 5] = [
 ];
 
 /// Names of places that exist only where this was built.
-const WORKPLACE: [&str; 4] =
-    [concat!("/wo", "rk/"), concat!("far", "m-"), concat!("issues", " show"), concat!("libs", ".md")];
+const WORKPLACE: [&str; 5] = [
+    concat!("/wo", "rk/"),
+    concat!("far", "m-"),
+    concat!("issues", " show"),
+    concat!("libs", ".md"),
+    concat!("../sha", "red/"),
+];
 
 /// Anything missing from, or foreign to, the top level.
 pub(crate) fn top_level(tree: &Tree) -> Vec<String> {
