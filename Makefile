@@ -27,8 +27,9 @@ build: ## install what the machine lacks (asks first) and build the binary
 
 .PHONY: test
 test: setup-tests verify ## format, lints, every test, then the whole main job once
+	@# Binary and tests in one go: whole-system tests start the binary, and the same features are compiled once.
+	@$(CARGO) build --locked --workspace --lib --bins --tests
 	@$(CARGO) nextest run --locked --workspace
-	@$(CARGO) build --locked --package mesh30k
 	@$(MESH30K) testnet up --once --json $(ARGS)
 
 .PHONY: setup-tests
