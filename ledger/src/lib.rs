@@ -16,13 +16,27 @@
 
 pub mod block;
 pub mod codec;
+pub mod execute;
 pub mod finality;
+pub mod genesis;
+pub mod governance;
+pub mod invariants;
 pub mod key_policy;
 pub mod keys;
 pub mod merkle;
+pub mod mmr;
 pub mod operators;
 pub mod ops;
+pub mod outcome;
 pub mod parameters;
+pub mod placement;
+pub mod pricing;
+pub mod query;
+pub mod receipt;
+pub mod records;
+pub mod rejection;
 pub mod signing;
+pub mod smt;
+pub mod state;
 pub mod transaction;
 pub mod types;

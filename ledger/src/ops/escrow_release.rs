@@ -3,8 +3,14 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::TaskReceipt;
-use crate::types::EscrowId;
+use super::{Call, TaskReceipt, TaskReport, carbon_ug, task_units};
+use crate::execute::{Stop, Working};
+use crate::outcome::Effect;
+use crate::pricing::{Price, PriceInput, price};
+use crate::records::{Account, AgentRecord, Escrow, EscrowStatus, FreezeRecord, NodeRecord, Regions};
+use crate::rejection::Rejection;
+use crate::state::keyspace;
+use crate::types::{ClusterId, EscrowId, Hash, Scope, Uftns};
 
 /// The opener accepts one part: its worker is paid, its carbon charged, the rest returned.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -13,4 +19,138 @@ pub struct EscrowRelease {
     pub escrow: EscrowId,
     /// What was done, by whom, at what cost in energy and carbon.
     pub receipt: TaskReceipt,
+}
+
+/// A stated intensity is believed down to this fraction of the table's: hourly figures swing about an average.
+const INTENSITY_FLOOR: u64 = 4;
+
+impl EscrowRelease {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        let report = &self.receipt.report;
+        let key = keyspace::escrow(&self.escrow);
+        let mut escrow: Escrow = working.read(&key)?.ok_or(Rejection::UnknownEscrow(self.escrow))?;
+        check_escrow(&escrow, self, call, working)?;
+        let host = self.check_receipt(working)?;
+        let price = price_of(working, &escrow, report)?;
+
+        let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
+        let returned = limit.checked_sub(price.total).ok_or(Rejection::AmountOverflow)?;
+        settle_pools(working, limit, &price)?;
+        working.credit(&host.account, price.base)?;
+        working.credit(&escrow.opener, returned)?;
+        escrow.locked = escrow.locked.checked_sub(limit).ok_or(Rejection::AmountOverflow)?;
+        escrow.mark_released(report.part);
+        if escrow.released_parts == escrow.parts {
+            escrow.status = EscrowStatus::Settled;
+        }
+        working.write(key, &escrow);
+        Ok(Effect::PartReleased { escrow: self.escrow, part: report.part, worker: host.account, price, returned })
+    }
+
+    /// Checks the receipt against the registered agent, its host and its place.
+    fn check_receipt(&self, working: &Working<'_>) -> Result<NodeRecord, Stop> {
+        let report = &self.receipt.report;
+        let agent: AgentRecord =
+            working.read(&keyspace::agent(report.agent))?.ok_or(Rejection::UnknownAgent(report.agent))?;
+        if agent.node != report.host {
+            return Err(Rejection::WrongHost { agent: agent.id, host: agent.node, found: report.host }.into());
+        }
+        let host: NodeRecord = working.must_read(&keyspace::node(agent.node))?;
+        check_thawed(working, &agent)?;
+        if !self.receipt.is_signed_by_host(&host.host_key, &working.chain.context) {
+            return Err(Rejection::ReceiptSignature("host".into()).into());
+        }
+        if !self.receipt.is_signed_by_agent(&agent.key, &working.chain.context) {
+            return Err(Rejection::ReceiptSignature("agent".into()).into());
+        }
+        let regions: Regions = working.must_read(keyspace::REGIONS)?;
+        let min = regions.intensity_mg_per_kwh(host.region).div_ceil(INTENSITY_FLOOR);
+        if report.intensity_mg_per_kwh < min {
+            return Err(Rejection::IntensityTooLow { found: report.intensity_mg_per_kwh, min }.into());
+        }
+        if report.renewable_ppm > host.renewable_ppm {
+            let (found, attested) = (report.renewable_ppm, host.renewable_ppm);
+            return Err(Rejection::RenewableNotAttested { host: host.id, found, attested }.into());
+        }
+        let expected = carbon_ug(report.energy_mj, report.intensity_mg_per_kwh, report.renewable_ppm)
+            .ok_or(Rejection::AmountOverflow)?;
+        if report.carbon_ug != expected {
+            return Err(Rejection::CarbonMismatch { found: report.carbon_ug, expected }.into());
+        }
+        Ok(host)
+    }
+}
+
+fn check_escrow(escrow: &Escrow, op: &EscrowRelease, call: &Call<'_>, working: &Working<'_>) -> Result<(), Rejection> {
+    let report = &op.receipt.report;
+    if escrow.opener != call.account {
+        return Err(Rejection::NotOpener { opener: escrow.opener });
+    }
+    if escrow.status != EscrowStatus::Open {
+        return Err(Rejection::EscrowClosed(op.escrow));
+    }
+    let deadline = escrow.effective_deadline(working.globals().frozen_ms_at(working.now));
+    if deadline < working.now {
+        return Err(Rejection::DeadlinePassed { deadline, time: working.now });
+    }
+    let same = |field: &str, found: Hash, expected: Hash| {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Rejection::ReceiptMismatch { field: field.into(), found, expected })
+    };
+    same("task", report.task, escrow.task)?;
+    same("module", report.module, escrow.module)?;
+    if report.part >= escrow.parts {
+        return Err(Rejection::UnknownPart { part: report.part, parts: escrow.parts });
+    }
+    if escrow.is_released(report.part) {
+        return Err(Rejection::PartReleased(report.part));
+    }
+    if report.exit_code != 0 {
+        return Err(Rejection::TaskFailed(report.exit_code));
+    }
+    Ok(())
+}
+
+/// Frozen agents finish nothing.
+fn check_thawed(working: &Working<'_>, agent: &AgentRecord) -> Result<(), Stop> {
+    let ClusterId { sector, .. } = agent.cluster;
+    for scope in [Scope::Sector(sector), Scope::Cluster(agent.cluster), Scope::Agent(agent.id)] {
+        if let Some(freeze) = working.read::<FreezeRecord>(&keyspace::freeze(&scope))? {
+            return Err(Rejection::Frozen { scope, until: freeze.until }.into());
+        }
+    }
+    Ok(())
+}
+
+fn price_of(working: &Working<'_>, escrow: &Escrow, report: &TaskReport) -> Result<Price, Stop> {
+    let regions: Regions = working.must_read(keyspace::REGIONS)?;
+    let opener: Account = working.account(&escrow.opener)?.unwrap_or_default();
+    let listed = opener.region.is_some_and(|region| regions.access_list.contains(&region));
+    let totals = working.globals().totals;
+    let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
+    let input = PriceInput {
+        units: task_units(report.fuel),
+        base_limit: escrow.amount_per_part,
+        limit,
+        carbon_ug: report.carbon_ug,
+        renewable_ppm: report.renewable_ppm,
+        access: listed && opener.region_attested,
+        access_fund: totals.access_fund,
+        carbon_pool: totals.carbon_pool,
+    };
+    Ok(price(&input, &working.chain.parameters))
+}
+
+/// Moves a part's money out of the escrow and between the pools; what goes to accounts is credited by the caller.
+fn settle_pools(working: &mut Working<'_>, limit: Uftns, price: &Price) -> Result<(), Rejection> {
+    let totals = &mut working.globals_mut().totals;
+    let moved = |pool: Uftns, taken: Uftns, added: Uftns| {
+        pool.checked_sub(taken).and_then(|rest| rest.checked_add(added)).ok_or(Rejection::AmountOverflow)
+    };
+    totals.escrows = moved(totals.escrows, limit, Uftns::ZERO)?;
+    totals.access_fund = moved(totals.access_fund, price.discount, price.premium)?;
+    totals.carbon_pool = moved(totals.carbon_pool, price.green, price.carbon)?;
+    Ok(())
 }

@@ -3,9 +3,15 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use super::{Call, within};
+use crate::execute::{Stop, Working};
 use crate::operators::Operators;
 use crate::ops::Operation;
+use crate::outcome::{DueEvent, Effect};
+use crate::records::{AgentRecord, ClusterRecord, Due, FreezeRecord, SectorRecord};
+use crate::rejection::Rejection;
 use crate::signing::ChainContext;
+use crate::state::keyspace;
 use crate::transaction::{MAX_SIGNATURES, SignedTransaction};
 use crate::types::{ChainId, Scope, TimeMs, TxId};
 
@@ -138,4 +144,82 @@ pub fn verify_order(
         return Err(OrderError::BelowThreshold { valid, threshold });
     }
     Ok(FreezeOrder { id: tx.id(), scope, reason: reason.clone(), until })
+}
+
+impl Freeze {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        check_order(working, call, &self.reason)?;
+        check_scope(working, &self.scope)?;
+        let (deadline, time, latest) = (self.until, working.now, working.now.plus_ms(MAX_FREEZE_MS));
+        if deadline <= time {
+            return Err(Rejection::DeadlinePassed { deadline, time }.into());
+        }
+        if deadline > latest {
+            return Err(Rejection::DeadlineTooFar { deadline, latest }.into());
+        }
+        let key = keyspace::freeze(&self.scope);
+        let before: Option<FreezeRecord> = working.read(&key)?;
+        let since = before.map_or(time, |freeze| freeze.since);
+        let record =
+            FreezeRecord { scope: self.scope, reason: self.reason.clone(), since, until: self.until, order: call.id };
+        working.write(key, &record);
+        working.schedule(self.until, &Due::FreezeEnds(self.scope));
+        if self.scope == Scope::Global {
+            working.globals_mut().frozen_since = Some(since);
+        }
+        Ok(Effect::Frozen { scope: self.scope, until: self.until })
+    }
+}
+
+impl Thaw {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        check_order(working, call, &self.reason)?;
+        if working.get(&keyspace::freeze(&self.scope))?.is_none() {
+            return Err(Rejection::NotFrozen(self.scope).into());
+        }
+        lift(working, &self.scope);
+        Ok(Effect::Thawed { scope: self.scope })
+    }
+}
+
+/// Ends a freeze whose time is over; one that was renewed meanwhile stays.
+pub(crate) fn expire(working: &mut Working<'_>, scope: &Scope, events: &mut Vec<DueEvent>) -> Result<(), Stop> {
+    let freeze: Option<FreezeRecord> = working.read(&keyspace::freeze(scope))?;
+    if freeze.is_some_and(|freeze| freeze.until <= working.now) {
+        lift(working, scope);
+        events.push(DueEvent::FreezeEnded { scope: *scope });
+    }
+    Ok(())
+}
+
+fn lift(working: &mut Working<'_>, scope: &Scope) {
+    working.remove(keyspace::freeze(scope));
+    if *scope == Scope::Global {
+        let now = working.now;
+        let globals = working.globals_mut();
+        globals.frozen_ms = globals.frozen_ms_at(now);
+        globals.frozen_since = None;
+    }
+}
+
+fn check_order(working: &Working<'_>, call: &Call<'_>, reason: &str) -> Result<(), Rejection> {
+    within("reason (bytes)", reason.len() as u64, 1, MAX_REASON_BYTES as u64)?;
+    let operators = &working.chain.operators;
+    // Every signature in the envelope was verified; what counts here is whose they are.
+    let signed = call.signed.signatures.iter().filter(|keyed| operators.keys.contains(&keyed.key)).count() as u64;
+    let threshold = u64::from(operators.threshold);
+    if signed < threshold {
+        return Err(Rejection::NotEnoughOperators { found: signed, threshold });
+    }
+    Ok(())
+}
+
+fn check_scope(working: &Working<'_>, scope: &Scope) -> Result<(), Stop> {
+    let exists = match scope {
+        Scope::Global => true,
+        Scope::Sector(sector) => working.read::<SectorRecord>(&keyspace::sector(*sector))?.is_some(),
+        Scope::Cluster(cluster) => working.read::<ClusterRecord>(&keyspace::cluster(*cluster))?.is_some(),
+        Scope::Agent(agent) => working.read::<AgentRecord>(&keyspace::agent(*agent))?.is_some(),
+    };
+    if exists { Ok(()) } else { Err(Rejection::UnknownScope(*scope).into()) }
 }

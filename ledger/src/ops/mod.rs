@@ -9,7 +9,7 @@ mod task_receipt;
 mod transfer;
 mod vote;
 
-pub use escrow_open::{EscrowOpen, MAX_PARTS};
+pub use escrow_open::{EscrowOpen, MAX_ESCROW_MS, MAX_PARTS};
 pub use escrow_release::EscrowRelease;
 pub use freeze::{Freeze, FreezeOrder, OrderError, Thaw};
 pub use propose::{MAX_CHANGES, MAX_TITLE_BYTES, ParameterChange, ProposalKind, Propose};
@@ -21,8 +21,31 @@ pub use task_receipt::{EnergyMethod, FUEL_PER_UNIT, TaskReceipt, TaskReport, car
 pub use transfer::{BatchTransfer, MAX_MEMO_BYTES, MAX_TRANSFERS, Transfer, TransferItem};
 pub use vote::{Choice, ChoiceError, Vote};
 
+pub(crate) use escrow_open::refund;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
+
+use crate::execute::{Stop, Working};
+use crate::outcome::Effect;
+use crate::rejection::Rejection;
+use crate::transaction::SignedTransaction;
+use crate::types::{AccountId, TxId};
+
+/// What an operation knows about the transaction that carries it.
+pub(crate) struct Call<'a> {
+    pub(crate) account: AccountId,
+    pub(crate) id: TxId,
+    pub(crate) signed: &'a SignedTransaction,
+}
+
+/// Refuses a length or number outside its bounds.
+pub(crate) fn within(field: &str, found: u64, min: u64, max: u64) -> Result<(), Rejection> {
+    if found < min || found > max {
+        return Err(Rejection::OutOfBounds { field: field.into(), found, min, max });
+    }
+    Ok(())
+}
 
 /// What a transaction does. Variants are only ever appended.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -82,5 +105,26 @@ impl Operation {
     #[must_use]
     pub const fn passes_global_freeze(&self) -> bool {
         matches!(self, Self::Propose(_) | Self::Vote(_) | Self::Freeze(_) | Self::Thaw(_))
+    }
+
+    /// Whether operators sign it too.
+    #[must_use]
+    pub const fn needs_operators(&self) -> bool {
+        matches!(self, Self::Freeze(_) | Self::Thaw(_))
+    }
+
+    /// Carries it out; the caller forgets what it did when it stops.
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        match self {
+            Self::Transfer(op) => op.apply(working, call),
+            Self::BatchTransfer(op) => op.apply(working, call),
+            Self::EscrowOpen(op) => op.apply(working, call),
+            Self::EscrowRelease(op) => op.apply(working, call),
+            Self::RegisterHost(op) => op.apply(working, call),
+            Self::Propose(op) => op.apply(working, call),
+            Self::Vote(op) => op.apply(working, call),
+            Self::Freeze(op) => op.apply(working, call),
+            Self::Thaw(op) => op.apply(working, call),
+        }
     }
 }

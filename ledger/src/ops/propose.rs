@@ -3,6 +3,10 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use super::{Call, within};
+use crate::execute::{Stop, Working};
+use crate::governance;
+use crate::outcome::Effect;
 use crate::parameters::Parameter;
 
 /// Parameters changed by one proposal, at most.
@@ -34,4 +38,12 @@ pub struct ParameterChange {
     pub parameter: Parameter,
     /// Within its bounds.
     pub value: u64,
+}
+
+impl Propose {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        within("title (bytes)", self.title.len() as u64, 1, MAX_TITLE_BYTES as u64)?;
+        self.kind.check()?;
+        governance::open(working, call.account, self)
+    }
 }

@@ -3,8 +3,16 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use super::{Call, within};
+use crate::execute::{Stop, Working};
 use crate::keys::PublicKey;
-use crate::types::{AgentClass, Hash, Region};
+use crate::outcome::Effect;
+use crate::parameters::Parameter;
+use crate::placement;
+use crate::records::{AgentRange, AgentRecord, NodeRecord, Sponsorship};
+use crate::rejection::Rejection;
+use crate::state::keyspace;
+use crate::types::{AccountId, AgentClass, AgentId, ClusterId, Hash, NodeId, Region, SectorId};
 
 /// Agents in one transaction, at most.
 pub const MAX_AGENTS_PER_BATCH: usize = 512;
@@ -28,6 +36,7 @@ pub struct RegisterHost {
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct NodeRegistration {
     /// Its peer id in bytes, at most [`MAX_TRANSPORT_KEY_BYTES`].
+    #[serde(with = "crate::records::hex_bytes")]
     pub transport_key: Vec<u8>,
     /// Signs host batches and task receipts; usually the account's key.
     pub host_key: PublicKey,
@@ -116,4 +125,140 @@ impl Capabilities {
     pub fn named(name: &str) -> Option<Self> {
         Self::NAMES.into_iter().find(|(_, known)| *known == name).map(|(bit, _)| bit)
     }
+}
+
+/// The window in which sponsored registrations are counted.
+const SPONSOR_WINDOW_MS: u64 = 60_000;
+
+impl NodeRegistration {
+    /// Whether every field is within its limits.
+    pub(crate) fn check(&self) -> Result<(), Rejection> {
+        within("transport key (bytes)", self.transport_key.len() as u64, 1, MAX_TRANSPORT_KEY_BYTES as u64)?;
+        within("addresses", self.addresses.len() as u64, 0, MAX_ADDRESSES as u64)?;
+        for address in &self.addresses {
+            within("address (bytes)", address.len() as u64, 1, MAX_ADDRESS_BYTES as u64)?;
+        }
+        Ok(())
+    }
+}
+
+impl RegisterHost {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        let min = u64::from(self.node.is_none());
+        within("agents", self.agents.len() as u64, min, MAX_AGENTS_PER_BATCH as u64)?;
+        if let Some(sponsor) = call.signed.tx.sponsor {
+            count_sponsorship(working, &sponsor)?;
+        }
+        let owned: Option<NodeId> = working.read(&keyspace::node_of_account(&call.account))?;
+        let mut node = match (&self.node, owned) {
+            (Some(_), Some(node)) => return Err(Rejection::NodeExists { account: call.account, node }.into()),
+            (Some(registration), None) => create_node(working, call.account, registration, 0)?,
+            (None, Some(node)) => working.must_read(&keyspace::node(node))?,
+            (None, None) => return Err(Rejection::NodeMissing(call.account).into()),
+        };
+        let first_agent = self.add_agents(working, &mut node)?;
+        working.write(keyspace::node(node.id), &node);
+        let agents = u32::try_from(self.agents.len()).unwrap_or(u32::MAX);
+        Ok(Effect::HostRegistered { node: node.id, first_agent, agents, sector: node.sector })
+    }
+
+    fn add_agents(&self, working: &mut Working<'_>, node: &mut NodeRecord) -> Result<Option<AgentId>, Stop> {
+        let Ok(count @ 1..) = u32::try_from(self.agents.len()) else {
+            return Ok(None);
+        };
+        for agent in &self.agents {
+            if let Some(taken) = working.read(&keyspace::agent_of_key(&agent.key.0))? {
+                return Err(Rejection::AgentKeyTaken { key: agent.key, agent: taken }.into());
+            }
+            // Written at once, so that a key standing twice in one batch is found too.
+            working.write(keyspace::agent_of_key(&agent.key.0), &working.globals().counters.next_agent.clone());
+        }
+        let sector = match node.sector {
+            Some(sector) => sector,
+            None => placement::place_node(working, node, count)?,
+        };
+        self.write_agents(working, node, sector, count).map(Some)
+    }
+
+    fn write_agents(
+        &self,
+        working: &mut Working<'_>,
+        node: &mut NodeRecord,
+        sector: SectorId,
+        count: u32,
+    ) -> Result<AgentId, Stop> {
+        let first = working.globals().counters.next_agent;
+        let places: Vec<ClusterId> = placement::seat_agents(working, sector, first, count)?;
+        let mut id = first;
+        for (agent, cluster) in self.agents.iter().zip(places) {
+            let record = AgentRecord {
+                id,
+                key: agent.key,
+                class: agent.class,
+                capabilities: agent.capabilities,
+                node: node.id,
+                cluster,
+            };
+            working.write(keyspace::agent(id), &record);
+            working.write(keyspace::agent_of_key(&agent.key.0), &id);
+            id = id.next();
+        }
+        working.globals_mut().counters.next_agent = id;
+        match node.agents.last_mut().filter(|range| range.first.0.checked_add(u64::from(range.count)) == Some(first.0))
+        {
+            Some(range) => range.count = range.count.saturating_add(count),
+            None => node.agents.push(AgentRange { first, count }),
+        }
+        Ok(first)
+    }
+}
+
+/// Gives a node its number and its indexes; the caller writes the record.
+pub(crate) fn create_node(
+    working: &mut Working<'_>,
+    account: AccountId,
+    registration: &NodeRegistration,
+    renewable_ppm: u32,
+) -> Result<NodeRecord, Stop> {
+    registration.check()?;
+    let id = working.globals().counters.next_node;
+    let store = keyspace::node_of_store(&registration.store_id);
+    let transport = keyspace::node_of_transport(&registration.transport_key);
+    for (field, key) in [("transport key", &transport), ("store id", &store)] {
+        if let Some(node) = working.read(key)? {
+            return Err(Rejection::NodeKeyTaken { field: field.into(), node }.into());
+        }
+    }
+    for key in [store, transport, keyspace::node_of_account(&account)] {
+        working.write(key, &id);
+    }
+    working.globals_mut().counters.next_node = id.next();
+    Ok(NodeRecord {
+        id,
+        transport_key: registration.transport_key.clone(),
+        account,
+        host_key: registration.host_key,
+        store_id: registration.store_id,
+        addresses: registration.addresses.clone(),
+        region: registration.region,
+        renewable_ppm,
+        sector: None,
+        voter_seats: 0,
+        agents: Vec::new(),
+    })
+}
+
+fn count_sponsorship(working: &mut Working<'_>, sponsor: &AccountId) -> Result<(), Stop> {
+    let key = keyspace::sponsorship(sponsor);
+    let limit = working.parameter(Parameter::SponsoredPerMinute);
+    let mut window: Sponsorship = working.read(&key)?.unwrap_or_default();
+    if working.now.since_ms(window.since) >= SPONSOR_WINDOW_MS {
+        window = Sponsorship { since: working.now, count: 0 };
+    }
+    if window.count >= limit {
+        return Err(Rejection::SponsorLimit { sponsor: *sponsor, limit }.into());
+    }
+    window.count = window.count.saturating_add(1);
+    working.write(key, &window);
+    Ok(())
 }

@@ -3,6 +3,10 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use super::Call;
+use crate::execute::{Stop, Working};
+use crate::governance;
+use crate::outcome::Effect;
 use crate::types::ProposalId;
 use crate::types::serde_as_text;
 
@@ -55,3 +59,9 @@ impl std::str::FromStr for Choice {
 }
 
 serde_as_text!(Choice);
+
+impl Vote {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        governance::vote(working, call.account, self)
+    }
+}

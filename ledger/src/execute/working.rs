@@ -1,0 +1,246 @@
+//! The state while a block is carried out: decoded accounts and raw changes, in two layers (block, transaction).
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use std::collections::BTreeMap;
+
+use crate::codec::encode;
+use crate::finality::ValidatorSet;
+use crate::operators::Operators;
+use crate::parameters::{Parameter, Parameters};
+use crate::records::{Account, Due, Globals, Tip};
+use crate::rejection::Rejection;
+use crate::signing::ChainContext;
+use crate::state::{
+    ChangeSet, Entry, StateError, StateRead, decode_record, keyspace, merged_scan, read, read_or_corrupt,
+};
+use crate::types::{AccountId, Epoch, Height, TimeMs, Uftns};
+
+/// Why an operation stopped.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// By the rules.
+    Rejected(Rejection),
+    /// State cannot be read: the machine's fault, not the transaction's.
+    State(StateError),
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<StateError> for Stop {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+/// What stays as it is during a block, but for parameters.
+#[derive(Debug, Clone)]
+pub(crate) struct Chain {
+    pub(crate) context: ChainContext,
+    pub(crate) epoch: Epoch,
+    pub(crate) validators: ValidatorSet,
+    pub(crate) operators: Operators,
+    pub(crate) parameters: Parameters,
+}
+
+#[derive(Debug, Clone)]
+struct Layer {
+    accounts: BTreeMap<AccountId, Account>,
+    raw: ChangeSet,
+    globals: Globals,
+}
+
+/// State under execution.
+pub(crate) struct Working<'a> {
+    base: &'a dyn StateRead,
+    pub(crate) tip: Tip,
+    pub(crate) chain: Chain,
+    pub(crate) height: Height,
+    pub(crate) now: TimeMs,
+    block: Layer,
+    tx: Layer,
+    proposer_fees: Uftns,
+}
+
+impl<'a> Working<'a> {
+    pub(crate) fn open(base: &'a dyn StateRead, height: Height, now: TimeMs) -> Result<Self, StateError> {
+        let globals: Globals = read_or_corrupt(base, keyspace::GLOBALS)?;
+        let layer = Layer { accounts: BTreeMap::new(), raw: ChangeSet::new(), globals };
+        let chain = Chain {
+            context: read_or_corrupt(base, keyspace::CONTEXT)?,
+            epoch: read_or_corrupt(base, keyspace::EPOCH)?,
+            validators: read_or_corrupt(base, keyspace::VALIDATORS)?,
+            operators: read_or_corrupt(base, keyspace::OPERATORS)?,
+            parameters: read_or_corrupt(base, keyspace::PARAMETERS)?,
+        };
+        let tip = read_or_corrupt(base, keyspace::TIP)?;
+        Ok(Self { base, tip, chain, height, now, block: layer.clone(), tx: layer, proposer_fees: Uftns::ZERO })
+    }
+
+    /// Keeps what was done since the last commit or abort.
+    pub(crate) fn commit(&mut self) {
+        self.block.accounts.append(&mut self.tx.accounts);
+        self.block.raw.append(&mut self.tx.raw);
+        self.block.globals.clone_from(&self.tx.globals);
+    }
+
+    /// Forgets it.
+    pub(crate) fn abort(&mut self) {
+        self.tx.accounts.clear();
+        self.tx.raw.clear();
+        self.tx.globals.clone_from(&self.block.globals);
+    }
+
+    /// All changes of the block.
+    pub(crate) fn finish(mut self) -> Result<ChangeSet, StateError> {
+        self.close_openings()?;
+        self.commit();
+        let Layer { accounts, mut raw, globals } = self.block;
+        for (id, account) in accounts {
+            raw.insert(keyspace::account(&id), Some(encode(&account)));
+        }
+        raw.insert(keyspace::GLOBALS.to_vec(), Some(encode(&globals)));
+        Ok(raw)
+    }
+
+    /// Gives votes opened in this block the weight of its end, fees included.
+    fn close_openings(&mut self) -> Result<(), StateError> {
+        let totals = self.tx.globals.totals;
+        let weight = Uftns(totals.balances.0.saturating_add(totals.stakes.0));
+        for open in self.tx.globals.open_votes.clone() {
+            if open.snapshot == self.height {
+                let key = keyspace::proposal(open.proposal);
+                let mut proposal: crate::records::Proposal = self.must_read(&key)?;
+                proposal.snapshot_weight = weight;
+                self.write(key, &proposal);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn globals(&self) -> &Globals {
+        &self.tx.globals
+    }
+
+    pub(crate) fn globals_mut(&mut self) -> &mut Globals {
+        &mut self.tx.globals
+    }
+
+    pub(crate) fn parameter(&self, parameter: Parameter) -> u64 {
+        self.chain.parameters.get(parameter)
+    }
+
+    // Raw records.
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        match self.tx.raw.get(key).or_else(|| self.block.raw.get(key)) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.get(key),
+        }
+    }
+
+    pub(crate) fn read<T: BorshDeserialize + BorshSerialize>(&self, key: &[u8]) -> Result<Option<T>, StateError> {
+        self.get(key)?.map(|bytes| decode_record(key, &bytes)).transpose()
+    }
+
+    /// Reads a record that another one refers to.
+    pub(crate) fn must_read<T: BorshDeserialize + BorshSerialize>(&self, key: &[u8]) -> Result<T, StateError> {
+        self.read(key)?.ok_or_else(|| StateError::Corrupt {
+            key: hex::encode(key),
+            reason: "it is referred to and missing".into(),
+        })
+    }
+
+    pub(crate) fn write<T: BorshSerialize>(&mut self, key: Vec<u8>, value: &T) {
+        self.tx.raw.insert(key, Some(encode(value)));
+    }
+
+    pub(crate) fn remove(&mut self, key: Vec<u8>) {
+        self.tx.raw.insert(key, None);
+    }
+
+    pub(crate) fn scan(&self, prefix: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
+        merged_scan(self.base, &[&self.block.raw, &self.tx.raw], prefix, &[], limit)
+    }
+
+    pub(crate) fn schedule(&mut self, at: TimeMs, due: &Due) {
+        self.write(keyspace::due(at, due), &());
+    }
+
+    // Accounts and money. Every change of a balance goes through here, so that totals and checkpoints follow.
+
+    pub(crate) fn account(&self, id: &AccountId) -> Result<Option<Account>, StateError> {
+        match self.tx.accounts.get(id).or_else(|| self.block.accounts.get(id)) {
+            Some(account) => Ok(Some(account.clone())),
+            None => read(self.base, &keyspace::account(id)),
+        }
+    }
+
+    /// Writes an account whose balance is unchanged.
+    pub(crate) fn put_account(&mut self, id: AccountId, account: Account) {
+        self.tx.accounts.insert(id, account);
+    }
+
+    /// Adds to an account, which is created when missing.
+    pub(crate) fn credit(&mut self, id: &AccountId, amount: Uftns) -> Result<(), Stop> {
+        let mut account = self.account(id)?.unwrap_or_default();
+        self.keep_weight(&mut account);
+        let totals = &mut self.tx.globals.totals;
+        totals.balances = totals.balances.checked_add(amount).ok_or(Rejection::AmountOverflow)?;
+        account.balance = account.balance.checked_add(amount).ok_or(Rejection::AmountOverflow)?;
+        self.put_account(*id, account);
+        Ok(())
+    }
+
+    /// Takes from an account that has it.
+    pub(crate) fn debit(&mut self, id: &AccountId, amount: Uftns) -> Result<(), Stop> {
+        let mut account = self.account(id)?.unwrap_or_default();
+        let overdrawn = Rejection::Overdrawn { needed: amount, balance: account.balance };
+        let balance = account.balance.checked_sub(amount).ok_or_else(|| overdrawn.clone())?;
+        self.keep_weight(&mut account);
+        let totals = &mut self.tx.globals.totals;
+        totals.balances = totals.balances.checked_sub(amount).ok_or(overdrawn)?;
+        account.balance = balance;
+        self.put_account(*id, account);
+        Ok(())
+    }
+
+    fn keep_weight(&self, account: &mut Account) {
+        let (oldest, newest) = self.tx.globals.snapshots();
+        account.checkpoint(self.height, oldest, newest);
+    }
+
+    /// Takes a fee: half is burned (rounded up), half is collected for the proposer.
+    pub(crate) fn take_fee(&mut self, payer: &AccountId, fee: Uftns) -> Result<(), Stop> {
+        if fee.is_zero() {
+            return Ok(());
+        }
+        self.debit(payer, fee)?;
+        let share = Uftns(fee.0 >> 1);
+        let burned = Uftns(fee.0.saturating_sub(share.0));
+        let totals = &mut self.tx.globals.totals;
+        totals.burned = totals.burned.checked_add(burned).ok_or(Rejection::AmountOverflow)?;
+        self.proposer_fees = self.proposer_fees.checked_add(share).ok_or(Rejection::AmountOverflow)?;
+        Ok(())
+    }
+
+    /// Pays the collected share of the fees.
+    pub(crate) fn pay_proposer(&mut self, account: AccountId) -> Result<(), StateError> {
+        let fees = std::mem::take(&mut self.proposer_fees);
+        if fees.is_zero() {
+            return Ok(());
+        }
+        match self.credit(&account, fees) {
+            Ok(()) => Ok(()),
+            Err(Stop::State(error)) => Err(error),
+            // Fees come from balances, and all balances together fit: a bug, told as damage.
+            Err(Stop::Rejected(rejection)) => Err(StateError::Corrupt {
+                key: hex::encode(keyspace::GLOBALS),
+                reason: format!("the proposer's fees do not fit: {rejection}"),
+            }),
+        }
+    }
+}

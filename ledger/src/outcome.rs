@@ -1,0 +1,166 @@
+//! What became of each transaction, and of what fell due.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::codec::encode;
+use crate::pricing::Price;
+use crate::records::ProposalStatus;
+use crate::rejection::Rejection;
+use crate::types::{AccountId, AgentId, EscrowId, Hash, NodeId, ProposalId, Scope, SectorId, TimeMs, TxId, Uftns};
+
+/// What became of a transaction in a block.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Carried out.
+    Executed {
+        /// What was paid for it.
+        fee: Uftns,
+        /// What it did.
+        effect: Effect,
+    },
+    /// Not carried out.
+    Rejected {
+        /// What was paid all the same.
+        fee: Uftns,
+        /// Why.
+        rejection: Rejection,
+    },
+}
+
+/// What a transaction did.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Money moved.
+    Transferred {
+        /// In all.
+        amount: Uftns,
+        /// To so many receivers.
+        transfers: u32,
+    },
+    /// Money was locked.
+    EscrowOpened {
+        /// Its name.
+        escrow: EscrowId,
+        /// How much.
+        locked: Uftns,
+    },
+    /// A part was paid.
+    PartReleased {
+        /// Of which escrow.
+        escrow: EscrowId,
+        /// Which part.
+        part: u32,
+        /// Who was paid.
+        worker: AccountId,
+        /// How the price came about.
+        price: Price,
+        /// What went back to the opener.
+        returned: Uftns,
+    },
+    /// A host registered.
+    HostRegistered {
+        /// Its node.
+        node: NodeId,
+        /// The first of its new agents; the rest follow.
+        first_agent: Option<AgentId>,
+        /// How many.
+        agents: u32,
+        /// Where the node is placed.
+        sector: Option<SectorId>,
+    },
+    /// A vote was opened.
+    Proposed {
+        /// Its number.
+        proposal: ProposalId,
+        /// When it is counted.
+        voting_ends: TimeMs,
+    },
+    /// A vote was counted in.
+    Voted {
+        /// On what.
+        proposal: ProposalId,
+        /// With so much weight, before the cap.
+        weight: Uftns,
+    },
+    /// A scope was frozen.
+    Frozen {
+        /// Which.
+        scope: Scope,
+        /// Until when.
+        until: TimeMs,
+    },
+    /// A scope was thawed.
+    Thawed {
+        /// Which.
+        scope: Scope,
+    },
+}
+
+/// What happened by itself in a block because its time had come.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DueEvent {
+    /// A proposal moved on.
+    Proposal {
+        /// Which.
+        proposal: ProposalId,
+        /// To where.
+        status: ProposalStatus,
+    },
+    /// An escrow's rest went back.
+    EscrowRefunded {
+        /// Which.
+        escrow: EscrowId,
+        /// To its opener.
+        opener: AccountId,
+        /// How much.
+        amount: Uftns,
+    },
+    /// A freeze ended.
+    FreezeEnded {
+        /// Of what.
+        scope: Scope,
+    },
+}
+
+impl Outcome {
+    /// Whether it was carried out.
+    #[must_use]
+    pub const fn is_executed(&self) -> bool {
+        matches!(self, Self::Executed { .. })
+    }
+
+    /// What was paid.
+    #[must_use]
+    pub const fn fee(&self) -> Uftns {
+        match self {
+            Self::Executed { fee, .. } | Self::Rejected { fee, .. } => *fee,
+        }
+    }
+
+    /// Why not, if not.
+    #[must_use]
+    pub const fn rejection(&self) -> Option<&Rejection> {
+        match self {
+            Self::Executed { .. } => None,
+            Self::Rejected { rejection, .. } => Some(rejection),
+        }
+    }
+
+    /// The leaf that stands for it in the outcomes root.
+    #[must_use]
+    pub fn leaf(&self, tx: &TxId) -> Hash {
+        Hash::derive("mesh30k outcome leaf v1", &[&tx.0, &encode(self)])
+    }
+}
+
+impl DueEvent {
+    /// The leaf that stands for it in the outcomes root.
+    #[must_use]
+    pub fn leaf(&self) -> Hash {
+        Hash::derive("mesh30k due leaf v1", &[&encode(self)])
+    }
+}

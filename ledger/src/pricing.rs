@@ -1,0 +1,91 @@
+//! The true price of a task: base + carbon + premium - discount - green.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::parameters::{Parameter, Parameters};
+use crate::types::Uftns;
+
+const PPM: u128 = 1_000_000;
+
+/// What a part of a task costs is decided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PriceInput {
+    /// Units of work.
+    pub units: u64,
+    /// The most the worker is paid.
+    pub base_limit: Uftns,
+    /// The most the requester pays in all; at least `base_limit`.
+    pub limit: Uftns,
+    /// Footprint in micrograms of CO2e.
+    pub carbon_ug: u64,
+    /// Renewable share of the host's energy, parts per million.
+    pub renewable_ppm: u32,
+    /// Whether the requester's region is attested and in the access list.
+    pub access: bool,
+    /// What the access fund holds.
+    pub access_fund: Uftns,
+    /// What the carbon pool holds.
+    pub carbon_pool: Uftns,
+}
+
+/// How a price comes about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Price {
+    /// To the worker, always in full.
+    pub base: Uftns,
+    /// To the carbon pool.
+    pub carbon: Uftns,
+    /// To the access fund.
+    pub premium: Uftns,
+    /// From the access fund.
+    pub discount: Uftns,
+    /// From the carbon pool.
+    pub green: Uftns,
+    /// From the requester: base + carbon + premium - discount - green.
+    pub total: Uftns,
+    /// Carbon charge and premium that the reserve did not cover.
+    pub uncovered: Uftns,
+    /// Discounts the funds could not pay.
+    pub unfunded: Uftns,
+}
+
+/// Prices a part. Charges round up, discounts round down; what funds lack is cut from discounts, what the reserve lacks from
+/// premium and carbon, never from the base.
+#[must_use]
+pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
+    let get = |parameter| u128::from(parameters.get(parameter));
+    let base =
+        u128::from(input.units).saturating_mul(get(Parameter::TaskUnitPrice)).min(u128::from(input.base_limit.0));
+    let carbon_due = u128::from(input.carbon_ug).saturating_mul(get(Parameter::CarbonPrice)).div_ceil(PPM);
+    let premium_due = if input.access { 0 } else { base.saturating_mul(get(Parameter::PremiumPpm)).div_ceil(PPM) };
+    let discount_due = if input.access { share(base, get(Parameter::DiscountPpm)) } else { 0 };
+    let green_ppm = share(get(Parameter::GreenPpm), u128::from(input.renewable_ppm));
+    let green_due = share(base, green_ppm);
+
+    // Together the discounts never exceed the base: nobody is paid for asking.
+    let discount = discount_due.min(u128::from(input.access_fund.0)).min(base);
+    let green = green_due.min(u128::from(input.carbon_pool.0)).min(base.saturating_sub(discount));
+    let room = u128::from(input.limit.0).saturating_add(discount).saturating_add(green).saturating_sub(base);
+    let carbon = carbon_due.min(room);
+    let premium = premium_due.min(room.saturating_sub(carbon));
+    let total = base.saturating_add(carbon).saturating_add(premium).saturating_sub(discount).saturating_sub(green);
+    Price {
+        base: amount(base),
+        carbon: amount(carbon),
+        premium: amount(premium),
+        discount: amount(discount),
+        green: amount(green),
+        total: amount(total),
+        uncovered: amount(carbon_due.saturating_add(premium_due).saturating_sub(carbon).saturating_sub(premium)),
+        unfunded: amount(discount_due.saturating_add(green_due).saturating_sub(discount).saturating_sub(green)),
+    }
+}
+
+fn share(of: u128, ppm: u128) -> u128 {
+    of.saturating_mul(ppm).checked_div(PPM).unwrap_or(0)
+}
+
+fn amount(value: u128) -> Uftns {
+    Uftns(u64::try_from(value).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,266 @@
+//! Reading the state: what nodes, the API and the CLI ask for.
+
+use crate::finality::ValidatorSet;
+use crate::operators::Operators;
+use crate::parameters::{Parameter, Parameters};
+use crate::records::{
+    Account, AgentRecord, ClusterRecord, Escrow, FreezeRecord, Globals, NodeRecord, Proposal, Regions, SectorRecord,
+    Tip, Totals, VoteRecord,
+};
+use crate::signing::ChainContext;
+use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};
+use crate::types::{
+    AccountId, AgentId, ClusterId, Epoch, EscrowId, Hash, NodeId, ProposalId, Region, Scope, SectorId, TimeMs,
+};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+type Answer<T> = Result<T, StateError>;
+type State<'a> = &'a dyn StateRead;
+
+/// Entries one list returns, at most, unless its function takes a limit.
+const LIST_MAX: usize = 100_000;
+
+fn list<T: BorshDeserialize + BorshSerialize>(
+    state: State<'_>,
+    prefix: &[u8],
+    from: &[u8],
+    limit: usize,
+) -> Answer<Vec<T>> {
+    state.scan(prefix, from, limit)?.iter().map(|(key, value)| decode_record(key, value)).collect()
+}
+
+/// The last block this state is after.
+///
+/// # Errors
+/// State that cannot be read (so for every function here).
+pub fn tip(state: State<'_>) -> Answer<Tip> {
+    read_or_corrupt(state, keyspace::TIP)
+}
+
+/// Whether there is any state yet: [`crate::genesis::Genesis::initial_changes`] was written.
+#[allow(missing_docs, clippy::missing_errors_doc)]
+pub fn is_initialized(state: State<'_>) -> Answer<bool> {
+    Ok(state.get(keyspace::TIP)?.is_some())
+}
+
+macro_rules! singles {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty = $key:expr;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// State that cannot be read.
+        pub fn $name(state: State<'_>) -> Answer<$kind> {
+            read_or_corrupt(state, $key)
+        }
+    )*};
+}
+
+singles! {
+    /// Chain and genesis.
+    context: ChainContext = keyspace::CONTEXT;
+    /// The number of the validator set.
+    epoch: Epoch = keyspace::EPOCH;
+    /// The validators.
+    validator_set: ValidatorSet = keyspace::VALIDATORS;
+    /// The operators.
+    operators: Operators = keyspace::OPERATORS;
+    /// The parameters in force.
+    parameters: Parameters = keyspace::PARAMETERS;
+    /// Intensities and the access list.
+    regions: Regions = keyspace::REGIONS;
+    /// Totals, counters, open votes.
+    globals: Globals = keyspace::GLOBALS;
+}
+
+macro_rules! lookups {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $arg_kind:ty),*) -> $kind:ty = $key:expr;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// State that cannot be read.
+        pub fn $name(state: State<'_>, $($arg: $arg_kind),*) -> Answer<Option<$kind>> {
+            read(state, &$key)
+        }
+    )*};
+}
+
+lookups! {
+    /// An account.
+    account(id: &AccountId) -> Account = keyspace::account(id);
+    /// An escrow.
+    escrow(id: &EscrowId) -> Escrow = keyspace::escrow(id);
+    /// A proposal.
+    proposal(id: ProposalId) -> Proposal = keyspace::proposal(id);
+    /// An account's vote on a proposal.
+    vote(id: ProposalId, voter: &AccountId) -> VoteRecord = keyspace::vote(id, voter);
+    /// A node.
+    node(id: NodeId) -> NodeRecord = keyspace::node(id);
+    /// The node of an account.
+    node_of_account(id: &AccountId) -> NodeId = keyspace::node_of_account(id);
+    /// The node whose data directory has this random name.
+    node_of_store(store_id: &Hash) -> NodeId = keyspace::node_of_store(store_id);
+    /// The node with this peer id (in bytes).
+    node_of_transport(transport_key: &[u8]) -> NodeId = keyspace::node_of_transport(transport_key);
+    /// An agent.
+    agent(id: AgentId) -> AgentRecord = keyspace::agent(id);
+    /// The agent with this key.
+    agent_of_key(key: &crate::keys::PublicKey) -> AgentId = keyspace::agent_of_key(&key.0);
+    /// A sector.
+    sector(id: SectorId) -> SectorRecord = keyspace::sector(id);
+    /// A cluster.
+    cluster(id: ClusterId) -> ClusterRecord = keyspace::cluster(id);
+    /// The freeze of exactly this scope.
+    freeze(scope: &Scope) -> FreezeRecord = keyspace::freeze(scope);
+}
+
+/// One parameter's value in force.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn parameter(state: State<'_>, parameter: Parameter) -> Answer<u64> {
+    Ok(parameters(state)?.get(parameter))
+}
+
+/// Where all money is.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn totals(state: State<'_>) -> Answer<Totals> {
+    Ok(globals(state)?.totals)
+}
+
+/// Milligrams of CO2e a kilowatt-hour of a region's grid.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn intensity_mg_per_kwh(state: State<'_>, region: Region) -> Answer<u64> {
+    Ok(regions(state)?.intensity_mg_per_kwh(region))
+}
+
+/// The number an account's next transaction carries; 0 when it does not exist.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn next_nonce(state: State<'_>, id: &AccountId) -> Answer<u64> {
+    Ok(account(state, id)?.map_or(0, |account| account.nonce))
+}
+
+/// Up to `limit` proposals in order of number.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn proposals(state: State<'_>, limit: usize) -> Answer<Vec<Proposal>> {
+    list(state, keyspace::PROPOSALS, &[], limit)
+}
+
+/// Every node in order of number.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn nodes(state: State<'_>) -> Answer<Vec<NodeRecord>> {
+    list(state, keyspace::NODES, &[], LIST_MAX)
+}
+
+/// Up to `limit` agents in order of number, beginning with `from`.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn agents(state: State<'_>, from: AgentId, limit: usize) -> Answer<Vec<AgentRecord>> {
+    list(state, keyspace::AGENTS, &keyspace::agent(from), limit)
+}
+
+/// The agents of a node in order of number.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn agents_of_node(state: State<'_>, id: NodeId) -> Answer<Vec<AgentRecord>> {
+    let ranges = node(state, id)?.map(|node| node.agents).unwrap_or_default();
+    let mut found = Vec::new();
+    for range in ranges {
+        let count = usize::try_from(range.count).unwrap_or(usize::MAX);
+        found.extend(agents(state, range.first, count)?);
+    }
+    Ok(found)
+}
+
+/// The agents of a cluster in order of seating.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn agents_of_cluster(state: State<'_>, id: ClusterId) -> Answer<Vec<AgentRecord>> {
+    let members = cluster(state, id)?.map(|cluster| cluster.agents).unwrap_or_default();
+    members.into_iter().map(|agent| read_or_corrupt(state, &keyspace::agent(agent))).collect()
+}
+
+/// The agents of a sector, cluster by cluster.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn agents_of_sector(state: State<'_>, id: SectorId) -> Answer<Vec<AgentRecord>> {
+    let mut found = Vec::new();
+    for cluster in clusters(state, id)? {
+        found.extend(agents_of_cluster(state, cluster.id)?);
+    }
+    Ok(found)
+}
+
+/// Every sector in order of number.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn sectors(state: State<'_>) -> Answer<Vec<SectorRecord>> {
+    list(state, keyspace::SECTORS, &[], LIST_MAX)
+}
+
+/// The clusters of a sector in order of index.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn clusters(state: State<'_>, sector: SectorId) -> Answer<Vec<ClusterRecord>> {
+    list(state, &keyspace::clusters(sector), &[], LIST_MAX)
+}
+
+/// The voters of a sector's group; none when it does not exist.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn sector_voters(state: State<'_>, id: SectorId) -> Answer<Vec<NodeId>> {
+    Ok(sector(state, id)?.map(|sector| sector.voters).unwrap_or_default())
+}
+
+/// Every freeze in force.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn freezes(state: State<'_>) -> Answer<Vec<FreezeRecord>> {
+    list(state, keyspace::FREEZES, &[], LIST_MAX)
+}
+
+/// When something next falls due: a proposer makes a block then even without transactions.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn next_due(state: State<'_>) -> Answer<Option<TimeMs>> {
+    match state.scan(keyspace::DUE, &[], 1)?.first() {
+        Some((key, _)) => Ok(Some(crate::execute::parse_due(key)?.0)),
+        None => Ok(None),
+    }
+}
+
+/// The key an account is stored under, for proofs.
+#[must_use]
+pub fn account_key(id: &AccountId) -> Vec<u8> {
+    keyspace::account(id)
+}
+
+/// The key an escrow is stored under, for proofs.
+#[must_use]
+pub fn escrow_key(id: &EscrowId) -> Vec<u8> {
+    keyspace::escrow(id)
+}
+
+/// The key a proposal is stored under, for proofs.
+#[must_use]
+pub fn proposal_key(id: ProposalId) -> Vec<u8> {
+    keyspace::proposal(id)
+}

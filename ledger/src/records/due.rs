@@ -1,0 +1,20 @@
+//! What falls due at a block time.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::types::{EscrowId, ProposalId, Scope};
+
+/// An entry of the due queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Due {
+    /// A vote ends and is counted.
+    VotingEnds(ProposalId),
+    /// A passed proposal is carried out.
+    Execute(ProposalId),
+    /// What was not released goes back.
+    EscrowDeadline(EscrowId),
+    /// A freeze ends.
+    FreezeEnds(Scope),
+}

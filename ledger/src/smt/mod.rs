@@ -1,0 +1,29 @@
+//! The commitment over the state: a binary sparse Merkle tree a domain (256-bit BLAKE3 paths, a lone leaf stands at the top of
+//! its empty subtree), their roots under one. Nodes live beside the records and are addressed by where they are.
+
+mod node;
+mod proof;
+mod update;
+
+pub use proof::{ProofError, StateProof, prove};
+pub use update::update;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::codec::encode;
+use crate::types::Hash;
+
+/// The root of one domain's tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct DomainRoot {
+    /// First byte of its keys.
+    pub domain: u8,
+    /// [`Hash::ZERO`] when it is empty.
+    pub root: Hash,
+}
+
+/// The state root over the roots of all domains.
+fn join(roots: &Vec<DomainRoot>) -> Hash {
+    Hash::derive("mesh30k state root v1", &[&encode(roots)])
+}

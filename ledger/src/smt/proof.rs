@@ -1,0 +1,97 @@
+//! Proofs that a key has a value, or has none.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use super::node::{Node, inner_hash, leaf_hash, path_of, storage_key, turns_right, value_hash};
+use super::{DomainRoot, join};
+use crate::state::{StateError, StateRead, keyspace, read, read_or_corrupt};
+use crate::types::Hash;
+
+/// The way from a state root to a key's leaf, or to where it would be.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct StateProof {
+    /// The roots the state root is made of.
+    pub domains: Vec<DomainRoot>,
+    /// Hashes beside the way, from the top.
+    pub siblings: Vec<Hash>,
+    /// Another key's leaf that stands where this key's would (path and value hash): proves absence.
+    pub other_leaf: Option<(Hash, Hash)>,
+}
+
+/// Why a proof proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
+    /// The key belongs to no committed domain.
+    #[error("the key belongs to no domain of the state")]
+    NoDomain,
+    /// More steps than a path has.
+    #[error("the proof is longer than a path")]
+    TooLong,
+    /// The leaf offered as another's is the key's own, or lies elsewhere.
+    #[error("the other leaf does not stand where the key's would")]
+    Misplaced,
+    /// Leads to another root of the domain.
+    #[error("the proof leads to another root of its domain")]
+    WrongDomainRoot,
+    /// The domains' roots make another state root.
+    #[error("the proof leads to another state root")]
+    WrongRoot,
+}
+
+/// The proof of a key's value or absence in this state.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn prove(state: &dyn StateRead, key: &[u8]) -> Result<StateProof, StateError> {
+    let domains = read_or_corrupt(state, keyspace::DOMAIN_ROOTS)?;
+    let mut proof = StateProof { domains, siblings: Vec::new(), other_leaf: None };
+    let Some(domain) = key.first() else { return Ok(proof) };
+    let path = path_of(key);
+    for depth in 0..=256_u16 {
+        match read::<Node, _>(state, &storage_key(*domain, depth, &path))? {
+            Some(Node::Inner { left, right }) => {
+                proof.siblings.push(if turns_right(&path, depth) { left } else { right });
+            }
+            Some(Node::Leaf { path: found, value }) => {
+                proof.other_leaf = (found != path).then_some((found, value));
+                break;
+            }
+            None => break,
+        }
+    }
+    Ok(proof)
+}
+
+impl StateProof {
+    /// Checks that under this state root the key has exactly this value, or none.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn verify(&self, state_root: &Hash, key: &[u8], value: Option<&[u8]>) -> Result<(), ProofError> {
+        let domain = key.first().ok_or(ProofError::NoDomain)?;
+        let mut named = self.domains.iter().filter(|root| root.domain == *domain);
+        let root = named.next().ok_or(ProofError::NoDomain)?.root;
+        let path = path_of(key);
+        let depth = u16::try_from(self.siblings.len()).ok().filter(|depth| *depth <= 256).ok_or(ProofError::TooLong)?;
+        let mut hash = match (value, &self.other_leaf) {
+            (Some(value), None) => leaf_hash(&path, &value_hash(value)),
+            (None, None) => Hash::ZERO,
+            (None, Some((other, other_value))) => {
+                let beside = (0..depth).all(|at| turns_right(other, at) == turns_right(&path, at));
+                if *other == path || !beside {
+                    return Err(ProofError::Misplaced);
+                }
+                leaf_hash(other, other_value)
+            }
+            (Some(_), Some(_)) => return Err(ProofError::Misplaced),
+        };
+        for (at, sibling) in (0..depth).zip(&self.siblings).rev() {
+            hash = if turns_right(&path, at) { inner_hash(sibling, &hash) } else { inner_hash(&hash, sibling) };
+        }
+        if hash != root {
+            return Err(ProofError::WrongDomainRoot);
+        }
+        if join(&self.domains) == *state_root { Ok(()) } else { Err(ProofError::WrongRoot) }
+    }
+}

@@ -1,0 +1,114 @@
+//! The keys of every record. The first byte is the domain; a domain is committed to by a tree of its own.
+
+use crate::codec::encode;
+use crate::records::Due;
+use crate::types::{
+    AccountId, AgentId, ClusterId, EscrowId, Hash, Height, NodeId, ProposalId, Scope, SectorId, TimeMs,
+};
+
+/// Accounts.
+pub(crate) const ACCOUNTS: u8 = b'a';
+/// Chain-wide records: totals, validators, due queue, tables.
+pub(crate) const CHAIN: u8 = b'c';
+/// Escrows.
+pub(crate) const ESCROWS: u8 = b'e';
+/// Parameters, proposals, votes, freezes, operators.
+pub(crate) const GOVERNANCE: u8 = b'g';
+/// Nodes, agents, sectors, clusters.
+pub(crate) const TOPOLOGY: u8 = b't';
+/// The domains under the state root, in order.
+pub(crate) const COMMITTED: [u8; 5] = [ACCOUNTS, CHAIN, ESCROWS, GOVERNANCE, TOPOLOGY];
+/// Nodes of the sparse Merkle trees (follow from the rest).
+pub(crate) const TREE: u8 = b'S';
+/// The mountain range of blocks (follows from the headers).
+pub(crate) const BLOCKS: u8 = b'M';
+
+fn key(prefix: &[u8], id: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(prefix.len().saturating_add(id.len()));
+    key.extend_from_slice(prefix);
+    key.extend_from_slice(id);
+    key
+}
+
+pub(crate) fn account(id: &AccountId) -> Vec<u8> {
+    key(&[ACCOUNTS], &id.0)
+}
+pub(crate) fn escrow(id: &EscrowId) -> Vec<u8> {
+    key(&[ESCROWS], &id.0)
+}
+
+pub(crate) const GLOBALS: &[u8] = b"cg";
+pub(crate) const VALIDATORS: &[u8] = b"cv";
+pub(crate) const EPOCH: &[u8] = b"cn";
+pub(crate) const CONTEXT: &[u8] = b"cx";
+pub(crate) const REGIONS: &[u8] = b"cr";
+pub(crate) const DUE: &[u8] = b"cd";
+pub(crate) fn due(at: TimeMs, due: &Due) -> Vec<u8> {
+    let mut bytes = key(DUE, &at.0.to_be_bytes());
+    bytes.extend_from_slice(&encode(due));
+    bytes
+}
+pub(crate) fn sponsorship(sponsor: &AccountId) -> Vec<u8> {
+    key(b"cs", &sponsor.0)
+}
+
+pub(crate) const PARAMETERS: &[u8] = b"gP";
+pub(crate) const OPERATORS: &[u8] = b"gO";
+pub(crate) const PROPOSALS: &[u8] = b"gp";
+pub(crate) fn proposal(id: ProposalId) -> Vec<u8> {
+    key(PROPOSALS, &id.0.to_be_bytes())
+}
+pub(crate) fn votes(id: ProposalId) -> Vec<u8> {
+    key(b"gv", &id.0.to_be_bytes())
+}
+pub(crate) fn vote(id: ProposalId, voter: &AccountId) -> Vec<u8> {
+    key(&votes(id), &voter.0)
+}
+pub(crate) const FREEZES: &[u8] = b"gf";
+pub(crate) fn freeze(scope: &Scope) -> Vec<u8> {
+    key(FREEZES, &encode(scope))
+}
+
+pub(crate) const NODES: &[u8] = b"tn";
+pub(crate) fn node(id: NodeId) -> Vec<u8> {
+    key(NODES, &id.0.to_be_bytes())
+}
+pub(crate) fn node_of_account(id: &AccountId) -> Vec<u8> {
+    key(b"to", &id.0)
+}
+pub(crate) fn node_of_store(store: &Hash) -> Vec<u8> {
+    key(b"ti", &store.0)
+}
+pub(crate) fn node_of_transport(transport: &[u8]) -> Vec<u8> {
+    key(b"tx", transport)
+}
+pub(crate) const AGENTS: &[u8] = b"ta";
+pub(crate) fn agent(id: AgentId) -> Vec<u8> {
+    key(AGENTS, &id.0.to_be_bytes())
+}
+pub(crate) fn agent_of_key(public: &[u8; 32]) -> Vec<u8> {
+    key(b"tk", public)
+}
+pub(crate) const SECTORS: &[u8] = b"ts";
+pub(crate) fn sector(id: SectorId) -> Vec<u8> {
+    key(SECTORS, &id.0.to_be_bytes())
+}
+pub(crate) fn clusters(sector: SectorId) -> Vec<u8> {
+    key(b"tc", &sector.0.to_be_bytes())
+}
+pub(crate) fn cluster(id: ClusterId) -> Vec<u8> {
+    key(&clusters(id.sector), &id.index.to_be_bytes())
+}
+
+// What follows from the last header is kept beside the state, under `m`, and not committed to.
+pub(crate) const TIP: &[u8] = b"mt";
+pub(crate) const DOMAIN_ROOTS: &[u8] = b"mr";
+pub(crate) const BLOCK_PEAKS: &[u8] = b"mp";
+pub(crate) fn block_node(level: u8, index: u64) -> Vec<u8> {
+    let mut bytes = vec![BLOCKS, level];
+    bytes.extend_from_slice(&index.to_be_bytes());
+    bytes
+}
+pub(crate) fn block_leaf_index(height: Height) -> Option<u64> {
+    height.0.checked_sub(1)
+}
