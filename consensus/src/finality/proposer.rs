@@ -1,0 +1,178 @@
+//! When a validator proposes a block, and with which time.
+
+use mesh30k_ledger::types::{Height, TimeMs};
+
+/// Ordered blocks that are not final yet, from which on a leader stops proposing.
+pub const PIPELINE_DEPTH: usize = 4;
+/// Least distance of two proposals, ms: time for work to gather into one block.
+pub const PROPOSAL_GAP_MS: u64 = 2;
+/// An idle leader proposes an empty block this long after the last block, ms, to keep block time.
+pub const IDLE_BLOCK_MS: u64 = 5_000;
+
+/// What the proposer needs to see. The caller fills it from its Raft group and its tracker.
+#[derive(Clone, Copy, Debug)]
+pub struct ProposerView {
+    /// This validator leads the global group.
+    pub leader: bool,
+    /// Its Raft term.
+    pub term: u64,
+    /// Index of the last entry in its Raft log.
+    pub last_log_index: u64,
+    /// Term and index of the last entry applied.
+    pub applied: (u64, u64),
+    /// Height of the last block executed, final or not.
+    pub tip_height: Height,
+    /// Time of that block.
+    pub tip_time: TimeMs,
+    /// Executed blocks that are not final.
+    pub unfinal: usize,
+    /// Transactions wait in the pool.
+    pub work: bool,
+    /// Earliest deadline on the ledger at its tip, if there is one.
+    pub next_due: Option<TimeMs>,
+    /// The chain is halted.
+    pub halted: bool,
+}
+
+/// What a proposal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProposalReason {
+    /// Transactions wait.
+    Work,
+    /// A deadline on the ledger is due.
+    Due,
+    /// Nothing happened for `IDLE_BLOCK_MS`.
+    Idle,
+}
+
+/// Why there is no proposal now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitReason {
+    /// The chain is halted.
+    Halted,
+    /// Somebody else leads.
+    NotLeader,
+    /// The log of earlier terms, or the last entry, is not applied yet.
+    LogNotApplied,
+    /// The last proposal has not come back from Raft.
+    InFlight,
+    /// Too many blocks are not final.
+    PipelineFull,
+    /// The last proposal is less than `PROPOSAL_GAP_MS` ago.
+    Gap,
+    /// Nothing to do.
+    Idle,
+}
+
+/// The answer of [`Proposer::decide`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Build a block on the tip with this time and hand it to Raft; then call `proposed`.
+    Propose {
+        /// Block time: later than the parent's.
+        time: TimeMs,
+        /// What it is for.
+        reason: ProposalReason,
+    },
+    /// Ask again on a change, or at `until`.
+    Wait {
+        /// Time at which the answer changes by itself.
+        until: Option<TimeMs>,
+        /// Why.
+        reason: WaitReason,
+    },
+}
+
+/// Decides when to propose. One block at a time is in flight, and never two different ones in one
+/// term at one height: that would be evidence against this validator (E6).
+#[derive(Clone, Copy, Debug)]
+pub struct Proposer {
+    last_proposal: Option<TimeMs>,
+    last_block: TimeMs,
+    in_flight: Option<(u64, Height)>,
+    rejected: bool,
+}
+
+impl Proposer {
+    /// A proposer that starts at `now`.
+    pub fn new(now: TimeMs) -> Self {
+        Self { last_proposal: None, last_block: now, in_flight: None, rejected: false }
+    }
+
+    /// Says whether to propose now.
+    pub fn decide(&self, now: TimeMs, view: &ProposerView) -> Decision {
+        let wait = |reason, until| Decision::Wait { until, reason };
+        if view.halted {
+            return wait(WaitReason::Halted, None);
+        }
+        if !view.leader {
+            return wait(WaitReason::NotLeader, None);
+        }
+        // The blank entry that opens a term is applied only after everything before it.
+        if view.applied.0 != view.term || view.applied.1 < view.last_log_index {
+            return wait(WaitReason::LogNotApplied, None);
+        }
+        if self.in_flight.is_some_and(|(term, height)| term == view.term && height > view.tip_height) {
+            return wait(WaitReason::InFlight, None);
+        }
+        if view.unfinal >= PIPELINE_DEPTH {
+            return wait(WaitReason::PipelineFull, None);
+        }
+        let due = view.next_due.is_some_and(|due| due <= now);
+        let idle_at = self.last_block.plus_ms(IDLE_BLOCK_MS);
+        let reason = if view.work {
+            ProposalReason::Work
+        } else if due {
+            ProposalReason::Due
+        } else if now >= idle_at {
+            ProposalReason::Idle
+        } else {
+            let next = view.next_due.map_or(idle_at, |due| due.min(idle_at));
+            return wait(WaitReason::Idle, Some(next));
+        };
+        let gap_ends = self.last_proposal.map(|last| last.plus_ms(PROPOSAL_GAP_MS));
+        if let Some(until) = gap_ends.filter(|&until| now < until) {
+            return wait(WaitReason::Gap, Some(until));
+        }
+        Decision::Propose { time: block_time(now, view.tip_time), reason }
+    }
+
+    /// A block for `height` was handed to Raft in `term`.
+    pub fn proposed(&mut self, now: TimeMs, term: u64, height: Height) {
+        self.last_proposal = Some(now);
+        self.in_flight = Some((term, height));
+        self.rejected = false;
+    }
+
+    /// Raft refused the proposal *without having stored it* (it is no leader). After an answer that
+    /// leaves this open, a timeout for example, hand in the same block again instead: Raft may order
+    /// it twice, and the second copy does not extend the tip.
+    pub fn refused(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// A committed block, of anybody, was applied. One that was a no-op leaves its height taken in
+    /// its term; if it was our own, leadership has to move, see `must_step_down`.
+    pub fn on_block(&mut self, now: TimeMs, executed: bool, term: u64, height: Height) {
+        let own = self.in_flight == Some((term, height));
+        if executed {
+            self.last_block = now;
+        }
+        match (own, executed) {
+            (true, true) => self.in_flight = None,
+            (true, false) => self.rejected = true,
+            (false, _) => {}
+        }
+    }
+
+    /// Our own block in `term` was ordered but did not extend the chain. Another block at that height
+    /// would be evidence against us, so that somebody else, or a new term, must go on.
+    pub fn must_step_down(&self, term: u64) -> bool {
+        self.rejected && self.in_flight.is_some_and(|(built, _)| built == term)
+    }
+}
+
+/// Block time: the leader's clock, strictly rising.
+pub fn block_time(now: TimeMs, parent: TimeMs) -> TimeMs {
+    now.max(parent.plus_ms(1))
+}

@@ -1,0 +1,99 @@
+//! When a leader proposes, and with which time.
+
+use mesh30k_consensus::finality::proposer::{
+    Decision, IDLE_BLOCK_MS, PIPELINE_DEPTH, PROPOSAL_GAP_MS, ProposalReason, Proposer, ProposerView, WaitReason,
+};
+use mesh30k_ledger::types::{Height, TimeMs};
+use proptest::prelude::*;
+
+const NOW: TimeMs = TimeMs(1_000_000);
+
+fn ready() -> ProposerView {
+    ProposerView {
+        leader: true,
+        term: 3,
+        last_log_index: 40,
+        applied: (3, 40),
+        tip_height: Height(9),
+        tip_time: TimeMs(NOW.0 - 100),
+        unfinal: 0,
+        work: true,
+        next_due: None,
+        halted: false,
+    }
+}
+
+fn waits(proposer: &Proposer, view: &ProposerView) -> WaitReason {
+    match proposer.decide(NOW, view) {
+        Decision::Wait { reason, .. } => reason,
+        proposal @ Decision::Propose { .. } => panic!("{proposal:?}"),
+    }
+}
+
+#[test]
+fn each_condition_alone_holds_a_proposal_back() {
+    let proposer = Proposer::new(NOW);
+    let ready = ready();
+    assert_eq!(proposer.decide(NOW, &ready), Decision::Propose { time: NOW, reason: ProposalReason::Work });
+    assert_eq!(waits(&proposer, &ProposerView { halted: true, ..ready }), WaitReason::Halted);
+    assert_eq!(waits(&proposer, &ProposerView { leader: false, ..ready }), WaitReason::NotLeader);
+    // An old term's log is applied, this term's first entry is not.
+    assert_eq!(waits(&proposer, &ProposerView { applied: (2, 40), ..ready }), WaitReason::LogNotApplied);
+    assert_eq!(waits(&proposer, &ProposerView { applied: (3, 39), ..ready }), WaitReason::LogNotApplied);
+    assert_eq!(waits(&proposer, &ProposerView { unfinal: PIPELINE_DEPTH, ..ready }), WaitReason::PipelineFull);
+    assert_eq!(waits(&proposer, &ProposerView { work: false, ..ready }), WaitReason::Idle);
+}
+
+#[test]
+fn proposals_keep_their_distance() {
+    let mut proposer = Proposer::new(NOW);
+    proposer.proposed(NOW, 3, Height(10));
+    assert_eq!(waits(&proposer, &ready()), WaitReason::InFlight);
+    proposer.on_block(NOW, true, 3, Height(10));
+    let view = ProposerView { tip_height: Height(10), ..ready() };
+    let until = Some(NOW.plus_ms(PROPOSAL_GAP_MS));
+    assert_eq!(proposer.decide(NOW, &view), Decision::Wait { until, reason: WaitReason::Gap });
+    assert!(matches!(proposer.decide(NOW.plus_ms(PROPOSAL_GAP_MS), &view), Decision::Propose { .. }));
+}
+
+#[test]
+fn an_idle_leader_proposes_at_deadlines_and_every_five_seconds() {
+    let proposer = Proposer::new(NOW);
+    let idle = ProposerView { work: false, ..ready() };
+    let idle_at = NOW.plus_ms(IDLE_BLOCK_MS);
+    assert_eq!(proposer.decide(NOW, &idle), Decision::Wait { until: Some(idle_at), reason: WaitReason::Idle });
+    let proposal = proposer.decide(idle_at, &idle);
+    assert_eq!(proposal, Decision::Propose { time: idle_at, reason: ProposalReason::Idle });
+    let due_at = NOW.plus_ms(300);
+    let due = ProposerView { next_due: Some(due_at), ..idle };
+    assert_eq!(proposer.decide(NOW, &due), Decision::Wait { until: Some(due_at), reason: WaitReason::Idle });
+    assert_eq!(proposer.decide(due_at, &due), Decision::Propose { time: due_at, reason: ProposalReason::Due });
+}
+
+#[test]
+fn one_height_is_built_once_in_a_term() {
+    let mut proposer = Proposer::new(NOW);
+    proposer.proposed(NOW, 3, Height(10));
+    assert_eq!(waits(&proposer, &ready()), WaitReason::InFlight);
+    // Ordered, but it did not extend the chain: somebody else has to go on.
+    proposer.on_block(NOW, false, 3, Height(10));
+    assert!(proposer.must_step_down(3) && !proposer.must_step_down(4));
+    assert_eq!(waits(&proposer, &ready()), WaitReason::InFlight);
+    let later = ProposerView { term: 4, applied: (4, 40), ..ready() };
+    assert!(matches!(proposer.decide(NOW.plus_ms(10), &later), Decision::Propose { .. }));
+    // Raft never stored it: the height is free.
+    let mut proposer = Proposer::new(NOW);
+    proposer.proposed(NOW, 3, Height(10));
+    proposer.refused();
+    assert!(matches!(proposer.decide(NOW.plus_ms(10), &ready()), Decision::Propose { .. }));
+}
+
+proptest! {
+    #[test]
+    fn block_time_rises_and_is_never_behind_the_clock(now in 0_u64..1 << 50, tip in 0_u64..1 << 50) {
+        let view = ProposerView { tip_time: TimeMs(tip), ..ready() };
+        let decision = Proposer::new(TimeMs(now)).decide(TimeMs(now), &view);
+        let Decision::Propose { time, .. } = decision else { return Err(TestCaseError::fail("no proposal")) };
+        prop_assert!(time.0 > tip && time.0 >= now && time.0 <= now.max(tip + 1));
+    }
+}
