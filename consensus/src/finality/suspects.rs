@@ -49,7 +49,7 @@ impl Suspects {
     pub(super) fn watch(&mut self, signed: SignedHeader) -> Option<SignedHeader> {
         let key = header_key(&signed.header);
         if let Some(known) = self.headers.get(&key) {
-            return (known.header != signed.header).then(|| *known);
+            return (known.header != signed.header).then_some(*known);
         }
         self.headers.insert(key, signed);
         if self.headers.len() > MAX_WATCHED_HEADERS {

@@ -96,13 +96,23 @@ impl Network {
         }
     }
 
-    /// Runs for `ms`, losing this share of messages, crashing a validator this often in a ms.
+    /// Runs for at most `ms`, losing this share of messages, crashing a validator this often in a ms.
+    /// Ends earlier when nothing can happen any more.
     pub(crate) fn run(&mut self, ms: u64, loss: f64, crashes: f64) {
         (self.loss, self.crashes) = (loss, crashes);
         for _ in 0..ms {
             self.now += 1;
             self.step();
+            if self.is_settled() {
+                break;
+            }
         }
+    }
+
+    fn is_settled(&self) -> bool {
+        let last = self.chain.len() as u64;
+        let done = |node: &Node| self.halts.contains_key(&node.id) || node.stored.height.0 == last;
+        self.in_flight.is_empty() && self.nodes.iter().all(|node| node.tracker.is_some() && done(node))
     }
 
     pub(crate) fn final_heights(&self) -> Vec<u64> {
@@ -199,8 +209,8 @@ impl Network {
             }
             Message::Request(height) => {
                 let stored = node.certificates.get(&height).cloned();
-                match stored.map_or_else(|| tracker.answer(height), VoteAnswer::Certificate) {
-                    VoteAnswer::Certificate(certificate) => self.send(to, from, Message::Certificate(certificate)),
+                match stored.map_or_else(|| tracker.answer(height), |one| VoteAnswer::Certificate(Box::new(one))) {
+                    VoteAnswer::Certificate(certificate) => self.send(to, from, Message::Certificate(*certificate)),
                     VoteAnswer::Votes(votes) => {
                         for vote in votes {
                             self.send(to, from, Message::Vote(vote));
