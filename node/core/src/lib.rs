@@ -12,5 +12,7 @@ pub mod lead;
 pub mod placement;
 pub mod quorum;
 pub mod registry;
+#[cfg(test)]
+mod test_support;
 pub mod time;
 pub mod wire;
