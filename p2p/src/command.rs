@@ -13,16 +13,40 @@ pub const COMMAND_QUEUE: usize = 1024;
 pub(crate) enum Command {
     /// A lane wants a connection; the outcome shows in the directory.
     Connect(PeerId),
-    Dial { address: Multiaddr, outcome: oneshot::Sender<Result<(), CommandError>> },
-    AddAddress { peer: PeerId, address: Multiaddr },
+    Dial {
+        address: Multiaddr,
+        outcome: oneshot::Sender<Result<(), CommandError>>,
+    },
+    AddAddress {
+        peer: PeerId,
+        address: Multiaddr,
+    },
     Disconnect(PeerId),
-    Reserve { peer: PeerId, addresses: Vec<Multiaddr> },
+    Reserve {
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+    },
     Unreserve(PeerId),
-    Listen { address: Multiaddr, outcome: oneshot::Sender<Result<(), CommandError>> },
-    Subscribe { topic: String, outcome: oneshot::Sender<Result<(), CommandError>> },
-    Unsubscribe { topic: String },
-    Publish { topic: String, data: Bytes, outcome: Option<oneshot::Sender<Result<(), PublishError>>> },
-    Validate { token: Token, verdict: Verdict },
+    Listen {
+        address: Multiaddr,
+        outcome: oneshot::Sender<Result<(), CommandError>>,
+    },
+    Subscribe {
+        topic: String,
+        outcome: oneshot::Sender<Result<(), CommandError>>,
+    },
+    Unsubscribe {
+        topic: String,
+    },
+    Publish {
+        topic: String,
+        data: Bytes,
+        outcome: Option<oneshot::Sender<Result<(), PublishError>>>,
+    },
+    Validate {
+        token: Token,
+        verdict: Verdict,
+    },
 }
 
 /// What a peer did wrong.

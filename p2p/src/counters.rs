@@ -24,7 +24,10 @@ impl Count {
 
 /// Declares the live counters, their snapshot and the way from one to the other in one place.
 macro_rules! counters {
-    ($(#[$live_doc:meta])* $live:ident, $(#[$doc:meta])* $snapshot:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
+    (
+        $(#[$live_doc:meta])* $live:ident,
+        $(#[$doc:meta])* $snapshot:ident { $($(#[$field_doc:meta])* $field:ident,)* }
+    ) => {
         $(#[$live_doc])*
         #[derive(Debug, Default)]
         pub(crate) struct $live { $(pub(crate) $field: Count,)* }

@@ -29,8 +29,7 @@ pub const MAX_TOPIC_BYTES: usize = 64;
 /// What a strike costs in gossip score; three bring a peer below the publish threshold.
 pub(crate) const STRIKE_SCORE: f64 = -20.0;
 
-pub(crate) type Gossipsub =
-    gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<ChainTopics>>;
+pub(crate) type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<ChainTopics>>;
 
 /// Names a gossip message that waits for a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -154,10 +153,9 @@ pub(crate) fn build(config: &Config, registry: &mut Registry) -> Result<Gossipsu
         max_subscribed_topics: MAX_TOPICS,
         max_subscriptions_per_request: MAX_TOPICS,
     };
-    let mut behaviour =
-        Gossipsub::new_with_subscription_filter(MessageAuthenticity::Anonymous, gossip, filter)
-            .map_err(|e| refused(&e))?
-            .with_metrics(registry.sub_registry_with_prefix("gossipsub"), gossipsub::MetricsConfig::default());
+    let mut behaviour = Gossipsub::new_with_subscription_filter(MessageAuthenticity::Anonymous, gossip, filter)
+        .map_err(|e| refused(&e))?
+        .with_metrics(registry.sub_registry_with_prefix("gossipsub"), gossipsub::MetricsConfig::default());
     behaviour.with_peer_score(score(), PeerScoreThresholds::default()).map_err(|e| refused(&e))?;
     Ok(behaviour)
 }

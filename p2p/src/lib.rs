@@ -36,9 +36,7 @@ pub use config::{Config, Limits, MAX_CHAIN_NAME_BYTES, Timing, TransportKind};
 pub use control::Control;
 pub use counters::{Counters, LaneCounters, NodeCounters};
 pub use directory::{Direction, PeerInfo};
-pub use error::{
-    AcceptError, CommandError, IdentityError, NotifyError, PublishError, RequestError, SpawnError,
-};
+pub use error::{AcceptError, CommandError, IdentityError, NotifyError, PublishError, RequestError, SpawnError};
 pub use events::{EVENT_QUEUE, Event, Events, Refusal};
 pub use gossip::{MAX_GOSSIP_BYTES, MAX_PENDING_VERDICTS, MAX_TOPIC_BYTES, MAX_TOPICS, Token, Verdict};
 pub use identity::{keypair_from_seed, peer_id_of};

@@ -19,6 +19,7 @@ use crate::events::{EVENT_QUEUE, Events};
 use crate::lane::hub::Hub;
 use crate::metrics::CounterCollector;
 use crate::task::{Task, Wiring};
+use crate::transport;
 
 /// Reports of misbehaviour that may wait for the swarm task.
 const REPORT_QUEUE: usize = 256;
@@ -34,8 +35,7 @@ pub fn spawn(config: Config) -> Result<(Control, Events), SpawnError> {
     let metrics = Metrics::new(&mut registry);
     let mut swarm = behaviour::swarm(&config, &mut registry)?;
     for address in &config.listen {
-        swarm
-            .listen_on(address.clone())
+        transport::listen(&mut swarm, address.clone())
             .map_err(|source| SpawnError::Listen { address: address.clone(), source })?;
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Connection {
 struct Entry {
     connections: Vec<Connection>,
     verified: bool,
+    /// Given up on; its connections are being closed.
+    overdue: bool,
     rtt: Option<Duration>,
 }
 
@@ -118,18 +120,28 @@ impl Table {
         })
     }
 
-    /// Connected peers that did not identify themselves in time.
-    pub(crate) fn unidentified(&self, now: Instant) -> Vec<PeerId> {
-        let late = |e: &Entry| {
-            !e.verified
-                && e.connections.first().is_some_and(|c| now.saturating_duration_since(c.since) >= self.identify)
-        };
-        self.peers.iter().filter(|(_, e)| late(e)).map(|(peer, _)| *peer).collect()
+    /// Connected peers that did not identify themselves in time; each is named once.
+    pub(crate) fn unidentified(&mut self, now: Instant) -> Vec<PeerId> {
+        let mut late = Vec::new();
+        for (peer, entry) in &mut self.peers {
+            if entry.identify_by(self.identify).is_some_and(|deadline| deadline <= now) {
+                entry.overdue = true;
+                late.push(*peer);
+            }
+        }
+        late
     }
 
     pub(crate) fn next_wakeup(&self) -> Option<Instant> {
-        let unverified = self.peers.values().filter(|e| !e.verified);
-        unverified.filter_map(|e| e.connections.first()).map(|c| c.since + self.identify).min()
+        self.peers.values().filter_map(|entry| entry.identify_by(self.identify)).min()
+    }
+}
+
+impl Entry {
+    /// Until when the peer has to identify itself, if it still has to.
+    fn identify_by(&self, patience: Duration) -> Option<Instant> {
+        let waiting = !self.verified && !self.overdue;
+        self.connections.first().filter(|_| waiting).map(|first| first.since + patience)
     }
 }
 
@@ -212,7 +224,9 @@ mod tests {
         let mut table = Table::new(PeerId::random(), WINDOW, WINDOW);
         table.established(peer, connection(1, Direction::Inbound, t));
         assert_eq!(table.info(&peer, false), None);
+        assert_eq!(table.next_wakeup(), Some(t + WINDOW));
         assert_eq!(table.unidentified(t + WINDOW), vec![peer]);
+        assert!(table.unidentified(t + WINDOW).is_empty() && table.next_wakeup().is_none());
         assert!(table.verify(&peer));
         assert!(!table.verify(&peer));
         assert!(table.unidentified(t + WINDOW).is_empty());

@@ -224,6 +224,8 @@ impl Task {
         if self.table.verified_count() >= self.wanted_peers {
             return;
         }
+        // With nobody known there is nobody to ask; bootstrap is being dialled all the while.
+        let _ = self.swarm.behaviour_mut().kad.bootstrap();
         let mut known = Vec::new();
         for bucket in self.swarm.behaviour_mut().kad.kbuckets() {
             known.extend(bucket.iter().map(|entry| *entry.node.key.preimage()));

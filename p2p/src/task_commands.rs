@@ -11,6 +11,7 @@ use crate::error::{CommandError, PublishError};
 use crate::gossip::{self, MAX_GOSSIP_BYTES, Token, Verdict};
 use crate::redial::Target;
 use crate::task::{DialOutcome, Purpose, Task};
+use crate::transport;
 
 impl Task {
     /// A caller that no longer waits for an outcome is no fault, hence the ignored sends.
@@ -30,9 +31,8 @@ impl Task {
                 self.refresh(&peer);
             }
             Command::Listen { address, outcome } => {
-                let listening = self.swarm.listen_on(address.clone());
-                let _ = outcome
-                    .send(listening.map(|_| ()).map_err(|source| CommandError::Listen { address, source }));
+                let listening = transport::listen(&mut self.swarm, address.clone());
+                let _ = outcome.send(listening.map_err(|source| CommandError::Listen { address, source }));
             }
             Command::Subscribe { topic, outcome } => {
                 let _ = outcome.send(self.subscribe(topic));

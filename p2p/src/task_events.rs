@@ -27,7 +27,8 @@ impl Task {
                 self.on_established(peer_id, connection_id, direction, address);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
-                tracing::debug!(peer = %peer_id, cause = cause.as_ref().map(tracing::field::display), "connection closed");
+                let cause = cause.as_ref().map(tracing::field::display);
+                tracing::debug!(peer = %peer_id, cause, "connection closed");
                 self.on_closed(peer_id, connection_id);
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {

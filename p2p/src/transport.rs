@@ -1,9 +1,14 @@
 //! What carries the bytes: sockets or memory, always encrypted by Noise and multiplexed by Yamux.
 
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+
 use libp2p::core::muxing::StreamMuxerBox;
-use libp2p::core::transport::{Boxed, MemoryTransport};
+use libp2p::core::transport::{Boxed, MemoryTransport, TransportError};
 use libp2p::core::upgrade::Version;
-use libp2p::{PeerId, Transport, dns, noise, tcp, yamux};
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::{Multiaddr, PeerId, Swarm, Transport, dns, noise, tcp, yamux};
 
 use crate::config::{Config, TransportKind};
 use crate::error::SpawnError;
@@ -63,4 +68,30 @@ where
     yamux.set_max_num_streams(MAX_STREAMS_PER_CONNECTION);
     let timeout = config.timing.handshake;
     Ok(sockets.upgrade(Version::V1Lazy).authenticate(noise).multiplex(yamux).timeout(timeout).boxed())
+}
+
+/// Starts to listen. libp2p binds with SO_REUSEPORT, by which two processes of one user would share a port and each
+/// get half of its connections; so an ordinary socket has to find the port free first.
+pub(crate) fn listen<B: NetworkBehaviour>(
+    swarm: &mut Swarm<B>,
+    address: Multiaddr,
+) -> Result<(), TransportError<io::Error>> {
+    if let Some(socket) = tcp_socket(&address) {
+        TcpListener::bind(socket).map_err(TransportError::Other)?;
+    }
+    swarm.listen_on(address).map(|_| ())
+}
+
+/// The socket of a TCP address with a port of its own.
+fn tcp_socket(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut parts = address.iter();
+    let ip = match parts.next()? {
+        Protocol::Ip4(ip) => IpAddr::V4(ip),
+        Protocol::Ip6(ip) => IpAddr::V6(ip),
+        _ => return None,
+    };
+    match parts.next()? {
+        Protocol::Tcp(port) if port != 0 => Some(SocketAddr::new(ip, port)),
+        _ => None,
+    }
 }

@@ -89,18 +89,17 @@ impl Inbox {
 }
 
 impl Feeder {
-    /// Puts a frame into the inbox; gives it back when there is no room.
-    fn feed(&self, inbound: Inbound, of_stream: &Arc<AtomicUsize>) -> Result<(), Inbound> {
+    /// Puts a frame into the inbox; what comes back had no room.
+    fn refused(&self, inbound: Inbound, of_stream: &Arc<AtomicUsize>) -> Option<Inbound> {
         let bytes = inbound.body.len();
         if of_stream.load(Ordering::Acquire) >= INBOX_FRAMES_PER_STREAM || !self.budget.take(bytes) {
-            return Err(inbound);
+            return Some(inbound);
         }
         of_stream.fetch_add(1, Ordering::AcqRel);
-        self.sender.try_send(Queued { inbound, of_stream: Arc::clone(of_stream) }).map_err(|refused| {
-            self.budget.give_back(bytes);
-            of_stream.fetch_sub(1, Ordering::AcqRel);
-            refused.into_inner().inbound
-        })
+        let refused = self.sender.try_send(Queued { inbound, of_stream: Arc::clone(of_stream) }).err()?;
+        self.budget.give_back(bytes);
+        of_stream.fetch_sub(1, Ordering::AcqRel);
+        Some(refused.into_inner().inbound)
     }
 }
 
@@ -246,7 +245,8 @@ impl Server {
             return;
         }
         let error = self.serve(Link::new(stream, self.lane.max_body_bytes())).await;
-        tracing::debug!(peer = %self.peer, lane = %self.lane, error = error.as_ref().map(tracing::field::display), "inbound stream ended");
+        let shown = error.as_ref().map(tracing::field::display);
+        tracing::debug!(peer = %self.peer, lane = %self.lane, error = shown, "inbound stream ended");
         match error {
             Some(LinkError::Garbage(_)) => self.hub.report(self.peer, Violation::Garbage),
             Some(LinkError::Truncated) => self.hub.report(self.peer, Violation::Truncated),
@@ -330,7 +330,7 @@ impl Server {
         match frame.kind {
             Kind::Notice => {
                 let inbound = Inbound { peer: self.peer, body: frame.body, reply: None };
-                if self.feeder.feed(inbound, &self.in_inbox).is_err() {
+                if self.feeder.refused(inbound, &self.in_inbox).is_some() {
                     self.counters.inbox_dropped.one();
                 }
                 true
@@ -339,7 +339,7 @@ impl Server {
                 let reply = Reply { id: frame.id, lane: self.lane, back: Some(back.clone()) };
                 let inbound = Inbound { peer: self.peer, body: frame.body, reply: Some(reply) };
                 let refused = if *in_flight < MAX_IN_FLIGHT {
-                    self.feeder.feed(inbound, &self.in_inbox).err()
+                    self.feeder.refused(inbound, &self.in_inbox)
                 } else {
                     Some(inbound)
                 };

@@ -86,12 +86,6 @@ impl QueueReceiver {
         Some(outgoing)
     }
 
-    pub(crate) fn try_recv(&mut self) -> Option<Outgoing> {
-        let outgoing = self.receiver.try_recv().ok()?;
-        self.budget.give_back(outgoing.body.len());
-        Some(outgoing)
-    }
-
     /// As [`mpsc::Receiver::poll_recv_many`]: 0 means closed.
     pub(crate) fn poll_recv_many(&mut self, cx: &mut Context<'_>, into: &mut Vec<Outgoing>, max: usize) -> Poll<usize> {
         let start = into.len();
@@ -121,7 +115,9 @@ mod tests {
             assert!(sender.try_send(notice(1)).is_ok());
         }
         assert!(sender.try_send(notice(1)).is_err());
-        while receiver.try_recv().is_some() {}
+        while !receiver.is_empty() {
+            receiver.recv().await.unwrap();
+        }
 
         let lane = Lane::new("test");
         let whole = lane.queue_bytes() / lane.max_body_bytes();

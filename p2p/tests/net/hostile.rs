@@ -83,7 +83,8 @@ async fn garbage_costs_the_stream_then_the_connection_and_the_node_serves_on() {
     let (mut node, mut honest) = (Node::new(1, TransportKind::Net).await, Node::new(2, TransportKind::Net).await);
     connect(&mut honest, &mut node).await;
     let mut inbox = node.control.accept(Lane::EVENT).unwrap();
-    let hostile_batches: [&[&[u8]]; 2] = [&[OVERSIZED, UNKNOWN_KIND, OUT_OF_PLACE], &[UNDERSIZED, OVERSIZED, UNDERSIZED]];
+    let hostile_batches: [&[&[u8]]; 2] =
+        [&[OVERSIZED, UNKNOWN_KIND, OUT_OF_PLACE], &[UNDERSIZED, OVERSIZED, UNDERSIZED]];
     for batch in hostile_batches {
         let mut hostile = Hostile::connected_to(&mut node).await;
         for garbage in batch {
