@@ -1,0 +1,243 @@
+//! Canonical bytes: fixed for ever, and nothing else is taken.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use common::{World, agents, alice, bob, id_of, key, node_registration, operator, register};
+use mesh30k_ledger::block::{Block, Header};
+use mesh30k_ledger::codec::{CodecError, decode, encode};
+use mesh30k_ledger::finality::{Certificate, SignedVote, Vote};
+use mesh30k_ledger::genesis::Genesis;
+use mesh30k_ledger::ops::{
+    BatchTransfer, Choice, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, Operation, ParameterChange, ProposalKind,
+    Propose, TaskReport, Thaw, Transfer, TransferItem,
+};
+use mesh30k_ledger::outcome::Outcome;
+use mesh30k_ledger::parameters::Parameter;
+use mesh30k_ledger::receipt::Receipt;
+use mesh30k_ledger::transaction::{MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
+use mesh30k_ledger::types::*;
+use proptest::prelude::*;
+
+fn operations(world: &World) -> Vec<(&'static str, Operation)> {
+    let to = id_of(&bob());
+    let report = TaskReport {
+        task: Hash::of(b"task"),
+        part: 1,
+        module: Hash::of(b"module"),
+        input: Hash::of(b"in"),
+        output: Hash::of(b"out"),
+        exit_code: 0,
+        fuel: 2,
+        wall_us: 3,
+        peak_memory_bytes: 4,
+        energy_mj: 5,
+        energy_method: EnergyMethod::Rapl,
+        intensity_mg_per_kwh: 6,
+        renewable_ppm: 7,
+        carbon_ug: 8,
+        host: NodeId(9),
+        agent: AgentId(10),
+    };
+    let receipt = report.sign(&world.context, &key(1), &key(2));
+    let change = ParameterChange { parameter: Parameter::HoldMarginMs, value: 40 };
+    let cluster = ClusterId { sector: SectorId(1), index: 2 };
+    vec![
+        ("transfer", Operation::Transfer(Transfer { to, amount: Uftns(5), memo: "rent".into() })),
+        (
+            "batch_transfer",
+            Operation::BatchTransfer(BatchTransfer { transfers: vec![TransferItem { to, amount: Uftns(6) }] }),
+        ),
+        (
+            "escrow_open",
+            Operation::EscrowOpen(EscrowOpen {
+                task: Hash::of(b"task"),
+                module: Hash::of(b"module"),
+                parts: 20,
+                amount_per_part: Uftns(7),
+                reserve_per_part: Uftns(8),
+                release_deadline: TimeMs(9),
+            }),
+        ),
+        ("escrow_release", Operation::EscrowRelease(EscrowRelease { escrow: Hash::of(b"e"), receipt })),
+        ("register_host", register(Some(node_registration(5)), agents(0..2))),
+        ("propose", Operation::Propose(Propose { title: "more".into(), kind: ProposalKind::Parameter(vec![change]) })),
+        ("vote", Operation::Vote(mesh30k_ledger::ops::Vote { proposal: ProposalId(3), choice: Choice::NoWithVeto })),
+        (
+            "freeze",
+            Operation::Freeze(Freeze { scope: Scope::Cluster(cluster), reason: "drill".into(), until: TimeMs(11) }),
+        ),
+        ("thaw", Operation::Thaw(Thaw { scope: Scope::Agent(AgentId(4)), reason: "over".into() })),
+    ]
+}
+
+fn story() -> (World, Block, Receipt) {
+    let mut world = World::new();
+    let transactions = vec![
+        world.signed(&alice(), operations(&world).remove(0).1),
+        world.signed(&operator(), operations(&world).remove(5).1),
+    ];
+    let (block, execution) = world.run(10, transactions);
+    let certificate = world.certify(&block, &execution);
+    let receipt = Receipt::build(&block, &execution, &certificate, &world.genesis.validators, 0).unwrap();
+    (world, block, receipt)
+}
+
+#[test]
+fn golden_bytes() {
+    let (world, block, receipt) = story();
+    let mut lines = Vec::new();
+    let mut line = |name: &str, bytes: Vec<u8>| lines.push(format!("{name} {}", hex::encode(bytes)));
+    for (name, op) in operations(&World::new()) {
+        line(&format!("operation.{name}"), encode(&op));
+    }
+    let signed = &block.transactions[0];
+    line("transaction.signed", encode(signed));
+    line("transaction.id", encode(&signed.id()));
+    line("transaction.signing_hash", encode(&signed.tx.signing_hash()));
+    line("header", encode(&block.header));
+    line("header.id", encode(&block.id()));
+    line("vote", encode(&receipt.certificate.vote_of(NodeId(1))));
+    line("vote.signing_hash", encode(&receipt.certificate.vote_of(NodeId(1)).signing_hash()));
+    line("certificate", encode(&receipt.certificate));
+    line("commitment", encode(&receipt.commitment));
+    line("validators.hash", encode(&world.genesis.validators.hash()));
+    line("outcome", encode(&receipt.outcome));
+    line("receipt", encode(&receipt));
+    line("genesis", encode(&world.genesis));
+    line("genesis.hash", encode(&world.genesis.hash()));
+    line("account", id_of(&alice()).to_string().into_bytes());
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_genesis_reads_as_it_was_written() {
+    let genesis = common::genesis();
+    let text = serde_json::to_string_pretty(&genesis).unwrap();
+    let back: Genesis = serde_json::from_str(&text).unwrap();
+    assert_eq!(back, genesis);
+    assert_eq!(back.hash(), genesis.hash());
+    assert!(text.contains("\"ftns1"), "accounts are readable");
+}
+
+fn strict<T: BorshSerialize + BorshDeserialize + PartialEq + std::fmt::Debug>(value: &T) {
+    let bytes = encode(value);
+    assert_eq!(decode::<T>(&bytes, bytes.len()).as_ref(), Ok(value));
+    for end in 0..bytes.len() {
+        assert!(matches!(decode::<T>(&bytes[..end], bytes.len()), Err(CodecError::Malformed { .. })), "cut at {end}");
+    }
+    let longer = [bytes.as_slice(), &[0]].concat();
+    assert_eq!(decode::<T>(&longer, longer.len()), Err(CodecError::Trailing { extra: 1 }));
+    let too_long = Err(CodecError::TooLong { bytes: bytes.len(), max: bytes.len() - 1 });
+    assert_eq!(decode::<T>(&bytes, bytes.len() - 1), too_long);
+}
+
+#[test]
+fn every_object_is_strict() {
+    let (world, block, receipt) = story();
+    for (_, op) in operations(&world) {
+        strict(&op);
+        strict(&world.signed(&alice(), op));
+    }
+    strict(&block);
+    strict(&receipt.certificate);
+    strict(&receipt.certificate.vote_of(NodeId(1)));
+    strict(&receipt.outcome);
+    strict(&receipt);
+    strict(&world.genesis);
+}
+
+fn canonical<T: BorshSerialize + BorshDeserialize>(bytes: &[u8]) {
+    if let Ok(value) = decode::<T>(bytes, 1 << 20) {
+        assert_eq!(encode(&value), bytes);
+    }
+}
+
+fn canonical_all(bytes: &[u8]) {
+    canonical::<Operation>(bytes);
+    canonical::<Transaction>(bytes);
+    canonical::<SignedTransaction>(bytes);
+    canonical::<Header>(bytes);
+    canonical::<Block>(bytes);
+    canonical::<Vote>(bytes);
+    canonical::<SignedVote>(bytes);
+    canonical::<Certificate>(bytes);
+    canonical::<Outcome>(bytes);
+    canonical::<Receipt>(bytes);
+    canonical::<Genesis>(bytes);
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        canonical_all(&bytes);
+    }
+
+    #[test]
+    fn damaged_objects_never_panic(
+        which in 0..9_usize, at in any::<prop::sample::Index>(), byte: u8, cut in any::<prop::sample::Index>()
+    ) {
+        let world = World::new();
+        let op = operations(&world).remove(which).1;
+        let mut bytes = world.signed(&alice(), op).to_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        canonical_all(&bytes);
+        canonical_all(&bytes[..cut.index(bytes.len())]);
+    }
+
+    #[test]
+    fn amounts_read_as_they_are_shown(amount: u64) {
+        let shown = Uftns(amount).to_string();
+        prop_assert_eq!(shown.parse::<Uftns>(), Ok(Uftns(amount)));
+    }
+
+    #[test]
+    fn a_mistyped_account_is_noticed(at in 5..44_usize, letter in "[qpzry9x8gf2tvdw0s3jn54khce6mua7l]") {
+        let text = id_of(&alice()).to_string();
+        prop_assert_eq!(text.parse::<AccountId>(), Ok(id_of(&alice())));
+        let mut wrong = text.clone();
+        wrong.replace_range(at..=at, &letter);
+        prop_assert!(wrong == text || wrong.parse::<AccountId>().is_err());
+    }
+}
+
+#[test]
+fn text_forms_are_what_people_type() {
+    assert_eq!("12.5FTNS".parse::<Uftns>(), Ok(Uftns(12_500_000)));
+    assert_eq!("12.5".parse::<Uftns>(), Ok(Uftns(12_500_000)));
+    for wrong in ["", ".", "1.", "-1", "1e3", "0.0000001", "18446744073709.551616", "+1"] {
+        assert!(wrong.parse::<Uftns>().is_err(), "{wrong}");
+    }
+    for text in ["global", "sector:3", "cluster:3-4", "agent:5"] {
+        assert_eq!(text.parse::<Scope>().unwrap().to_string(), text);
+    }
+    assert!("Sector:3".parse::<Scope>().is_err());
+    assert!("de".parse::<Region>().is_err());
+    assert!(ChainId::new("A").is_err() && ChainId::new("").is_err() && ChainId::new(&"a".repeat(33)).is_err());
+}
+
+#[test]
+fn oversized_transactions_are_not_even_read() {
+    let bytes = vec![0_u8; MAX_TRANSACTION_BYTES + 1];
+    assert!(matches!(SignedTransaction::from_bytes(&bytes), Err(CodecError::TooLong { .. })));
+}
+
+#[test]
+fn single_and_batch_verification_agree_on_odd_keys() {
+    use mesh30k_ledger::keys::{PublicKey, Signature, verify, verify_batch};
+    // The identity as key and as R with s = 0: valid for every message under ZIP-215, refused by stricter rules.
+    let mut identity = [0_u8; 32];
+    identity[0] = 1;
+    let mut signature = [0_u8; 64];
+    signature[0] = 1;
+    let odd = (PublicKey(identity), b"anything".as_slice(), Signature(signature));
+    let good = (alice().public(), b"hello".as_slice(), alice().sign(b"hello"));
+    let bad = (alice().public(), b"hallo".as_slice(), alice().sign(b"hello"));
+    for set in [vec![odd], vec![good], vec![bad], vec![odd, good], vec![good, bad], vec![]] {
+        let each = set.iter().all(|(key, message, signature)| verify(key, message, signature));
+        assert_eq!(verify_batch(&set), each);
+    }
+    assert!(verify(&odd.0, odd.1, &odd.2));
+}

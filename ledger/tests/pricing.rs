@@ -1,0 +1,88 @@
+//! What the true price promises, for whatever is asked.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use mesh30k_ledger::ops::carbon_ug;
+use mesh30k_ledger::parameters::{Parameter, Parameters};
+use mesh30k_ledger::pricing::{Price, PriceInput, price};
+use mesh30k_ledger::types::Uftns;
+use proptest::prelude::*;
+
+fn input() -> impl Strategy<Value = PriceInput> {
+    let money = || prop_oneof![0..1_000_u64, 0..10_000_000_000_u64];
+    (0..1_000_000_u64, money(), money(), 0..100_000_000_u64, 0..=1_000_000_u32, any::<bool>(), money(), money())
+        .prop_map(|(units, base, reserve, carbon_ug, renewable_ppm, access, access_fund, carbon_pool)| PriceInput {
+            units,
+            base_limit: Uftns(base),
+            limit: Uftns(base + reserve),
+            carbon_ug,
+            renewable_ppm,
+            access,
+            access_fund: Uftns(access_fund),
+            carbon_pool: Uftns(carbon_pool),
+        })
+}
+
+fn of(input: &PriceInput) -> Price {
+    price(input, &Parameters::default())
+}
+
+proptest! {
+    #[test]
+    fn sums_balance_and_no_fund_goes_below_zero(input in input()) {
+        let price = of(&input);
+        prop_assert_eq!(
+            u128::from(price.base.0) + u128::from(price.carbon.0) + u128::from(price.premium.0),
+            u128::from(price.total.0) + u128::from(price.discount.0) + u128::from(price.green.0)
+        );
+        prop_assert!(price.total <= input.limit);
+        prop_assert!(price.discount <= input.access_fund && price.green <= input.carbon_pool);
+        // The worker always receives the base in full.
+        prop_assert_eq!(price.base.0, (input.units * 1_000).min(input.base_limit.0));
+    }
+
+    #[test]
+    fn access_never_pays_more(input in input()) {
+        let inside = of(&PriceInput { access: true, ..input });
+        let outside = of(&PriceInput { access: false, ..input });
+        prop_assert!(inside.total <= outside.total);
+    }
+
+    #[test]
+    fn more_renewable_is_never_dearer_and_more_carbon_never_cheaper(
+        input in input(), other in 0..=1_000_000_u32, energy in 0..10_000_000_u64, more in 0..1_000_000_u64,
+    ) {
+        let (low, high) = (input.renewable_ppm.min(other), input.renewable_ppm.max(other));
+        let at = |renewable_ppm| {
+            let carbon_ug = carbon_ug(energy, 400_000, renewable_ppm).unwrap();
+            of(&PriceInput { renewable_ppm, carbon_ug, ..input }).total
+        };
+        prop_assert!(at(high) <= at(low));
+        let dirtier = PriceInput { carbon_ug: input.carbon_ug + more, ..input };
+        prop_assert!(of(&input).total <= of(&dirtier).total);
+    }
+
+    #[test]
+    fn extremes_do_not_overflow(units: u64, base: u64, carbon_ug: u64, fund: u64) {
+        let mut parameters = Parameters::default();
+        for parameter in Parameter::ALL {
+            parameters.0.insert(*parameter, parameter.bounds().1);
+        }
+        let (base, fund) = (Uftns(base), Uftns(fund));
+        let input = PriceInput {
+            units, base_limit: base, limit: Uftns(u64::MAX), carbon_ug, renewable_ppm: 1_000_000,
+            access: true, access_fund: fund, carbon_pool: fund,
+        };
+        prop_assert!(price(&input, &parameters).base <= base);
+    }
+}
+
+#[test]
+fn footprints_round_up_by_the_formula() {
+    // 1 kWh at 400 g/kWh is 400 g; half of it contracted renewable: 200 g.
+    assert_eq!(carbon_ug(3_600_000_000, 400_000, 0), Some(400_000_000));
+    assert_eq!(carbon_ug(3_600_000_000, 400_000, 500_000), Some(200_000_000));
+    assert_eq!(carbon_ug(1, 1, 0), Some(1));
+    assert_eq!(carbon_ug(0, 400_000, 0), Some(0));
+    assert_eq!(carbon_ug(1, 1, 1_000_001), None);
+    assert_eq!(carbon_ug(u64::MAX, u64::MAX, 0), None);
+}
