@@ -1,1 +1,31 @@
-//! placeholder
+//! The event tree: orchestrator, coordinator, lead and agent machines, their messages and folded acks (`arrival.md` 2).
+
+mod fold;
+mod id;
+mod lead;
+mod message;
+mod miss;
+mod params;
+mod parent;
+mod plan;
+mod slot;
+mod spec;
+mod stage;
+
+pub use fold::{ConflictReport, FoldedAck, MAX_CONFLICTS, Slowest, StateCounts, Tally};
+pub use id::{EventId, EventIdError};
+pub use lead::{AgentLink, AgentView, LeadAction, LeadCounters, LeadMachine, MAX_AGENTS};
+pub use message::{
+    AgentAnswer, AnswerBody, ConflictKind, DownMessage, HostMessage, HostPrepare, HostReply, MAX_BATCH, Prepare,
+    PrepareEntry, Probe, UpMessage,
+};
+pub use miss::{MissCause, miss_cause};
+pub use params::ArrivalParams;
+pub use parent::{Enrolment, MAX_CHILDREN, MAX_WAVES, ParentAction, ParentCounters, ParentMachine};
+pub use plan::{Plan, PlanError, PlanRequest, plan};
+pub use slot::{AgentSlot, AgentState, Release};
+pub use spec::{
+    CLASSES, ClassSet, Event, EventError, MAX_AHEAD_US, MAX_PAYLOAD_LEN, MAX_WEIGHT_MILLI, SignedEvent, Strategy, Verb,
+    class_index,
+};
+pub use stage::{ClassStage, HIT_GRID_MS, StageReport};

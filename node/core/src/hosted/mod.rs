@@ -1,1 +1,19 @@
-//! placeholder
+//! Agents a host runs itself: behind replayed delays and virtual clocks, so that the mesh has something real to estimate.
+//!
+//! Round trips are replayed from measured series; how a round trip splits into its two ways, and how long work takes,
+//! is drawn from seeded noise, because no trace says it. Only the harness reads the truth.
+
+mod agents;
+mod due;
+mod link;
+mod noise;
+mod processing;
+mod replay;
+mod virtual_clock;
+
+pub use agents::{HostedAgent, HostedAgents, HostedCounters, PauseChange};
+pub use due::{HarnessRecord, HostedAction, MAX_DUE};
+pub use link::{ReplayedLink, SLICE_US};
+pub use processing::ProcessingModel;
+pub use replay::{DelaySeries, Replay, ReplayError, ReplaySource};
+pub use virtual_clock::VirtualClock;

@@ -1,0 +1,241 @@
+//! One child's clock seen through one anchor: a ring of exchanges and the estimate drawn from it (2.1, 2.2).
+
+use std::collections::VecDeque;
+
+use super::exchange::{Exchange, RejectCounts, SampleError};
+use super::skew::{SkewFit, fit_skew};
+use crate::time::{LocalTimeUs, MeshTimeUs};
+
+/// Exchanges kept per link.
+pub const RING_LEN: usize = 64;
+/// Assumed drift while no rate is fitted, ppm.
+pub const RHO_UNFITTED_PPM: f64 = 15.0;
+/// Assumed drift left over once a rate is fitted, ppm.
+pub const RHO_FITTED_PPM: f64 = 2.0;
+/// A minimum older than this no longer counts.
+const MIN_WINDOW_US: i64 = 15 * 60 * 1_000_000;
+/// Exchanges in a row whose interval cannot overlap the estimate's before the child's clock is taken to have stepped.
+const STEP_CONFIRMATIONS: usize = 3;
+/// What a clock may drift and a timer may err before an exchange contradicts, ppm and microseconds.
+const STEP_DRIFT_PPM: f64 = 100.0;
+const STEP_FLOOR_US: f64 = 1_000.0;
+
+/// A child's clock against mesh time at one instant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClockEstimate {
+    /// Child's clock minus mesh time, microseconds.
+    pub offset_us: f64,
+    /// Rate difference, ppm; zero until fitted.
+    pub skew_ppm: f64,
+    /// Instant for which `offset_us` holds.
+    pub at: MeshTimeUs,
+    /// Typical error sigma_theta, microseconds.
+    pub sigma_us: f64,
+    /// Hard bound on the error against the anchor, microseconds.
+    pub bound_us: f64,
+    /// Smallest round trip in the window, microseconds.
+    pub delay_min_us: f64,
+    /// Exchanges behind it.
+    pub samples: usize,
+}
+
+impl ClockEstimate {
+    /// The offset expected at another instant, by the fitted rate.
+    #[must_use]
+    pub fn offset_at_us(&self, at: MeshTimeUs) -> f64 {
+        self.offset_us + self.skew_ppm * at.since_us(self.at) as f64 / 1e6
+    }
+
+    /// What the child's clock will show at `at`.
+    #[must_use]
+    pub fn to_local(&self, at: MeshTimeUs) -> LocalTimeUs {
+        at.to_local(self.offset_at_us(at))
+    }
+
+    /// The mesh time at which the child's clock showed `local`.
+    #[must_use]
+    pub fn to_mesh(&self, local: LocalTimeUs) -> MeshTimeUs {
+        // The rate is below 200 ppm, so one step from the rough instant is exact to a nanosecond per second.
+        let rough = local.to_mesh(self.offset_us);
+        local.to_mesh(self.offset_at_us(rough))
+    }
+}
+
+/// Ring of exchanges of one child with one anchor.
+#[derive(Clone, Debug, Default)]
+pub struct ClockLink {
+    ring: VecDeque<Exchange>,
+    kept: Option<Exchange>,
+    skew: Option<SkewFit>,
+    suspects: Vec<Exchange>,
+    steps: u64,
+    rejected: RejectCounts,
+}
+
+impl ClockLink {
+    /// An empty link.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one exchange.
+    ///
+    /// # Errors
+    /// Why it was refused; refusals are also counted.
+    pub fn record(&mut self, exchange: Exchange) -> Result<(), SampleError> {
+        let checked = exchange.check().and_then(|()| {
+            let sent_at = exchange.t1;
+            let known = self.ring.iter().any(|e| e.t1 == sent_at);
+            if known { Err(SampleError::Duplicate { sent_at }) } else { Ok(()) }
+        });
+        if let Err(error) = checked {
+            self.rejected.count(error);
+            return Err(error);
+        }
+        if self.contradicts(&exchange) {
+            self.suspect(exchange);
+        } else {
+            self.suspects.clear();
+            self.accept(exchange);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, exchange: Exchange) {
+        if self.ring.len() >= RING_LEN
+            && let Some(old) = self.ring.pop_front()
+        {
+            self.keep_if_better(old, exchange.t4);
+        }
+        self.ring.push_back(exchange);
+        self.skew = self.fit();
+    }
+
+    /// The estimate at `now`; `None` before the first exchange.
+    #[must_use]
+    pub fn estimate(&self, now: MeshTimeUs) -> Option<ClockEstimate> {
+        let delay_min_us = self.delay_min_us(now)?;
+        let rho = self.rho_ppm();
+        let (best, _) = self
+            .candidates()
+            .map(|e| (e, cost_us(e, delay_min_us, rho, now)))
+            .min_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        let drift_us = rho * age_us(best, now) / 1e6;
+        let delay = best.delay_us() as f64;
+        let skew_ppm = self.skew.map_or(0.0, |s| s.ppm);
+        Some(ClockEstimate {
+            offset_us: best.offset_us() + skew_ppm * signed_age_us(best, now) / 1e6,
+            skew_ppm,
+            at: now,
+            sigma_us: 0.05 * delay_min_us + (delay - delay_min_us) / 2.0 + drift_us,
+            bound_us: delay / 2.0 + drift_us,
+            delay_min_us,
+            samples: self.ring.len(),
+        })
+    }
+
+    /// Exchanges held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// True before the first exchange.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    /// The fitted rate, once there is one.
+    #[must_use]
+    pub fn skew(&self) -> Option<SkewFit> {
+        self.skew
+    }
+
+    /// Refusals so far.
+    #[must_use]
+    pub fn rejected(&self) -> RejectCounts {
+        self.rejected
+    }
+
+    /// Clock steps noticed so far.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = &Exchange> {
+        self.ring.iter().chain(self.kept.iter())
+    }
+
+    fn rho_ppm(&self) -> f64 {
+        self.skew.map_or(RHO_UNFITTED_PPM, |s| (2.0 * s.error_ppm).clamp(RHO_FITTED_PPM, RHO_UNFITTED_PPM))
+    }
+
+    fn delay_min_us(&self, now: MeshTimeUs) -> Option<f64> {
+        self.candidates()
+            .filter(|e| now.since_us(e.t4) <= MIN_WINDOW_US)
+            .map(|e| e.delay_us() as f64)
+            .min_by(f64::total_cmp)
+            .or_else(|| self.candidates().map(|e| e.delay_us() as f64).min_by(f64::total_cmp))
+    }
+
+    fn keep_if_better(&mut self, old: Exchange, now: MeshTimeUs) {
+        let rho = self.rho_ppm();
+        let fresh = self.kept.filter(|k| now.since_us(k.t4) <= MIN_WINDOW_US);
+        self.kept = match fresh {
+            Some(kept) if cost_us(&kept, 0.0, rho, now) <= cost_us(&old, 0.0, rho, now) => Some(kept),
+            _ => Some(old),
+        };
+    }
+
+    /// Whether the exchange's interval cannot overlap the estimate's.
+    fn contradicts(&self, exchange: &Exchange) -> bool {
+        let Some(estimate) = self.estimate(exchange.t4) else { return false };
+        let last = self.ring.back().map_or(0.0, |e| age_us(e, exchange.t4));
+        let gap = (exchange.offset_us() - estimate.offset_us).abs();
+        let reach = estimate.bound_us + exchange.delay_us() as f64 / 2.0;
+        gap > reach + STEP_DRIFT_PPM * last / 1e6 + STEP_FLOOR_US
+    }
+
+    /// Holds over on what is known until several exchanges in a row contradict it: then the clock was set, and what was
+    /// learned before is void.
+    fn suspect(&mut self, exchange: Exchange) {
+        self.suspects.push(exchange);
+        if self.suspects.len() >= STEP_CONFIRMATIONS {
+            self.steps = self.steps.saturating_add(1);
+            self.ring.clear();
+            self.kept = None;
+            self.skew = None;
+            for exchange in std::mem::take(&mut self.suspects) {
+                self.accept(exchange);
+            }
+        }
+    }
+
+    fn fit(&self) -> Option<SkewFit> {
+        let last = self.ring.back()?.t4;
+        let minimum = self.ring.iter().map(Exchange::delay_us).min()? as f64;
+        let allowance_us = (0.1 * minimum).max(2_000.0);
+        let points: Vec<(f64, f64, f64)> = self
+            .ring
+            .iter()
+            .map(|e| (e.t4.since_us(last) as f64 / 1e6, e.offset_us(), (e.delay_us() as f64 - minimum) / 2.0))
+            .filter(|(_, _, noise_us)| *noise_us <= allowance_us)
+            .collect();
+        fit_skew(&points)
+    }
+}
+
+fn signed_age_us(exchange: &Exchange, now: MeshTimeUs) -> f64 {
+    now.since_us(exchange.t4) as f64
+}
+
+fn age_us(exchange: &Exchange, now: MeshTimeUs) -> f64 {
+    signed_age_us(exchange, now).max(0.0)
+}
+
+fn cost_us(exchange: &Exchange, delay_min_us: f64, rho_ppm: f64, now: MeshTimeUs) -> f64 {
+    (exchange.delay_us() as f64 - delay_min_us) / 2.0 + rho_ppm * age_us(exchange, now) / 1e6
+}

@@ -1,0 +1,212 @@
+//! One child's delay: rings of one-way delay and of normalised processing, and the lead computed from them (2.3, 2.4).
+
+use std::collections::VecDeque;
+
+use super::prior::ClassPrior;
+use super::ring::{QuantileRing, RING_LEN, quantile};
+use super::tail::ClassTail;
+use crate::clock::ClockEstimate;
+use crate::time::{LocalTimeUs, MeshTimeUs};
+
+/// Fewest samples before a child's own figures replace those of its class.
+pub const MIN_SAMPLES: usize = 16;
+/// Longest lead ever granted to one child: beyond, waiting for it would cost all others more than missing it.
+pub const MAX_LEAD_US: f64 = 6_000_000.0;
+/// Smallest spread s.
+const MIN_SPREAD_US: f64 = 1_000.0;
+/// Waves without an answer after which a child is down, not slow.
+pub const MAX_DOWN_STREAK: u8 = 3;
+/// Bounds of the conformal correction c and its step.
+const CORRECTION_LOW: f64 = -2.0;
+const CORRECTION_HIGH: f64 = 60.0;
+const CORRECTION_STEP: f64 = 2.0;
+/// A change-point shortens the rings to this many (2.8).
+const CHANGE_WINDOW: usize = 8;
+/// Samples after a change-point during which s is doubled (2.8).
+const UNSETTLED_SAMPLES: u8 = 16;
+/// Figures outside this are refused: no delay of the internet and no work of an event.
+const ABSURD_US: f64 = 600_000_000.0;
+
+/// Factor on processing for a weight (thousandths) and a queue: kappa = (1 + 0.5 w)(1 + 0.1 q).
+#[must_use]
+pub fn kappa(weight_milli: u32, queue: u32) -> f64 {
+    (1.0 + 0.5 * f64::from(weight_milli) / 1_000.0) * (1.0 + 0.1 * f64::from(queue))
+}
+
+/// What the rings say for one kappa.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DelaySummary {
+    /// m, the median of D.
+    pub median_us: f64,
+    /// s, the scale of its upper tail.
+    pub spread_us: f64,
+    /// True once both rings carry [`MIN_SAMPLES`].
+    pub warm: bool,
+}
+
+/// Delay state of one child.
+#[derive(Clone, Debug)]
+pub struct DelayModel {
+    /// (sent, received minus sent): one clock minus the other, so that a better offset improves old samples too.
+    sent: VecDeque<(MeshTimeUs, f64)>,
+    work: QuantileRing,
+    correction: f64,
+    silent: u8,
+    unsettled: u8,
+    refused: u64,
+}
+
+impl Default for DelayModel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl DelayModel {
+    /// Nothing measured yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { sent: VecDeque::new(), work: QuantileRing::new(), correction: 0.0, silent: 0, unsettled: 0, refused: 0 }
+    }
+
+    /// A message sent at `sent` (mesh) was received at `received` (child's clock): a sample of u once the offset is known.
+    pub fn record_delay(&mut self, sent: MeshTimeUs, received: LocalTimeUs) {
+        let raw = received.0.saturating_sub(sent.0) as f64;
+        if self.sent.len() >= RING_LEN {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((sent, raw));
+        self.unsettled = self.unsettled.saturating_sub(1);
+        self.silent = 0;
+    }
+
+    /// Processing took `work_us` under `kappa`: a sample of b.
+    pub fn record_work(&mut self, work_us: f64, kappa: f64) {
+        let b = work_us / kappa;
+        if (0.0..ABSURD_US).contains(&b) {
+            self.work.push(b);
+        } else {
+            self.refused = self.refused.saturating_add(1);
+        }
+    }
+
+    /// m and s for `kappa`, with `clock` turning raw differences into delays: m = med(u) + kappa med(b),
+    /// s = max(u90 - u50 + kappa (b90 - b50), 1 ms). A ring below [`MIN_SAMPLES`] gives way to its class, s doubled.
+    #[must_use]
+    pub fn summary(&self, clock: Option<&ClockEstimate>, prior: &ClassPrior, kappa: f64) -> DelaySummary {
+        let (u, u_warm) = match clock {
+            Some(clock) if self.sent.len() >= MIN_SAMPLES => (median_and_spread(&self.delays_us(clock)), true),
+            _ => (None, false),
+        };
+        let own_work = self.work.len() >= MIN_SAMPLES;
+        let b = if own_work { median_and_spread(&self.work.sorted()) } else { None };
+        let (u_mid, u_spread) = u.unwrap_or((prior.delay_us, 2.0 * prior.delay_spread_us));
+        let (b_mid, b_spread) = b.unwrap_or((prior.work_us, 2.0 * prior.work_spread_us));
+        let doubled = if self.unsettled > 0 { 2.0 } else { 1.0 };
+        DelaySummary {
+            median_us: u_mid + kappa * b_mid,
+            spread_us: (doubled * (u_spread + kappa * b_spread)).max(MIN_SPREAD_US),
+            warm: u_warm && own_work,
+        }
+    }
+
+    /// L_p = m + max(z_C(p) + c, 1/2) s, bounded by [`MAX_LEAD_US`].
+    #[must_use]
+    pub fn lead_us(&self, summary: &DelaySummary, tail: &ClassTail, p: f64) -> f64 {
+        let z = (tail.quantile(p) + self.correction).max(0.5);
+        let lead = summary.median_us + z * summary.spread_us;
+        if lead.is_finite() { lead.clamp(0.0, MAX_LEAD_US) } else { MAX_LEAD_US }
+    }
+
+    /// Probability of being ARMED within `lead_us` of dispatch: the inverse of [`Self::lead_us`].
+    #[must_use]
+    pub fn armed_probability(&self, summary: &DelaySummary, tail: &ClassTail, lead_us: f64) -> f64 {
+        let z = (lead_us - summary.median_us) / summary.spread_us - self.correction;
+        let share = tail.share_below(z);
+        // Half of all D lie above m, and m is measured directly: below it the pooled tail says nothing.
+        if lead_us < summary.median_us { (0.5 * lead_us / summary.median_us.max(1.0)).clamp(0.0, 0.5) } else { share }
+    }
+
+    /// Conformal step after a wave: c <- clip(c + 2 (1[D > L_p] - (1 - p)), -2, 60).
+    pub fn learn(&mut self, missed: bool, p: f64) {
+        let miss = if missed { 1.0 } else { 0.0 };
+        let next = self.correction + CORRECTION_STEP * (miss - (1.0 - p.clamp(0.0, 1.0)));
+        self.correction = next.clamp(CORRECTION_LOW, CORRECTION_HIGH);
+    }
+
+    /// A wave without any answer: a miss, but only the first [`MAX_DOWN_STREAK`] in a row teach anything.
+    pub fn learn_silence(&mut self, p: f64) {
+        if self.silent < MAX_DOWN_STREAK {
+            self.learn(true, p);
+        }
+        self.silent = self.silent.saturating_add(1);
+    }
+
+    /// Silent for [`MAX_DOWN_STREAK`] waves: down, not slow; no budget waits for it.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.silent >= MAX_DOWN_STREAK
+    }
+
+    /// Looks for a change-point: median of the last 8 delays further than 3 s from the window's (2.8). True when found;
+    /// the rings are then shortened and s doubled for a while.
+    pub fn detect_change(&mut self, clock: &ClockEstimate, prior: &ClassPrior) -> bool {
+        if self.sent.len() < CHANGE_WINDOW.saturating_mul(3) || self.unsettled > 0 {
+            return false;
+        }
+        let summary = self.summary(Some(clock), prior, 0.0);
+        let recent = self.delays_of(self.sent.iter().rev().take(CHANGE_WINDOW), clock);
+        let all = self.delays_us(clock);
+        let (Some(now), Some(before)) = (quantile(&recent, 0.5), quantile(&all, 0.5)) else { return false };
+        let changed = (now - before).abs() > 3.0 * summary.spread_us;
+        if changed {
+            while self.sent.len() > CHANGE_WINDOW {
+                self.sent.pop_front();
+            }
+            self.unsettled = UNSETTLED_SAMPLES;
+        }
+        changed
+    }
+
+    /// One D drawn from the rings: the newest delay with a processing sample of its turn.
+    #[must_use]
+    pub fn paired_sample_us(&self, clock: &ClockEstimate, turn: usize) -> Option<f64> {
+        let (sent, raw) = self.sent.back()?;
+        let work = self.work.iter().nth(turn.checked_rem(self.work.len())?)?;
+        Some(raw - clock.offset_at_us(*sent) + work)
+    }
+
+    /// The correction c.
+    #[must_use]
+    pub fn correction(&self) -> f64 {
+        self.correction
+    }
+
+    /// Delay and processing samples held.
+    #[must_use]
+    pub fn samples(&self) -> (usize, usize) {
+        (self.sent.len(), self.work.len())
+    }
+
+    /// Figures refused as absurd.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    fn delays_us(&self, clock: &ClockEstimate) -> Vec<f64> {
+        self.delays_of(self.sent.iter(), clock)
+    }
+
+    fn delays_of<'a>(&self, samples: impl Iterator<Item = &'a (MeshTimeUs, f64)>, clock: &ClockEstimate) -> Vec<f64> {
+        let mut delays: Vec<f64> =
+            samples.map(|(sent, raw)| raw - clock.offset_at_us(*sent)).filter(|u| u.abs() < ABSURD_US).collect();
+        delays.sort_by(f64::total_cmp);
+        delays
+    }
+}
+
+fn median_and_spread(sorted: &[f64]) -> Option<(f64, f64)> {
+    let median = quantile(sorted, 0.5)?;
+    Some((median, quantile(sorted, 0.9)? - median))
+}

@@ -1,0 +1,255 @@
+//! A cluster lead: measures its agents, sends each early enough, folds what comes back.
+
+mod folding;
+mod probing;
+mod staging;
+mod wave;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, NodeId, Scope};
+
+use self::probing::Outstanding;
+use self::wave::Wave;
+use super::id::EventId;
+use super::message::{AnswerBody, HostMessage, HostReply, UpMessage};
+use super::params::ArrivalParams;
+use super::spec::CLASSES;
+use crate::clock::{ClockEstimate, ClockSet};
+use crate::delay::{ClassPrior, ClassTail, DelayModel};
+use crate::time::MeshTimeUs;
+
+/// Agents of one lead; a cluster has about 30.
+pub const MAX_AGENTS: usize = 256;
+
+/// An agent of the cluster, as the ledger names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentLink {
+    /// Who.
+    pub agent: AgentId,
+    /// On which host.
+    pub host: NodeId,
+    /// Its class.
+    pub class: AgentClass,
+    /// Its capability bits.
+    pub capabilities: u64,
+}
+
+/// What a lead wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LeadAction {
+    /// Send to a host of its agents.
+    ToHost {
+        /// Which.
+        host: NodeId,
+        /// What.
+        message: HostMessage,
+    },
+    /// Send to the coordinator.
+    ToParent(UpMessage),
+}
+
+/// What was dropped, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeadCounters {
+    /// Answers of agents that are not in this cluster or not on that host.
+    pub foreign: u64,
+    /// Answers to no known probe or event.
+    pub unknown: u64,
+    /// Prepares of known events.
+    pub repeated: u64,
+    /// Prepares refused: expired, or too many at once.
+    pub refused: u64,
+    /// Agents not prepared because no clock exchange with them ever worked.
+    pub unmeasured: u64,
+    /// Clock exchanges refused.
+    pub absurd: u64,
+    /// Agents over [`MAX_AGENTS`].
+    pub overflow: u64,
+}
+
+impl LeadCounters {
+    fn bump(field: &mut u64) {
+        *field = field.saturating_add(1);
+    }
+}
+
+/// What a lead knows of one agent, for status pages and the registry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AgentView {
+    /// Who.
+    pub agent: AgentId,
+    /// Its clock, once measured.
+    pub clock: Option<ClockEstimate>,
+    /// Median of D for an event of weight zero.
+    pub median_us: f64,
+    /// Spread s.
+    pub spread_us: f64,
+    /// Lead it gets for the wanted probability.
+    pub lead_us: f64,
+    /// Enough samples of its own.
+    pub warm: bool,
+    /// Silent for too many waves.
+    pub down: bool,
+}
+
+#[derive(Debug)]
+struct Member {
+    link: AgentLink,
+    clock: ClockSet,
+    delay: DelayModel,
+    burst_left: u16,
+    next_probe: MeshTimeUs,
+    answers: usize,
+}
+
+/// The machine. Pure: it is told the time and returns what to send.
+#[derive(Debug)]
+pub struct LeadMachine {
+    cluster: ClusterId,
+    anchor: NodeId,
+    params: ArrivalParams,
+    members: BTreeMap<AgentId, Member>,
+    frozen: BTreeSet<AgentId>,
+    tails: [ClassTail; 6],
+    waves: BTreeMap<EventId, Wave>,
+    ended: VecDeque<EventId>,
+    outstanding: Outstanding,
+    next_stage: MeshTimeUs,
+    counters: LeadCounters,
+}
+
+impl LeadMachine {
+    /// A lead of `cluster` on the time of `anchor`, without agents yet.
+    #[must_use]
+    pub fn new(cluster: ClusterId, anchor: NodeId, params: ArrivalParams) -> Self {
+        Self {
+            cluster,
+            anchor,
+            params,
+            members: BTreeMap::new(),
+            frozen: BTreeSet::new(),
+            tails: CLASSES.map(ClassPrior::tail),
+            waves: BTreeMap::new(),
+            ended: VecDeque::new(),
+            outstanding: Outstanding::default(),
+            next_stage: MeshTimeUs(i64::MIN),
+            counters: LeadCounters::default(),
+        }
+    }
+
+    /// The cluster's agents changed: new ones are probed at once, ones that moved to another host start anew, gone ones
+    /// are forgotten (events under way still count them).
+    pub fn set_agents(&mut self, now: MeshTimeUs, agents: &[AgentLink]) {
+        let wanted: BTreeMap<AgentId, AgentLink> = agents.iter().take(MAX_AGENTS).map(|a| (a.agent, *a)).collect();
+        let over = agents.len().saturating_sub(MAX_AGENTS) as u64;
+        self.counters.overflow = self.counters.overflow.saturating_add(over);
+        self.members.retain(|id, member| {
+            wanted.get(id).is_some_and(|w| w.host == member.link.host && w.class == member.link.class)
+        });
+        for (id, link) in wanted {
+            self.members.entry(id).and_modify(|m| m.link = link).or_insert_with(|| Member::new(link, now));
+        }
+    }
+
+    /// Which of its agents are frozen: they are not prepared and count as in TRANSIT.
+    pub fn set_frozen(&mut self, frozen: BTreeSet<AgentId>) {
+        self.frozen = frozen;
+    }
+
+    /// Parameters changed by a vote.
+    pub fn set_params(&mut self, params: ArrivalParams) {
+        self.params = params;
+    }
+
+    /// The lead's own time now comes from another anchor.
+    pub fn set_anchor(&mut self, anchor: NodeId) {
+        self.anchor = anchor;
+    }
+
+    /// Answers of a host's agents arrived at `now`.
+    pub fn on_reply(&mut self, now: MeshTimeUs, reply: &HostReply) -> Vec<LeadAction> {
+        let mut touched = BTreeSet::new();
+        for answer in &reply.answers {
+            let known = self.members.get(&answer.agent).is_some_and(|m| m.link.host == reply.host);
+            if !known || reply.cluster != self.cluster {
+                LeadCounters::bump(&mut self.counters.foreign);
+                continue;
+            }
+            match answer.body {
+                AnswerBody::Probe { seq, received, answered, work_us } => {
+                    self.on_probe_answer(now, answer.agent, seq, (received, answered), work_us);
+                }
+                AnswerBody::Armed { event, received, armed } => {
+                    self.on_armed(now, answer.agent, event, received, armed);
+                    touched.insert(event);
+                }
+                AnswerBody::Released { event, released, late: _ } => {
+                    self.on_released(answer.agent, event, released);
+                    touched.insert(event);
+                }
+                AnswerBody::Conflict { event, kind, detail } => {
+                    self.on_conflict(answer.agent, event, kind, detail);
+                    touched.insert(event);
+                }
+            }
+        }
+        touched.into_iter().filter_map(|event| self.settle(now, event)).collect()
+    }
+
+    /// Sends what is due: prepares, probes, summaries, the stage report.
+    pub fn poll(&mut self, now: MeshTimeUs) -> Vec<LeadAction> {
+        let mut actions = self.dispatch_due(now);
+        actions.extend(self.probe_due(now));
+        let ids: Vec<EventId> = self.waves.keys().copied().collect();
+        actions.extend(ids.into_iter().filter_map(|id| self.settle(now, id)));
+        if now >= self.next_stage {
+            self.next_stage = now.plus_us(staging::STAGE_PERIOD_US);
+            actions.push(LeadAction::ToParent(UpMessage::Stage(self.stage_report(now))));
+        }
+        actions
+    }
+
+    /// When to poll next.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<MeshTimeUs> {
+        let probes = self.members.values().map(|m| m.next_probe);
+        let waves = self.waves.values().filter_map(Wave::next_wakeup);
+        probes.chain(waves).chain([self.next_stage]).min()
+    }
+
+    /// What is known of each agent.
+    #[must_use]
+    pub fn agents(&self, now: MeshTimeUs) -> Vec<AgentView> {
+        self.members.values().map(|m| self.view(m, now)).collect()
+    }
+
+    /// What was dropped.
+    #[must_use]
+    pub fn counters(&self) -> LeadCounters {
+        self.counters
+    }
+
+    /// Its cluster.
+    #[must_use]
+    pub fn cluster(&self) -> ClusterId {
+        self.cluster
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Cluster(self.cluster)
+    }
+}
+
+impl Member {
+    fn new(link: AgentLink, now: MeshTimeUs) -> Self {
+        Self {
+            link,
+            clock: ClockSet::new(),
+            delay: DelayModel::new(),
+            burst_left: probing::JOIN_BURST,
+            next_probe: now,
+            answers: 0,
+        }
+    }
+}

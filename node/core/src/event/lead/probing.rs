@@ -1,0 +1,114 @@
+//! Clock exchanges: a burst on joining and after a change, then every few seconds (2.2).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use mesh30k_ledger::types::{AgentId, NodeId};
+
+use super::super::message::{HostMessage, MAX_BATCH, Probe};
+use super::super::spec::class_index;
+use super::{LeadAction, LeadCounters, LeadMachine};
+use crate::clock::Exchange;
+use crate::delay::ClassPrior;
+use crate::time::{LocalTimeUs, MeshTimeUs};
+
+/// Probes of a newly joined agent and their distance. The paper's 8 at 250 ms leave a restless link's minimum to luck;
+/// 40 at 150 ms see it within six seconds.
+pub(super) const JOIN_BURST: u16 = 40;
+const BURST_PERIOD_US: i64 = 150_000;
+/// Probes after a change-point (2.8).
+const CHANGE_BURST: u16 = 8;
+/// Every how many burst probes also run the calibration work.
+const WORK_EVERY: u16 = 2;
+/// Distance of probes otherwise.
+const IDLE_PERIOD_US: i64 = 5_000_000;
+/// Probe rounds whose answers are still awaited.
+const MAX_OUTSTANDING: usize = 256;
+
+/// Send times of the probe rounds: the lead's own memory, so that no answer can claim another.
+#[derive(Debug, Default)]
+pub(super) struct Outstanding {
+    rounds: VecDeque<(u32, MeshTimeUs)>,
+    next: u32,
+}
+
+impl Outstanding {
+    fn open(&mut self, now: MeshTimeUs) -> u32 {
+        if self.rounds.len() >= MAX_OUTSTANDING {
+            self.rounds.pop_front();
+        }
+        let seq = self.next;
+        self.next = self.next.wrapping_add(1);
+        self.rounds.push_back((seq, now));
+        seq
+    }
+
+    fn sent_at(&self, seq: u32) -> Option<MeshTimeUs> {
+        self.rounds.iter().rev().find(|(s, _)| *s == seq).map(|(_, at)| *at)
+    }
+}
+
+impl LeadMachine {
+    /// Probes that are due, one message per host and kind.
+    pub(super) fn probe_due(&mut self, now: MeshTimeUs) -> Vec<LeadAction> {
+        let mut batches: BTreeMap<(bool, NodeId), Vec<AgentId>> = BTreeMap::new();
+        for (id, member) in self.members.iter_mut().filter(|(_, m)| m.next_probe <= now) {
+            let burst = member.burst_left > 0;
+            let work = burst && member.burst_left.checked_rem(WORK_EVERY) == Some(0);
+            member.burst_left = member.burst_left.saturating_sub(1);
+            let period_us = if burst { BURST_PERIOD_US } else { IDLE_PERIOD_US };
+            // After a stall of the caller the rhythm starts anew instead of catching up in one go.
+            member.next_probe = now.plus_us(period_us);
+            batches.entry((work, member.link.host)).or_default().push(*id);
+        }
+        if batches.is_empty() {
+            return Vec::new();
+        }
+        let seq = self.outstanding.open(now);
+        let mut actions = Vec::new();
+        for ((work, host), agents) in batches {
+            for part in agents.chunks(MAX_BATCH) {
+                let probe = Probe { cluster: self.cluster, seq, work, agents: part.to_vec() };
+                actions.push(LeadAction::ToHost { host, message: HostMessage::Probe(probe) });
+            }
+        }
+        actions
+    }
+
+    /// An agent answered a probe: one exchange, one delay, perhaps one processing sample, one z for the class.
+    pub(super) fn on_probe_answer(
+        &mut self,
+        now: MeshTimeUs,
+        agent: AgentId,
+        seq: u32,
+        (received, answered): (LocalTimeUs, LocalTimeUs),
+        work_us: Option<u32>,
+    ) {
+        let (Some(t1), Some(member)) = (self.outstanding.sent_at(seq), self.members.get_mut(&agent)) else {
+            LeadCounters::bump(&mut self.counters.unknown);
+            return;
+        };
+        let prior = ClassPrior::of(member.link.class);
+        let before = member.clock.estimate(now).map(|c| member.delay.summary(Some(&c), &prior, 1.0));
+        let exchange = Exchange { t1, t2: received, t3: answered, t4: now };
+        if member.clock.record(self.anchor, exchange).is_err() {
+            LeadCounters::bump(&mut self.counters.absurd);
+            return;
+        }
+        member.delay.record_delay(t1, received);
+        member.answers = member.answers.saturating_add(1);
+        if let Some(work_us) = work_us.filter(|w| i64::from(*w) <= answered.since_us(received)) {
+            member.delay.record_work(f64::from(work_us), 1.0);
+        }
+        let Some(clock) = member.clock.estimate(now) else { return };
+        let sample = member.delay.paired_sample_us(&clock, member.answers);
+        if let (Some(before), Some(d)) = (before.filter(|b| b.warm), sample)
+            && let Some(tail) = self.tails.get_mut(class_index(member.link.class))
+        {
+            tail.record((d - before.median_us) / before.spread_us);
+        }
+        if member.burst_left == 0 && member.delay.detect_change(&clock, &prior) {
+            member.burst_left = CHANGE_BURST;
+            member.next_probe = now;
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! All hosted agents of one host as one machine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Hash, NodeId};
+
+use super::due::{DueQueue, HarnessRecord, HostedAction, Item};
+use super::link::ReplayedLink;
+use super::processing::ProcessingModel;
+use super::replay::Replay;
+use super::virtual_clock::VirtualClock;
+use crate::delay::kappa;
+use crate::event::{
+    AgentAnswer, AgentSlot, AgentState, AnswerBody, ConflictKind, Event, EventId, HostMessage, HostReply, SignedEvent,
+    Strategy,
+};
+use crate::time::{LocalTimeUs, MeshTimeUs};
+
+/// Events staged at one host at once.
+const MAX_STAGED: usize = 64;
+/// How long after its expiry an event's slots are still known, so that a late prepare finds its slot taken.
+const EXPIRY_SLACK_US: i64 = 5_000_000;
+
+/// One agent of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostedAgent {
+    /// Who.
+    pub agent: AgentId,
+    /// Its class.
+    pub class: AgentClass,
+    /// Its capability bits.
+    pub capabilities: u64,
+    /// Its cluster on the ledger.
+    pub cluster: ClusterId,
+}
+
+/// How many agents a freeze or thaw moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PauseChange {
+    /// Newly paused.
+    pub paused: usize,
+    /// Running again.
+    pub resumed: usize,
+    /// Paused now, in all.
+    pub total_paused: usize,
+}
+
+/// What was dropped, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostedCounters {
+    /// For agents this host does not run.
+    pub foreign: u64,
+    /// Prepares whose signed event never came.
+    pub unstaged: u64,
+    /// Prepares of slots already taken.
+    pub repeated: u64,
+    /// Prepares and releases that met a frozen agent.
+    pub frozen: u64,
+    /// Timers or events over their bound.
+    pub overflow: u64,
+}
+
+#[derive(Debug)]
+struct Hosted {
+    spec: HostedAgent,
+    link: ReplayedLink,
+    clock: VirtualClock,
+    work: ProcessingModel,
+    works: u64,
+    frozen: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    machine: AgentSlot,
+    cluster: ClusterId,
+    received_us: i64,
+    armed_us: Option<i64>,
+}
+
+/// What a host keeps of a staged event.
+#[derive(Clone, Copy, Debug)]
+struct Staged {
+    target: MeshTimeUs,
+    strategy: Strategy,
+    effects: bool,
+    weight_milli: u32,
+    capabilities: u64,
+    classes: crate::event::ClassSet,
+}
+
+/// The machine. `now_us` is always the machine's own time; what agents see of it passes their virtual clocks.
+#[derive(Debug)]
+pub struct HostedAgents {
+    host: NodeId,
+    seed: u64,
+    replay: Arc<Replay>,
+    agents: BTreeMap<AgentId, Hosted>,
+    staged: BTreeMap<EventId, Staged>,
+    slots: BTreeMap<(EventId, AgentId), Slot>,
+    due: DueQueue,
+    counters: HostedCounters,
+}
+
+impl HostedAgents {
+    /// A host without agents.
+    #[must_use]
+    pub fn new(host: NodeId, seed: u64, replay: Arc<Replay>) -> Self {
+        Self {
+            host,
+            seed,
+            replay,
+            agents: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            due: DueQueue::default(),
+            counters: HostedCounters::default(),
+        }
+    }
+
+    /// Runs one more agent from `now_us` on; false when it already runs.
+    pub fn add(&mut self, now_us: i64, spec: HostedAgent) -> bool {
+        let id = spec.agent.0;
+        if self.agents.contains_key(&spec.agent) {
+            return false;
+        }
+        let hosted = Hosted {
+            spec,
+            link: ReplayedLink::seeded(&self.replay, self.seed, id, spec.class),
+            clock: VirtualClock::seeded(self.seed, id, now_us),
+            work: ProcessingModel::seeded(self.seed, id, spec.class),
+            works: 0,
+            frozen: false,
+        };
+        self.agents.insert(spec.agent, hosted);
+        true
+    }
+
+    /// Stops running an agent; what it had under way is forgotten.
+    pub fn remove(&mut self, agent: AgentId) -> bool {
+        self.slots.retain(|(_, id), _| *id != agent);
+        self.agents.remove(&agent).is_some()
+    }
+
+    /// Pauses exactly the agents for which `frozen` says so.
+    pub fn set_frozen(&mut self, frozen: impl Fn(AgentId, ClusterId) -> bool) -> PauseChange {
+        let mut change = PauseChange::default();
+        for hosted in self.agents.values_mut() {
+            let wanted = frozen(hosted.spec.agent, hosted.spec.cluster);
+            change.paused = change.paused.saturating_add(usize::from(wanted && !hosted.frozen));
+            change.resumed = change.resumed.saturating_add(usize::from(!wanted && hosted.frozen));
+            change.total_paused = change.total_paused.saturating_add(usize::from(wanted));
+            hosted.frozen = wanted;
+        }
+        change
+    }
+
+    /// A lead's message arrived at the host at `now_us`; to each agent it still has the replayed way to go.
+    pub fn on_message(&mut self, now_us: i64, message: &HostMessage) {
+        match message {
+            HostMessage::Stage(signed) => self.stage(signed),
+            HostMessage::Probe(probe) => {
+                for agent in &probe.agents {
+                    let item = Item::Probe { agent: *agent, cluster: probe.cluster, seq: probe.seq, work: probe.work };
+                    self.deliver(now_us, *agent, item);
+                }
+            }
+            HostMessage::Prepare(prepare) => {
+                for entry in &prepare.entries {
+                    let (agent, target) = (entry.agent, entry.target);
+                    let item = Item::Prepare { agent, cluster: prepare.cluster, event: prepare.event, target };
+                    self.deliver(now_us, agent, item);
+                }
+            }
+            HostMessage::Cancel { cluster, event } => {
+                let of_cluster = self.agents.values().filter(|h| h.spec.cluster == *cluster);
+                for agent in of_cluster.map(|h| h.spec.agent).collect::<Vec<_>>() {
+                    self.deliver(now_us, agent, Item::Cancel { agent, event: *event });
+                }
+            }
+        }
+    }
+
+    /// Does what is due, at most once each.
+    pub fn poll(&mut self, now_us: i64) -> Vec<HostedAction> {
+        let mut answers: BTreeMap<ClusterId, Vec<AgentAnswer>> = BTreeMap::new();
+        let mut actions = Vec::new();
+        while let Some(item) = self.due.pop_due(now_us) {
+            match item {
+                Item::Leave { cluster, answer } => answers.entry(cluster).or_default().push(answer),
+                Item::Probe { agent, cluster, seq, work } => self.on_probe(now_us, agent, cluster, seq, work),
+                Item::ProbeDone { agent, cluster, seq, received, work } => {
+                    let answered = self.agents.get(&agent).map(|h| h.clock.read(now_us)).unwrap_or_default();
+                    // By the agent's own clock, as everything it says.
+                    let work_us = if work { u32::try_from(answered.since_us(received)).ok() } else { None };
+                    self.answer(now_us, cluster, agent, AnswerBody::Probe { seq, received, answered, work_us });
+                }
+                Item::Prepare { agent, cluster, event, target } => {
+                    actions.extend(self.on_prepare(now_us, agent, cluster, event, target));
+                }
+                Item::Cancel { agent, event } => self.on_cancel(now_us, agent, event),
+                Item::WorkDone { agent, event } => actions.extend(self.on_work_done(now_us, agent, event)),
+                Item::Release { agent, event } => actions.extend(self.on_release_due(now_us, agent, event)),
+                Item::Expire { event } => self.expire(event),
+            }
+        }
+        let host = self.host;
+        let reply = |(cluster, answers)| HostedAction::Reply(HostReply { cluster, host, answers });
+        actions.extend(answers.into_iter().map(reply));
+        actions
+    }
+
+    /// When to poll next, true time.
+    #[must_use]
+    pub fn next_wakeup_us(&self) -> Option<i64> {
+        self.due.next_us()
+    }
+
+    /// Agents run here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.agents.len()
+    }
+
+    /// True without agents.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.agents.is_empty()
+    }
+
+    /// Timers waiting.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.due.len()
+    }
+
+    /// What was dropped.
+    #[must_use]
+    pub fn counters(&self) -> HostedCounters {
+        self.counters
+    }
+
+    /// How far the agent's clock is off at `now_us`: for the harness only.
+    #[must_use]
+    pub fn true_offset_us(&self, agent: AgentId, now_us: i64) -> Option<i64> {
+        self.agents.get(&agent).map(|h| h.clock.true_offset_us(now_us))
+    }
+
+    fn stage(&mut self, signed: &SignedEvent) {
+        let event: &Event = &signed.event;
+        if self.staged.contains_key(&event.id) {
+            return;
+        }
+        if self.staged.len() >= MAX_STAGED {
+            bump(&mut self.counters.overflow);
+            return;
+        }
+        let staged = Staged {
+            target: event.target,
+            strategy: event.strategy,
+            effects: event.effects,
+            weight_milli: event.weight_milli,
+            capabilities: event.capabilities,
+            classes: event.classes,
+        };
+        self.staged.insert(event.id, staged);
+        self.plan(event.expires().plus_us(EXPIRY_SLACK_US).0, Item::Expire { event: event.id });
+    }
+
+    fn deliver(&mut self, now_us: i64, agent: AgentId, item: Item) {
+        match self.agents.get(&agent) {
+            Some(hosted) => self.plan(now_us.saturating_add(hosted.link.forward_us(now_us)), item),
+            None => bump(&mut self.counters.foreign),
+        }
+    }
+
+    fn answer(&mut self, now_us: i64, cluster: ClusterId, agent: AgentId, body: AnswerBody) {
+        if let Some(hosted) = self.agents.get(&agent) {
+            let leaves_us = now_us.saturating_add(hosted.link.return_us(now_us));
+            self.plan(leaves_us, Item::Leave { cluster, answer: AgentAnswer { agent, body } });
+        }
+    }
+
+    fn plan(&mut self, due_us: i64, item: Item) {
+        if !self.due.push(due_us, item) {
+            bump(&mut self.counters.overflow);
+        }
+    }
+
+    /// Clock exchanges are the host runtime's, not the agent's: a frozen agent's clock is still measured, its work not.
+    fn on_probe(&mut self, now_us: i64, agent: AgentId, cluster: ClusterId, seq: u32, work: bool) {
+        let Some(hosted) = self.agents.get_mut(&agent) else { return };
+        let received = hosted.clock.read(now_us);
+        let work = work && !hosted.frozen;
+        let work_us = if work { hosted.next_work_us(1.0) } else { 0 };
+        self.plan(now_us.saturating_add(work_us), Item::ProbeDone { agent, cluster, seq, received, work });
+    }
+
+    fn on_prepare(
+        &mut self,
+        now_us: i64,
+        agent: AgentId,
+        cluster: ClusterId,
+        event: EventId,
+        target: LocalTimeUs,
+    ) -> Option<HostedAction> {
+        let hosted = self.agents.get_mut(&agent)?;
+        let Some(staged) = self.staged.get(&event).copied() else {
+            bump(&mut self.counters.unstaged);
+            return None;
+        };
+        if self.slots.contains_key(&(event, agent)) {
+            bump(&mut self.counters.repeated);
+            return None;
+        }
+        if hosted.frozen {
+            bump(&mut self.counters.frozen);
+            return None;
+        }
+        let mut machine = AgentSlot::receive(staged.strategy, staged.effects, target, hosted.clock.read(now_us));
+        let spec = hosted.spec;
+        let able =
+            spec.capabilities & staged.capabilities == staged.capabilities && staged.classes.contains(spec.class);
+        if !able {
+            machine.conflict();
+        }
+        let work_us = hosted.next_work_us(kappa(staged.weight_milli, 0));
+        self.slots.insert((event, agent), Slot { machine, cluster, received_us: now_us, armed_us: None });
+        if able {
+            self.plan(now_us.saturating_add(work_us), Item::WorkDone { agent, event });
+            return None;
+        }
+        let detail = Hash::of(&spec.capabilities.to_le_bytes());
+        let body = AnswerBody::Conflict { event, kind: ConflictKind::CapabilityMismatch, detail };
+        self.answer(now_us, cluster, agent, body);
+        self.record(agent, event, None)
+    }
+
+    fn on_cancel(&mut self, now_us: i64, agent: AgentId, event: EventId) {
+        if let (Some(hosted), Some(slot)) = (self.agents.get(&agent), self.slots.get_mut(&(event, agent))) {
+            slot.machine.cancel(hosted.clock.read(now_us));
+        }
+    }
+
+    fn on_work_done(&mut self, now_us: i64, agent: AgentId, event: EventId) -> Option<HostedAction> {
+        let (Some(hosted), Some(slot)) = (self.agents.get(&agent), self.slots.get_mut(&(event, agent))) else {
+            return None;
+        };
+        if hosted.frozen {
+            bump(&mut self.counters.frozen);
+            return None;
+        }
+        let now = hosted.clock.read(now_us);
+        let release = slot.machine.on_work_done(now);
+        let armed = slot.machine.armed()?;
+        slot.armed_us = Some(now_us);
+        let (cluster, received) = (slot.cluster, slot.machine.received());
+        let wakeup_us = slot.machine.next_wakeup().map(|at| hosted.clock.true_time_of(at));
+        self.answer(now_us, cluster, agent, AnswerBody::Armed { event, received, armed });
+        if let Some(release) = release {
+            return self.released(now_us, agent, event, now, release.late);
+        }
+        if let Some(at_us) = wakeup_us {
+            self.plan(at_us, Item::Release { agent, event });
+        }
+        None
+    }
+
+    fn on_release_due(&mut self, now_us: i64, agent: AgentId, event: EventId) -> Option<HostedAction> {
+        let (Some(hosted), Some(slot)) = (self.agents.get(&agent), self.slots.get_mut(&(event, agent))) else {
+            return None;
+        };
+        if hosted.frozen {
+            bump(&mut self.counters.frozen);
+            return None;
+        }
+        let now = hosted.clock.read(now_us);
+        match slot.machine.poll(now) {
+            Some(release) => self.released(now_us, agent, event, now, release.late),
+            None => {
+                // Rounding between the clocks may wake it a microsecond early.
+                if slot.machine.state() == AgentState::Armed {
+                    self.plan(now_us.saturating_add(1), Item::Release { agent, event });
+                }
+                None
+            }
+        }
+    }
+
+    fn released(
+        &mut self,
+        now_us: i64,
+        agent: AgentId,
+        event: EventId,
+        now: LocalTimeUs,
+        late: bool,
+    ) -> Option<HostedAction> {
+        let cluster = self.slots.get(&(event, agent))?.cluster;
+        self.answer(now_us, cluster, agent, AnswerBody::Released { event, released: now, late });
+        self.record(agent, event, Some(now_us))
+    }
+
+    fn record(&self, agent: AgentId, event: EventId, released_us: Option<i64>) -> Option<HostedAction> {
+        let (slot, staged) = (self.slots.get(&(event, agent))?, self.staged.get(&event)?);
+        let class = self.agents.get(&agent)?.spec.class;
+        Some(HostedAction::Record(HarnessRecord {
+            agent,
+            class,
+            event,
+            strategy: staged.strategy,
+            target: staged.target,
+            received_us: slot.received_us,
+            armed_us: slot.armed_us,
+            released_us,
+        }))
+    }
+
+    fn expire(&mut self, event: EventId) {
+        self.staged.remove(&event);
+        let first = (event, AgentId(0));
+        let last = (event, AgentId(u64::MAX));
+        let ended: Vec<(EventId, AgentId)> = self.slots.range(first..=last).map(|(key, _)| *key).collect();
+        for key in ended {
+            self.slots.remove(&key);
+        }
+    }
+}
+
+impl Hosted {
+    fn next_work_us(&mut self, kappa: f64) -> i64 {
+        self.works = self.works.wrapping_add(1);
+        self.work.draw_us(self.works, kappa)
+    }
+}
+
+fn bump(field: &mut u64) {
+    *field = field.saturating_add(1);
+}

@@ -1,0 +1,114 @@
+//! Clock estimation: against a known truth, and against nonsense.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use mesh30k_core::clock::{AnchorVote, ClockLink, ClockSet, Exchange, MAX_ANCHORS, RING_LEN, SampleError, vote};
+use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
+use mesh30k_ledger::types::NodeId;
+use proptest::prelude::*;
+
+/// An exchange with a clock that is `offset` ahead and runs `ppm` fast, over the two given ways.
+fn exchange(at: i64, offset: i64, ppm: i64, forward: i64, back: i64) -> Exchange {
+    let read = |t: i64| LocalTimeUs(t + offset + t * ppm / 1_000_000);
+    let arrives = at + forward;
+    Exchange { t1: MeshTimeUs(at), t2: read(arrives), t3: read(arrives + 50), t4: MeshTimeUs(arrives + 50 + back) }
+}
+
+#[test]
+fn the_rate_is_found_from_a_few_minutes_and_carries_through_a_gap() {
+    let mut link = ClockLink::new();
+    for k in 0..60 {
+        let jitter = (k * 7919) % 900;
+        link.record(exchange(k * 5_000_000, 70_000, 25, 20_000 + jitter, 20_000 + (k * 104_729) % 900)).unwrap();
+    }
+    let skew = link.skew().expect("five minutes carry a rate");
+    assert!((skew.ppm - 25.0).abs() < 4.0, "{skew:?}");
+    let later = MeshTimeUs(60 * 5_000_000 + 60_000_000);
+    let truth = 70_000.0 + later.0 as f64 * 25e-6;
+    assert!((link.estimate(later).unwrap().offset_us - truth).abs() < 1_500.0);
+}
+
+#[test]
+fn nonsense_is_refused_by_name_and_counted() {
+    let mut link = ClockLink::new();
+    let good = exchange(1_000, 0, 0, 100, 100);
+    assert_eq!(link.record(good), Ok(()));
+    assert_eq!(link.record(good), Err(SampleError::Duplicate { sent_at: good.t1 }));
+    let backwards = Exchange { t4: MeshTimeUs(0), ..good };
+    assert_eq!(link.record(backwards), Err(SampleError::NonMonotone));
+    let slow = exchange(2_000, 0, 0, 9_000_000, 9_000_000);
+    assert!(matches!(link.record(slow), Err(SampleError::TooLong { .. })));
+    let stretched =
+        Exchange { t1: MeshTimeUs(5_000), t2: LocalTimeUs(0), t3: LocalTimeUs(9_000), t4: MeshTimeUs(6_000) };
+    assert_eq!(link.record(stretched), Err(SampleError::Negative { delay_us: -8_000 }));
+    assert_eq!(link.rejected().total(), 4);
+    assert_eq!(link.len(), 1);
+}
+
+#[test]
+fn a_clock_that_was_set_is_followed_after_three_contradictions() {
+    let mut link = ClockLink::new();
+    for k in 0..10 {
+        link.record(exchange(k * 1_000_000, 0, 0, 5_000, 5_000)).unwrap();
+    }
+    for k in 10..13 {
+        link.record(exchange(k * 1_000_000, 90_000, 0, 5_000, 5_000)).unwrap();
+    }
+    assert_eq!(link.steps(), 1);
+    assert!((link.estimate(MeshTimeUs(13_000_000)).unwrap().offset_us - 90_000.0).abs() < 100.0);
+}
+
+#[test]
+fn one_liar_among_three_anchors_moves_nothing() {
+    let honest = |offset_us| AnchorVote { offset_us, bound_us: 5_000.0, delay_min_us: 10_000.0 };
+    let liar = AnchorVote { offset_us: 200_000.0, bound_us: 100.0, delay_min_us: 200.0 };
+    let verdict = vote(&[liar, honest(1_000.0), honest(-500.0)]).unwrap();
+    assert_eq!(verdict.agreeing, vec![1, 2]);
+    assert!((verdict.offset_us - 250.0).abs() < 1.0);
+    assert_eq!(vote(&[]), None);
+    assert_eq!(vote(&[AnchorVote { offset_us: f64::NAN, bound_us: 1.0, delay_min_us: 1.0 }]), None);
+}
+
+#[test]
+fn anchors_are_bounded() {
+    let mut set = ClockSet::new();
+    for anchor in 0..20 {
+        set.record(NodeId(anchor), exchange(1_000_000, 0, 0, 100, 100)).unwrap();
+    }
+    let held = (0..20).filter(|a| set.link(NodeId(*a)).is_some()).count();
+    assert_eq!(held, MAX_ANCHORS);
+}
+
+proptest! {
+    #[test]
+    fn the_truth_lies_within_the_bound(
+        offset in -200_000i64..200_000, ppm in -15i64..15,
+        ways in proptest::collection::vec((100i64..400_000, 100i64..400_000), 1..100),
+    ) {
+        let mut link = ClockLink::new();
+        for (k, (forward, back)) in ways.iter().enumerate() {
+            let at = k as i64 * 150_000;
+            link.record(exchange(at, offset, ppm, *forward, *back)).unwrap();
+        }
+        let now = MeshTimeUs(ways.len() as i64 * 150_000 + 800_000);
+        let estimate = link.estimate(now).unwrap();
+        let truth = offset as f64 + now.0 as f64 * ppm as f64 / 1e6;
+        prop_assert!((estimate.offset_us - truth).abs() <= estimate.bound_us + 5.0);
+        prop_assert!(estimate.sigma_us.is_finite() && estimate.sigma_us >= 0.0);
+        prop_assert!(link.len() <= RING_LEN);
+    }
+
+    #[test]
+    fn any_four_numbers_leave_a_finite_estimate(
+        samples in proptest::collection::vec((any::<i64>(), any::<i64>(), any::<i64>(), any::<i64>()), 0..80), now in any::<i64>()
+    ) {
+        let mut link = ClockLink::new();
+        for (t1, t2, t3, t4) in samples {
+            let e = Exchange { t1: MeshTimeUs(t1), t2: LocalTimeUs(t2), t3: LocalTimeUs(t3), t4: MeshTimeUs(t4) };
+            let _ = link.record(e);
+        }
+        if let Some(estimate) = link.estimate(MeshTimeUs(now)) {
+            prop_assert!(estimate.offset_us.is_finite() && estimate.sigma_us.is_finite() && estimate.bound_us.is_finite());
+        }
+        prop_assert!(link.len() <= RING_LEN);
+    }
+}

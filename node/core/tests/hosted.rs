@@ -1,0 +1,215 @@
+//! Hosted agents: the embedded series, the truth behind them, and a lead that must find it out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::{Arc, OnceLock};
+
+use mesh30k_core::event::{
+    AgentLink, ArrivalParams, ClassSet, Event, EventId, HostMessage, HostPrepare, LeadAction, LeadMachine, Prepare,
+    PrepareEntry, SignedEvent, Strategy, UpMessage, Verb,
+};
+use mesh30k_core::hosted::{
+    HarnessRecord, HostedAction, HostedAgent, HostedAgents, Replay, ReplayedLink, VirtualClock,
+};
+use mesh30k_core::time::MeshTimeUs;
+use mesh30k_ledger::keys::SecretKey;
+use mesh30k_ledger::signing::ChainContext;
+use mesh30k_ledger::types::{AgentClass, AgentId, ChainId, ClusterId, Hash, NodeId, Scope, SectorId};
+use proptest::prelude::*;
+
+const START: i64 = 1_780_000_000_000_000;
+const CLUSTER: ClusterId = ClusterId { sector: SectorId(0), index: 0 };
+
+fn replay() -> Arc<Replay> {
+    static REPLAY: OnceLock<Arc<Replay>> = OnceLock::new();
+    REPLAY.get_or_init(|| Arc::new(Replay::embedded().unwrap())).clone()
+}
+
+fn event(target: i64, strategy: Strategy) -> SignedEvent {
+    let key = SecretKey::from_seed([3; 32]);
+    let target = MeshTimeUs(target);
+    Event {
+        id: EventId::new(target, &[strategy as u8; 32]),
+        origin: key.public(),
+        target,
+        strategy,
+        effects: false,
+        kind: Verb::Sync,
+        weight_milli: 0,
+        payload: Vec::new(),
+        classes: ClassSet::MACHINES,
+        capabilities: 0,
+        priority: 0,
+        deadline: target.plus_us(1_000_000),
+        ttl_ms: 4_000,
+        scope: Scope::Global,
+    }
+    .sign(&ChainContext { chain: ChainId::new("test").unwrap(), genesis: Hash::ZERO }, &key)
+}
+
+/// One lead and one host with 30 agents of a class, joined without a network.
+struct Pair {
+    now: i64,
+    lead: LeadMachine,
+    host: HostedAgents,
+    records: Vec<HarnessRecord>,
+    ups: Vec<UpMessage>,
+}
+
+impl Pair {
+    fn new(class: AgentClass) -> Self {
+        let mut host = HostedAgents::new(NodeId(1), 42, replay());
+        let mut lead = LeadMachine::new(CLUSTER, NodeId(1), ArrivalParams::default());
+        let ids = (1..=30).map(AgentId);
+        let links: Vec<AgentLink> =
+            ids.map(|agent| AgentLink { agent, host: NodeId(1), class, capabilities: 0 }).collect();
+        for link in &links {
+            host.add(START, HostedAgent { agent: link.agent, class, capabilities: 0, cluster: CLUSTER });
+        }
+        lead.set_agents(MeshTimeUs(START), &links);
+        Self { now: START, lead, host, records: Vec::new(), ups: Vec::new() }
+    }
+
+    fn run_until(&mut self, end: i64) {
+        while self.now < end {
+            let mut actions = self.lead.poll(MeshTimeUs(self.now));
+            for action in self.host.poll(self.now) {
+                match action {
+                    HostedAction::Reply(reply) => actions.extend(self.lead.on_reply(MeshTimeUs(self.now), &reply)),
+                    HostedAction::Record(record) => self.records.push(record),
+                }
+            }
+            self.act(actions);
+            let next = self.lead.next_wakeup().unwrap().0.min(self.host.next_wakeup_us().unwrap_or(i64::MAX));
+            self.now = next.clamp(self.now + 1, end);
+        }
+    }
+
+    fn act(&mut self, actions: Vec<LeadAction>) {
+        for action in actions {
+            match action {
+                LeadAction::ToHost { message, .. } => self.host.on_message(self.now, &message),
+                LeadAction::ToParent(message) => self.ups.push(message),
+            }
+        }
+    }
+
+    fn start(&mut self, strategy: Strategy, lead_us: i64) -> SignedEvent {
+        let signed = event(self.now + lead_us, strategy);
+        let prepare = Prepare { event: signed.clone(), fold_by: signed.event.deadline, sent_at: MeshTimeUs(self.now) };
+        let actions = self.lead.on_prepare(MeshTimeUs(self.now), &prepare);
+        self.act(actions);
+        signed
+    }
+
+    fn within(&self, omega: i64) -> usize {
+        self.records.iter().filter_map(HarnessRecord::release_error_us).filter(|e| e.abs() <= omega).count()
+    }
+}
+
+#[test]
+fn every_class_has_series_to_draw_from() {
+    let replay = replay();
+    for class in AgentClass::ALL {
+        assert!(replay.choices(class) >= 20, "{class}: {}", replay.choices(class));
+    }
+}
+
+#[test]
+fn asymmetry_beyond_a_tenth_is_as_common_as_measured() {
+    let replay = replay();
+    let (mut beyond, links) = (0, 4_000_u64);
+    for agent in 0..links {
+        let link = ReplayedLink::seeded(&replay, 9, agent, AgentClass::C);
+        // The quietest instant of a calm link shows its floor.
+        let floor = (0..64).map(|k| k * 200_000).min_by_key(|t| link.forward_us(*t) + link.return_us(*t)).unwrap();
+        let (forward, back) = (link.forward_us(floor) as f64, link.return_us(floor) as f64);
+        beyond += usize::from(((forward - back) / (forward + back)).abs() > 0.1);
+    }
+    let share = beyond as f64 / links as f64;
+    assert!((share - 0.11).abs() < 0.03, "{share}");
+}
+
+#[test]
+fn a_lead_finds_thirty_hidden_clocks_within_six_seconds() {
+    let mut pair = Pair::new(AgentClass::B);
+    pair.run_until(START + 6_500_000);
+    for view in pair.lead.agents(MeshTimeUs(pair.now)) {
+        let truth = pair.host.true_offset_us(view.agent, pair.now).unwrap() as f64;
+        let clock = view.clock.unwrap();
+        assert!(view.warm);
+        assert!((clock.offset_us - truth).abs() <= clock.bound_us, "{view:?} against {truth}");
+        assert!((clock.offset_us - truth).abs() <= 10_000.0, "{view:?} against {truth}");
+    }
+}
+
+#[test]
+fn hold_lands_where_throw_scatters_and_the_fold_knows() {
+    let mut pair = Pair::new(AgentClass::C);
+    pair.run_until(START + 7_000_000);
+    pair.start(Strategy::Hold, 2_500_000);
+    pair.run_until(START + 12_000_000);
+    let (hold, folds) = (pair.within(10_000), pair.ups.iter().filter(|u| matches!(u, UpMessage::Fold(_))).count());
+    assert!(hold >= 28 && pair.records.len() == 30, "{hold} of {}", pair.records.len());
+    assert_eq!(folds, 1, "complete at once: no correction");
+    pair.records.clear();
+    pair.start(Strategy::Throw, 2_500_000);
+    pair.run_until(START + 20_000_000);
+    assert!(pair.within(10_000) + 8 < hold);
+}
+
+#[test]
+fn the_frozen_do_nothing_and_stay_in_the_denominator() {
+    let mut pair = Pair::new(AgentClass::A);
+    pair.run_until(START + 7_000_000);
+    assert_eq!(pair.host.set_frozen(|agent, _| agent.0 <= 10).paused, 10);
+    assert_eq!(pair.host.set_frozen(|agent, _| agent.0 <= 10).paused, 0);
+    let signed = pair.start(Strategy::Hold, 1_000_000);
+    pair.run_until(signed.event.target.0 + 5_000_000);
+    assert_eq!(pair.records.len(), 20);
+    let fold = pair.ups.iter().find_map(|u| if let UpMessage::Fold(f) = u { Some(f) } else { None }).unwrap();
+    let counts = fold.tally.class(AgentClass::A);
+    assert_eq!((counts.enrolled, counts.released, counts.transit), (30, 20, 10));
+    assert_eq!(pair.host.set_frozen(|_, _| false).resumed, 10);
+}
+
+#[test]
+fn a_cancelled_event_releases_nothing() {
+    let mut pair = Pair::new(AgentClass::A);
+    pair.run_until(START + 7_000_000);
+    let signed = pair.start(Strategy::Hold, 2_000_000);
+    pair.run_until(signed.event.target.0 - 50_000);
+    let actions = pair.lead.on_cancel(signed.event.id);
+    pair.act(actions);
+    pair.run_until(signed.event.target.0 + 5_000_000);
+    assert!(pair.records.is_empty());
+}
+
+#[test]
+fn a_prepare_without_its_signed_event_is_not_obeyed() {
+    let mut pair = Pair::new(AgentClass::A);
+    let event = event(START + 1_000_000, Strategy::Hold).event.id;
+    let entries = vec![PrepareEntry { agent: AgentId(1), target: mesh30k_core::time::LocalTimeUs(START + 1_000_000) }];
+    let prepare = HostPrepare { cluster: CLUSTER, event, sent_at: MeshTimeUs(START), entries };
+    pair.host.on_message(START, &HostMessage::Prepare(prepare));
+    pair.run_until(START + 2_000_000);
+    assert!(pair.records.is_empty());
+    assert_eq!(pair.host.counters().unstaged, 1);
+}
+
+proptest! {
+    #[test]
+    fn a_virtual_clock_reads_back(seed in any::<u64>(), agent in 0u64..1000, elapsed in 0i64..10_000_000_000) {
+        let clock = VirtualClock::seeded(seed, agent, START);
+        let now = START + elapsed;
+        prop_assert!(clock.true_offset_us(START).abs() <= 200_000);
+        prop_assert!((clock.true_time_of(clock.read(now)) - now).abs() <= 2);
+    }
+
+    #[test]
+    fn replayed_ways_are_never_negative_and_the_same_twice(seed in any::<u64>(), agent in 0u64..500, at in 0i64..1_000_000_000_000) {
+        let replay = replay();
+        let link = ReplayedLink::seeded(&replay, seed, agent, AgentClass::E);
+        prop_assert!(link.forward_us(at) >= 0 && link.return_us(at) >= 0);
+        prop_assert_eq!(link.forward_us(at), ReplayedLink::seeded(&replay, seed, agent, AgentClass::E).forward_us(at));
+    }
+}
