@@ -1,1 +1,27 @@
-//! placeholder
+//! Raft groups on openraft: one order of entries per group, on a majority of its members.
+
+mod config;
+mod error;
+mod frame;
+mod group_set;
+mod handle;
+mod leadership;
+mod log_adapter;
+mod network;
+mod opaque;
+mod raft_log;
+mod serve;
+mod state_machine;
+mod type_config;
+
+pub use config::{Durability, GroupConfig, Retention, Timing};
+pub use error::{GroupError, LogError, ProposeError};
+pub use frame::{PeerCheck, accept_any_peer};
+pub use group_set::{GroupSet, GroupSetConfig};
+pub use handle::{Group, MAX_PROPOSALS_IN_FLIGHT, Proposed};
+pub use leadership::{Leadership, LeadershipWatch};
+pub use log_adapter::LogStore;
+pub use opaque::Opaque;
+pub use raft_log::RaftLog;
+pub use state_machine::StateMachine;
+pub use type_config::RaftConfig;

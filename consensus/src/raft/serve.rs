@@ -1,0 +1,90 @@
+//! The answering side of a group.
+
+use bytes::Bytes;
+use openraft::Raft;
+use openraft::type_config::AsyncRuntime;
+
+use crate::group::MemberId;
+use crate::raft::StateMachine;
+use crate::raft::frame::{PeerCheck, Request, Response, Sender, decode, encode};
+use crate::raft::type_config::{RaftConfig, Snapshot, position};
+use crate::transport::RaftLane;
+
+/// Answers one frame of `from`. Never fails: what cannot be answered is refused with a sentence.
+pub(crate) async fn serve<RT: AsyncRuntime>(
+    raft: &Raft<RaftConfig<RT>, StateMachine<RT>>,
+    machine: &StateMachine<RT>,
+    me: Sender,
+    check: &PeerCheck,
+    from: MemberId,
+    lane: RaftLane,
+    frame: &[u8],
+) -> Bytes {
+    let response = match admit::<RT>(check, from, lane, frame) {
+        Ok(request) => answer(raft, machine, request).await,
+        Err(sentence) => Response::Refused(sentence),
+    };
+    reply(me, &response)
+}
+
+/// A refusal as bytes, for callers that have no group to ask.
+pub(crate) fn refuse<RT: AsyncRuntime>(me: Sender, sentence: String) -> Bytes {
+    reply::<RT>(me, &Response::Refused(sentence))
+}
+
+fn reply<RT: AsyncRuntime>(me: Sender, response: &Response<RT>) -> Bytes {
+    // Empty bytes are no frame: the caller treats them as unusable.
+    encode(me, response).unwrap_or_default()
+}
+
+fn admit<RT: AsyncRuntime>(
+    check: &PeerCheck,
+    from: MemberId,
+    lane: RaftLane,
+    frame: &[u8],
+) -> Result<Request<RT>, String> {
+    let limit = lane.max_request_bytes();
+    if frame.len() > limit {
+        return Err(format!("request of {} bytes; the limit on this lane is {limit}", frame.len()));
+    }
+    let (sender, request) = decode::<Request<RT>>(frame)?;
+    if sender.member != from {
+        return Err(format!("node {from} speaks as node {}", sender.member));
+    }
+    check(sender.member, &sender.store_id)?;
+    let fits = match &request {
+        Request::Vote(_) | Request::PreVote(_) | Request::TransferLeader(_) => lane == RaftLane::Vote,
+        Request::Append(append) => lane == RaftLane::Append || (lane == RaftLane::Vote && append.entries.is_empty()),
+        Request::Snapshot { .. } => lane == RaftLane::Snapshot,
+    };
+    if fits { Ok(request) } else { Err(format!("request on the wrong lane, {lane:?}")) }
+}
+
+async fn answer<RT: AsyncRuntime>(
+    raft: &Raft<RaftConfig<RT>, StateMachine<RT>>,
+    machine: &StateMachine<RT>,
+    request: Request<RT>,
+) -> Response<RT> {
+    let answered = match request {
+        Request::Vote(vote) => raft.vote(vote).await.map(Response::Vote).map_err(|e| e.to_string()),
+        Request::PreVote(vote) => raft.pre_vote(vote).await.map(Response::PreVote).map_err(|e| e.to_string()),
+        Request::Append(append) => raft.append_entries(append).await.map(Response::Append).map_err(|e| e.to_string()),
+        Request::TransferLeader(transfer) => {
+            raft.handle_transfer_leader(transfer).await.map(Response::TransferLeader).map_err(|e| e.to_string())
+        }
+        Request::Snapshot { vote, meta, bytes } => {
+            let admitted = match meta.last_log_id.as_ref().map(position) {
+                Some(at) => machine.admits(at, &bytes.0).map_err(|e| e.to_string()),
+                None => Err("snapshot without a position".to_owned()),
+            };
+            match admitted {
+                Ok(()) => {
+                    let installed = raft.install_full_snapshot(vote, Snapshot { meta, snapshot: bytes.0 }).await;
+                    installed.map(Response::Snapshot).map_err(|e| e.to_string())
+                }
+                Err(sentence) => Err(sentence),
+            }
+        }
+    };
+    answered.unwrap_or_else(Response::Refused)
+}
