@@ -35,6 +35,7 @@ pub mod query;
 pub mod receipt;
 pub mod records;
 pub mod rejection;
+pub mod restore;
 pub mod signing;
 pub mod smt;
 pub mod state;

@@ -1,1 +1,16 @@
-//! mesh30k-node
+//! A node: the pure parts put together and driven by thin loops.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod api;
+pub mod bridge;
+pub mod clock;
+pub mod config;
+pub mod datadir;
+pub mod execution;
+pub mod identity;
+pub mod keystore;
+pub mod lanes;
+pub mod join;
+pub mod ledger;
+pub mod roster;
+pub mod telemetry;

@@ -1,0 +1,137 @@
+//! `mesh30k gov`: propose and vote.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Subcommand;
+use mesh30k_ledger::ops::{Choice, Operation, ParameterChange, ProposalKind, Propose, Vote};
+use mesh30k_ledger::parameters::Parameter;
+use mesh30k_ledger::types::ProposalId;
+use mesh30k_node::api::types::{ParameterRow, ProposalRow};
+
+use crate::exit::UsageError;
+use crate::output::{json, line, or_dash, table};
+use crate::session::Session;
+
+/// How long to wait for a proposal or a vote to be final.
+const FINAL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Propose and vote.
+#[derive(Subcommand)]
+pub(crate) enum Gov {
+    /// Propose new values of parameters.
+    #[command(after_help = "Example: mesh30k gov propose \"more time to arm\" hold_margin_ms=40 --key alice")]
+    Propose {
+        /// One line saying what it is for.
+        title: String,
+        /// Parameters and their new values, NAME=VALUE; `mesh30k gov parameters` lists them.
+        #[arg(required = true, value_name = "NAME=VALUE")]
+        changes: Vec<String>,
+        /// The key that proposes and leaves the deposit.
+        #[arg(long)]
+        key: String,
+    },
+    /// Vote; may be changed until voting ends.
+    #[command(after_help = "Example: mesh30k gov vote 1 yes --key alice")]
+    Vote {
+        /// Number of the proposal.
+        proposal: ProposalId,
+        /// yes, no, abstain or no-with-veto.
+        choice: Choice,
+        /// The key that votes.
+        #[arg(long)]
+        key: String,
+    },
+    /// One proposal with its tally.
+    #[command(after_help = "Example: mesh30k gov show 1")]
+    Show {
+        /// Its number.
+        proposal: ProposalId,
+    },
+    /// All proposals.
+    #[command(after_help = "Example: mesh30k gov list")]
+    List,
+    /// The parameters in force, with their bounds.
+    #[command(after_help = "Example: mesh30k gov parameters")]
+    Parameters,
+}
+
+impl Gov {
+    pub(crate) fn run(self, session: &Session) -> Result<()> {
+        match self {
+            Self::Propose { title, changes, key } => propose(session, title, &changes, &key),
+            Self::Vote { proposal, choice, key } => {
+                let row = session.wallet(&key)?.execute(Operation::Vote(Vote { proposal, choice }), FINAL_TIMEOUT)?;
+                if session.wants_json() {
+                    return json(&row);
+                }
+                line(format!("voted {choice} on proposal {proposal}: final in block {}", or_dash(row.height)));
+                Ok(())
+            }
+            Self::Show { proposal } => show(session, proposal),
+            Self::List => list(session),
+            Self::Parameters => parameters(session),
+        }
+    }
+}
+
+fn propose(session: &Session, title: String, changes: &[String], key: &str) -> Result<()> {
+    let changes = changes.iter().map(|text| change(text)).collect::<Result<Vec<_>>>()?;
+    let operation = Operation::Propose(Propose { title, kind: ProposalKind::Parameter(changes) });
+    let row = session.wallet(key)?.execute(operation, FINAL_TIMEOUT)?;
+    if session.wants_json() {
+        return json(&row);
+    }
+    line(format!("proposed {}: final in block {}; voting is open", row.created.join(", "), or_dash(row.height)));
+    Ok(())
+}
+
+fn change(text: &str) -> Result<ParameterChange> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| UsageError(format!("`{text}` is not of the form NAME=VALUE")))?;
+    let parameter: Parameter = name.parse().map_err(|error| UsageError(format!("{error}")))?;
+    let value = value.parse().map_err(|_| UsageError(format!("`{value}` is no whole number, in `{text}`")))?;
+    Ok(ParameterChange { parameter, value })
+}
+
+fn show(session: &Session, proposal: ProposalId) -> Result<()> {
+    let row: ProposalRow = session.client()?.get(&format!("/v1/proposals/{proposal}"))?;
+    if session.wants_json() {
+        return json(&row);
+    }
+    line(format!("proposal {}  {}  {}", row.proposal, row.status, row.title));
+    for change in &row.changes {
+        line(format!("  {change}"));
+    }
+    line(format!(
+        "  yes {}  no {}  abstain {}  veto {}  of {} (uFTNS of voting power)",
+        row.yes, row.no, row.abstain, row.veto, row.total
+    ));
+    Ok(())
+}
+
+fn list(session: &Session) -> Result<()> {
+    let rows: Vec<ProposalRow> = session.client()?.get("/v1/proposals")?;
+    if session.wants_json() {
+        return json(&rows);
+    }
+    let rows = rows
+        .into_iter()
+        .map(|row| vec![row.proposal.to_string(), row.status, row.title, row.changes.join(", ")])
+        .collect();
+    line(table(&["proposal", "status", "title", "changes"], &[0], rows));
+    Ok(())
+}
+
+fn parameters(session: &Session) -> Result<()> {
+    let rows: Vec<ParameterRow> = session.client()?.get("/v1/parameters")?;
+    if session.wants_json() {
+        return json(&rows);
+    }
+    let rows = rows
+        .into_iter()
+        .map(|row| vec![row.name, row.value.to_string(), row.min.to_string(), row.max.to_string()])
+        .collect();
+    line(table(&["parameter", "value", "least", "most"], &[1, 2, 3], rows));
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! One noun a file.
+
+pub(crate) mod event;
+pub(crate) mod freeze;
+pub(crate) mod gov;
+pub(crate) mod key;
+pub(crate) mod ledger;
+pub(crate) mod mesh;
+pub(crate) mod node;
+pub(crate) mod task;
+pub(crate) mod testnet;
+pub(crate) mod up;

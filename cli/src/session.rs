@@ -1,0 +1,129 @@
+//! What every command shares: which node it asks, how it prints, where keys are.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use mesh30k_ledger::key_policy::KeyPolicy;
+use mesh30k_ledger::keys::{PublicKey, SecretKey};
+use mesh30k_ledger::types::AccountId;
+use mesh30k_node::keystore::{KeyName, Keystore, PASSPHRASE_VARIABLE, Passphrase};
+use mesh30k_testnet::client::ApiClient;
+use mesh30k_testnet::running;
+use mesh30k_testnet::wallet::Wallet;
+
+use crate::exit::UsageError;
+
+/// Flags that every command takes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SessionArgs {
+    /// Address of the node to ask; the running local testnet's first node when none is given.
+    #[arg(long, global = true, env = "MESH30K_API", value_name = "URL")]
+    api: Option<String>,
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Folder with the encrypted keys; the running local testnet's when none is given.
+    #[arg(long, global = true, env = "MESH30K_KEYS", value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// File with the passphrase of the keys.
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+/// The flags with what the running local testnet adds to them.
+pub(crate) struct Session {
+    args: SessionArgs,
+    testnet: Option<running::RunningTestnet>,
+}
+
+impl SessionArgs {
+    /// Looks up the running local testnet, if there is one.
+    pub(crate) fn open(self) -> Session {
+        let testnet = running::find();
+        Session { args: self, testnet }
+    }
+}
+
+impl Session {
+    /// True when a program reads the answer.
+    pub(crate) const fn wants_json(&self) -> bool {
+        self.args.json
+    }
+
+    /// A client of the node to ask.
+    pub(crate) fn client(&self) -> Result<ApiClient> {
+        let testnet = self.testnet.as_ref().map(|testnet| testnet.api.clone());
+        let base = self.args.api.clone().or(testnet).ok_or_else(|| {
+            UsageError("no local testnet is running; start one with `mesh30k testnet up`, or name a node with --api".into())
+        })?;
+        Ok(ApiClient::new(&base))
+    }
+
+    /// Where the keys are.
+    pub(crate) fn keystore(&self) -> Result<Keystore> {
+        let testnet = self.testnet.as_ref().map(|testnet| testnet.keys.clone());
+        let dir = self.args.keys.clone().or(testnet).map_or_else(running::default_keys_dir, Ok)?;
+        Ok(Keystore::new(dir))
+    }
+
+    /// The passphrase: from the file named, from the environment, from the running testnet, or typed.
+    pub(crate) fn passphrase(&self, prompt: &str) -> Result<Passphrase> {
+        let file = self.args.passphrase_file.clone().or_else(|| {
+            let is_testnet_store = self.args.keys.is_none();
+            self.testnet.as_ref().filter(|_| is_testnet_store).map(|testnet| testnet.passphrase_file.clone())
+        });
+        let variable = std::env::var(PASSPHRASE_VARIABLE).ok();
+        if let Some(found) = Passphrase::find(file.as_deref(), variable)? {
+            return Ok(found);
+        }
+        Ok(Passphrase::new(read_hidden(prompt)?)?)
+    }
+
+    /// Unlocks the key called `name`.
+    pub(crate) fn unlock(&self, name: &str) -> Result<SecretKey> {
+        let name: KeyName = name.parse()?;
+        let keystore = self.keystore()?;
+        keystore.show(&name)?;
+        let passphrase = self.passphrase(&format!("Passphrase of key {name}: "))?;
+        Ok(SecretKey::from_seed(*keystore.unlock(&name, &passphrase)?.seed()))
+    }
+
+    /// An account given as `ftns1...` or by the name of a key.
+    pub(crate) fn account(&self, text: &str) -> Result<AccountId> {
+        if text.starts_with("ftns1") {
+            return Ok(text.parse()?);
+        }
+        let entry = self.keystore()?.show(&text.parse()?)?;
+        Ok(KeyPolicy::single(PublicKey(entry.public)).account())
+    }
+
+    /// The wallet of the key called `name`.
+    pub(crate) fn wallet(&self, name: &str) -> Result<Wallet> {
+        let client = self.client()?;
+        Ok(Wallet::open(client, self.unlock(name)?)?)
+    }
+}
+
+/// Reads a line from the terminal without showing it.
+fn read_hidden(prompt: &str) -> Result<String> {
+    use rustix::termios::{LocalModes, OptionalActions, isatty, tcgetattr, tcsetattr};
+    let terminal = std::io::stdin();
+    if !isatty(&terminal) {
+        return Err(UsageError(format!(
+            "a passphrase is needed: set {PASSPHRASE_VARIABLE}, name a file with --passphrase-file, or run on a terminal"
+        ))
+        .into());
+    }
+    eprint!("{prompt}");
+    let shown = tcgetattr(&terminal).context("reading the terminal's settings")?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&terminal, OptionalActions::Flush, &hidden).context("hiding what is typed")?;
+    let mut text = String::new();
+    let read = terminal.read_line(&mut text);
+    tcsetattr(&terminal, OptionalActions::Flush, &shown).context("restoring the terminal")?;
+    eprintln!();
+    read.context("reading the passphrase")?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}

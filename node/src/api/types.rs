@@ -1,0 +1,329 @@
+//! What travels over the local HTTP API, as JSON; the CLI and the testnet driver read the same types.
+
+use mesh30k_ledger::types::{AccountId, AgentClass, AgentId, ClusterId, Hash, Height, NodeId, SectorId, TimeMs, Uftns};
+use serde::{Deserialize, Serialize};
+
+/// Canonical bytes in hexadecimal: a signed transaction or a signed event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HexBody {
+    /// The bytes.
+    pub hex: String,
+}
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Name of the chain.
+    pub chain: String,
+    /// Hash of the genesis.
+    pub genesis: Hash,
+    /// This node's number on the ledger, once registered.
+    pub node: Option<NodeId>,
+    /// Its libp2p identity.
+    pub peer_id: String,
+    /// `validator` or `observer`.
+    pub role: String,
+    /// Connected peers.
+    pub peers: usize,
+    /// Height of the last certified block executed here.
+    pub final_height: Height,
+    /// Its block time.
+    pub final_time: TimeMs,
+    /// Height of the last block ordered by the validators, as far as this node knows.
+    pub ordered_height: Height,
+    /// Which validator leads the global group, when known.
+    pub leader: Option<NodeId>,
+    /// Why the chain stands still, when it does.
+    pub halted: Option<String>,
+    /// Transactions waiting here.
+    pub pool: usize,
+    /// Agents hosted by this node.
+    pub hosted_agents: usize,
+    /// How the delays of the hosted agents come about, in words; empty when nothing is replayed.
+    pub replay: String,
+    /// What is still missing before the node is ready; empty when ready.
+    pub not_ready: Vec<String>,
+    /// Resident memory of the process in KiB, its peak.
+    pub peak_rss_kib: u64,
+}
+
+/// `GET /v1/mesh/tree`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MeshTree {
+    /// Sectors in order of their id.
+    pub sectors: Vec<SectorRow>,
+}
+
+/// One sector of the tree.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SectorRow {
+    /// Which.
+    pub sector: SectorId,
+    /// Voters of its Raft group.
+    pub voters: Vec<NodeId>,
+    /// Its coordinator (the group's leader), when known.
+    pub coordinator: Option<NodeId>,
+    /// Raft term of that leadership.
+    pub term: u64,
+    /// Agents placed in it by the ledger.
+    pub agents: usize,
+    /// Agents its registry calls active.
+    pub active: usize,
+    /// Its clusters.
+    pub clusters: Vec<ClusterRow>,
+}
+
+/// One cluster of the tree.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClusterRow {
+    /// Which.
+    pub cluster: ClusterId,
+    /// Node that leads it under a lease.
+    pub lead: Option<NodeId>,
+    /// Node named to take over.
+    pub deputy: Option<NodeId>,
+    /// Agents in it.
+    pub agents: usize,
+}
+
+/// One row of `GET /v1/mesh/agents`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AgentRow {
+    /// Which.
+    pub agent: AgentId,
+    /// Its class.
+    pub class: AgentClass,
+    /// The node that hosts it.
+    pub host: NodeId,
+    /// Where it is placed.
+    pub cluster: ClusterId,
+    /// Impedance score, 0 (instant) to 1000; none before its first report.
+    pub score: Option<u32>,
+    /// Median one-way delay in microseconds, as last reported.
+    pub one_way_us_p50: Option<u64>,
+    /// Median processing time in microseconds, as last reported.
+    pub processing_us_p50: Option<u64>,
+    /// State in the registry's words.
+    pub state: String,
+    /// True when a freeze covers it.
+    pub frozen: bool,
+}
+
+/// `GET /v1/accounts/{id}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountRow {
+    /// Which.
+    pub account: AccountId,
+    /// Spendable balance.
+    pub balance_uftns: Uftns,
+    /// The next nonce it must use.
+    pub next_nonce: u64,
+    /// Height this was read at.
+    pub height: Height,
+}
+
+/// Answer to a submitted transaction, and `GET /v1/transactions/{id}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransactionRow {
+    /// Its id.
+    pub id: Hash,
+    /// `unknown`, `accepted`, `ordered` or `final`.
+    pub status: String,
+    /// Block it is in.
+    pub height: Option<Height>,
+    /// What came of it, once executed: `ok` or the reason of its rejection.
+    pub outcome: Option<String>,
+    /// True when it was executed and not rejected.
+    pub succeeded: Option<bool>,
+    /// Fee paid.
+    pub fee_uftns: Option<Uftns>,
+    /// Ids that its execution made, such as an escrow, a proposal or a node; empty when it made none.
+    #[serde(default)]
+    pub created: Vec<String>,
+}
+
+/// `POST /v1/events/plan`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRequest {
+    /// `hold` or `throw`.
+    pub strategy: String,
+    /// Wanted instant, mesh time in microseconds; none asks for the earliest feasible one.
+    #[serde(default)]
+    pub at_us: Option<i64>,
+    /// Only this sector; none means the whole mesh.
+    #[serde(default)]
+    pub sector: Option<SectorId>,
+    /// Only these classes; empty means all but humans.
+    #[serde(default)]
+    pub classes: Vec<AgentClass>,
+}
+
+/// Answer to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanAnswer {
+    /// The node's present mesh time in microseconds.
+    pub now_us: i64,
+    /// Earliest instant at which the wanted share can be armed.
+    pub earliest_us: i64,
+    /// The instant planned for.
+    pub at_us: i64,
+    /// Predicted share armed by then, in parts per million.
+    pub predicted_hit_ppm: u32,
+    /// Agents that would be enrolled.
+    pub enrolled: u64,
+}
+
+/// `GET /v1/events/{id}`: what the mesh itself knows; the harness's truth is elsewhere.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventReport {
+    /// Which.
+    pub event: Hash,
+    /// `planned`, `running`, `complete`, `cancelled`.
+    pub state: String,
+    /// Its instant T in mesh microseconds.
+    pub at_us: i64,
+    /// Everybody enrolled at dispatch.
+    pub enrolled: u64,
+    /// READY at T.
+    pub ready: u64,
+    /// Never answered.
+    pub transit: u64,
+    /// Contradicted.
+    pub conflict: u64,
+    /// Estimated by the mesh: released within 5, 10 and 50 ms of T.
+    pub estimated_within_5ms: u64,
+    /// Within 10 ms.
+    pub estimated_within_10ms: u64,
+    /// Within 50 ms.
+    pub estimated_within_50ms: u64,
+    /// Trinary quorum's answer: `PROCEED`, `RESOLVE_CONFLICTS`, `WAIT`, `RETRY`.
+    pub quorum: String,
+    /// True when late answers corrected the first summary.
+    pub corrected: bool,
+    /// Agent answers for questions (`ask`), grouped: answer and how many gave it.
+    #[serde(default)]
+    pub answers: Vec<(String, u64)>,
+}
+
+/// `POST /v1/tasks/dispatch`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DispatchRequest {
+    /// The escrow that pays.
+    pub escrow: Hash,
+    /// Which part of it.
+    pub part: u32,
+    /// The module's bytes in hexadecimal, or empty when `module_name` names a shipped one.
+    #[serde(default)]
+    pub module_hex: String,
+    /// A module shipped with the node.
+    #[serde(default)]
+    pub module_name: String,
+    /// Input bytes in hexadecimal.
+    pub input_hex: String,
+}
+
+/// Its answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DispatchAnswer {
+    /// Canonical bytes of the signed `TaskReceipt`, in hexadecimal, to put into the release.
+    pub receipt_hex: String,
+    /// The output, in hexadecimal.
+    pub output_hex: String,
+    /// Who ran it.
+    pub agent: AgentId,
+    /// On which node.
+    pub host: NodeId,
+    /// Energy in millijoules.
+    pub energy_mj: u64,
+    /// How the energy was measured, in words.
+    pub energy_method: String,
+    /// Carbon in micrograms.
+    pub carbon_ug: u64,
+    /// Time it ran, in microseconds.
+    pub wall_us: u64,
+}
+
+/// One row of `GET /v1/harness/releases?event=`: the truth, by the machine's clock; only on local test networks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReleaseRow {
+    /// Which agent.
+    pub agent: AgentId,
+    /// Its class.
+    pub class: AgentClass,
+    /// True time of release minus T, in microseconds.
+    pub error_us: i64,
+    /// True time it was armed minus T; negative is early.
+    pub armed_us: Option<i64>,
+    /// How far the agent's clock was off from what the lead believed, in microseconds.
+    pub clock_error_us: Option<i64>,
+}
+
+/// `GET /v1/harness/pauses`: the last freeze or thaw seen by this host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PauseRow {
+    /// Id of the freeze transaction.
+    pub order: Hash,
+    /// Agents hosted here in its scope.
+    pub in_scope: u64,
+    /// Of those, paused.
+    pub paused: u64,
+    /// True time at which the last of them was paused, microseconds since the Unix epoch.
+    pub paused_at_us: i64,
+}
+
+/// RFC 9457 problem details, the body of every error.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// A stable name of the kind of problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// One line.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// One sentence a person can act on.
+    pub detail: String,
+}
+
+/// One row of `GET /v1/proposals`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProposalRow {
+    /// Its number.
+    pub proposal: u64,
+    /// In the spec's words: Active, Succeeded, Queued, Executed, Defeated, Vetoed, Failed.
+    pub status: String,
+    /// One line saying what it is for.
+    pub title: String,
+    /// What it would change, as `name: old -> new`.
+    pub changes: Vec<String>,
+    /// Voting power for it.
+    pub yes: u64,
+    /// Against it.
+    pub no: u64,
+    /// Abstaining.
+    pub abstain: u64,
+    /// Against it with veto.
+    pub veto: u64,
+    /// All voting power in the snapshot.
+    pub total: u64,
+    /// Block time at which voting ends.
+    pub voting_ends: TimeMs,
+}
+
+/// One row of `GET /v1/parameters`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ParameterRow {
+    /// Its name; the unit is in it.
+    pub name: String,
+    /// Value in force.
+    pub value: u64,
+    /// Least value a vote may set.
+    pub min: u64,
+    /// Greatest value a vote may set.
+    pub max: u64,
+}

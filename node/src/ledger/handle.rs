@@ -1,0 +1,392 @@
+//! What the rest of the node sees of the ledger.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use mesh30k_consensus::finality::HaltReport;
+use mesh30k_consensus::raft::Group;
+use mesh30k_ledger::codec::encode;
+use mesh30k_ledger::execute::{Execution, check};
+use mesh30k_ledger::genesis::Genesis;
+use mesh30k_ledger::ops::Operation;
+use mesh30k_ledger::outcome::Outcome;
+use mesh30k_ledger::query;
+use mesh30k_ledger::receipt::Receipt;
+use mesh30k_ledger::rejection::Rejection;
+use mesh30k_ledger::signing::ChainContext;
+use mesh30k_ledger::state::{ChangeSet, StateError, StateRead};
+use mesh30k_ledger::transaction::SignedTransaction;
+use mesh30k_ledger::types::{AccountId, Hash, Height, NodeId, TimeMs, TxId};
+use mesh30k_p2p::Control;
+use openraft::impls::TokioRuntime;
+use tokio::sync::{Notify, watch};
+
+use super::app::Shared;
+use super::mempool::{Mempool, PoolRefusal};
+use super::store::{LedgerStore, StoredBlock};
+use super::verdicts::Verdicts;
+use super::wire::{ANNOUNCED_BLOCK_BYTES_MAX, Announcement};
+use crate::clock;
+use crate::lanes;
+use crate::roster::{Roster, SharedRoster};
+use crate::telemetry::Metrics;
+
+/// The last final block here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FinalBlockTip {
+    /// Its height.
+    pub height: Height,
+    /// Its block time.
+    pub time: TimeMs,
+    /// Its name.
+    pub block: Hash,
+}
+
+/// How far a transaction has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxStatus {
+    /// Not seen here.
+    Unknown,
+    /// Kept here until it is ordered or expires.
+    Accepted,
+    /// In a block that the validators ordered and that is durable; not certified yet.
+    Ordered(Height),
+    /// In a certified block, with what came of it.
+    Final(Height, Outcome),
+}
+
+/// Why a transaction was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The ledger would reject it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// No room for it.
+    #[error(transparent)]
+    Pool(#[from] PoolRefusal),
+    /// The chain stands still.
+    #[error("the chain is halted: {0}")]
+    Halted(String),
+    /// State can't be read.
+    #[error("the ledger can't be read")]
+    State(#[from] StateError),
+}
+
+/// One look at the chain.
+#[derive(Clone, Debug)]
+pub struct ChainStatus {
+    /// The last final block.
+    pub tip: FinalBlockTip,
+    /// Height of the last ordered block known here.
+    pub ordered_height: Height,
+    /// Whether this node votes on blocks.
+    pub is_validator: bool,
+    /// Who leads the global group, where known.
+    pub leader: Option<NodeId>,
+    /// Why the chain stands still, if it does.
+    pub halted: Option<String>,
+    /// Transactions waiting here.
+    pub pool: usize,
+}
+
+/// The validator's side of a handle.
+pub(crate) struct ValidatorSide {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) group: Group<TokioRuntime>,
+}
+
+struct Inner {
+    context: ChainContext,
+    genesis: Genesis,
+    store: LedgerStore,
+    roster: SharedRoster,
+    verdicts: Arc<Verdicts>,
+    pool: Mutex<Mempool>,
+    pool_changed: Notify,
+    finals: watch::Sender<FinalBlockTip>,
+    halted: ArcSwapOption<String>,
+    halt_path: PathBuf,
+    validator: OnceLock<ValidatorSide>,
+    control: Control,
+    metrics: Metrics,
+}
+
+/// The ledger of this node.
+#[derive(Clone)]
+pub struct LedgerHandle(Arc<Inner>);
+
+/// What a handle is made of.
+pub(crate) struct HandleParts {
+    pub(crate) genesis: Genesis,
+    pub(crate) store: LedgerStore,
+    pub(crate) roster: SharedRoster,
+    pub(crate) tip: FinalBlockTip,
+    pub(crate) halt_path: PathBuf,
+    pub(crate) control: Control,
+    pub(crate) metrics: Metrics,
+}
+
+impl LedgerHandle {
+    pub(crate) fn new(parts: HandleParts) -> Self {
+        Self(Arc::new(Inner {
+            context: parts.genesis.context(),
+            genesis: parts.genesis,
+            store: parts.store,
+            roster: parts.roster,
+            verdicts: Arc::new(Verdicts::default()),
+            pool: Mutex::new(Mempool::default()),
+            pool_changed: Notify::new(),
+            finals: watch::Sender::new(parts.tip),
+            halted: ArcSwapOption::empty(),
+            halt_path: parts.halt_path,
+            validator: OnceLock::new(),
+            control: parts.control,
+            metrics: parts.metrics,
+        }))
+    }
+
+    /// The chain.
+    #[must_use]
+    pub fn context(&self) -> ChainContext {
+        self.0.context
+    }
+
+    /// Its genesis.
+    #[must_use]
+    pub fn genesis(&self) -> &Genesis {
+        &self.0.genesis
+    }
+
+    /// Reads state at the last final block: whole blocks, never half of one.
+    pub fn read<T>(&self, read: impl FnOnce(&dyn StateRead) -> T) -> T {
+        let _reading = self.0.store.reading();
+        read(&self.0.store)
+    }
+
+    /// Final blocks and indexes.
+    #[must_use]
+    pub fn store(&self) -> &LedgerStore {
+        &self.0.store
+    }
+
+    /// Nodes, agents and sectors at the last final block.
+    #[must_use]
+    pub fn roster(&self) -> Arc<Roster> {
+        self.0.roster.load()
+    }
+
+    /// Accepts a transaction: it is kept here and sent to the validators until it is ordered or expires.
+    ///
+    /// # Errors
+    /// When the ledger would reject it or there is no room.
+    pub fn submit(&self, signed: SignedTransaction) -> Result<TxId, SubmitError> {
+        if let Some(reason) = self.halted() {
+            return Err(SubmitError::Halted(reason));
+        }
+        let id = signed.id();
+        let now = TimeMs(clock::wall_ms());
+        if !self.pool().contains(&id) {
+            match self.read(|state| check(state, now, &signed, self.0.verdicts.as_ref()))? {
+                // Somebody who sends several in a row numbers them ahead; they wait for their turn.
+                Ok(()) | Err(Rejection::NonceAhead { .. }) => {}
+                Err(rejection) => return Err(rejection.into()),
+            }
+        }
+        let is_new = self.pool().insert(id, signed)?;
+        if is_new {
+            self.0.pool_changed.notify_one();
+            if let Some(side) = self.0.validator.get() {
+                side.shared.wake.notify_one();
+            }
+        }
+        Ok(id)
+    }
+
+    /// How far a transaction has come.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub fn status_of(&self, id: &TxId) -> Result<TxStatus, StateError> {
+        let failed = |error: mesh30k_consensus::storage::StoreError| StateError::Storage(error.to_string());
+        if let Some((height, index)) = self.0.store.transaction(id).map_err(failed)? {
+            let stored = self.0.store.block(height).map_err(failed)?;
+            if let Some(outcome) = stored.and_then(|stored| stored.outcomes.into_iter().nth(index)) {
+                return Ok(TxStatus::Final(height, outcome));
+            }
+        }
+        if let Some(height) = self.0.validator.get().and_then(|side| side.shared.core().ordered(id)) {
+            return Ok(TxStatus::Ordered(height));
+        }
+        Ok(if self.pool().contains(id) { TxStatus::Accepted } else { TxStatus::Unknown })
+    }
+
+    /// Waits until a transaction is final, at most `timeout`; then says how far it has come.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub async fn wait_final(&self, id: &TxId, timeout: Duration) -> Result<TxStatus, StateError> {
+        let mut finals = self.finals();
+        let wait = async {
+            loop {
+                finals.borrow_and_update();
+                let status = self.status_of(id)?;
+                if matches!(status, TxStatus::Final(..)) || finals.changed().await.is_err() {
+                    return Ok(status);
+                }
+            }
+        };
+        match tokio::time::timeout(timeout, wait).await {
+            Ok(status) => status,
+            Err(_) => self.status_of(id),
+        }
+    }
+
+    /// The proof of a final transaction.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub fn receipt(&self, id: &TxId) -> Result<Option<Receipt>, StateError> {
+        let failed = |error: mesh30k_consensus::storage::StoreError| StateError::Storage(error.to_string());
+        let Some((height, index)) = self.0.store.transaction(id).map_err(failed)? else { return Ok(None) };
+        let Some(stored) = self.0.store.block(height).map_err(failed)? else { return Ok(None) };
+        let validators = self.read(|state| query::validator_set(state))?;
+        let StoredBlock { block, certificate, outcomes, due, commitment } = stored;
+        let transactions = block.transactions.iter().map(SignedTransaction::id).collect();
+        let execution =
+            Execution { changes: ChangeSet::new(), outcomes, due, commitment, block: block.id(), transactions };
+        Ok(Receipt::build(&block, &execution, &certificate, &validators, index))
+    }
+
+    /// Told of every block that becomes final here.
+    #[must_use]
+    pub fn finals(&self) -> watch::Receiver<FinalBlockTip> {
+        self.0.finals.subscribe()
+    }
+
+    /// One look at the chain.
+    #[must_use]
+    pub fn chain_status(&self) -> ChainStatus {
+        let tip = *self.0.finals.borrow();
+        let side = self.0.validator.get();
+        ChainStatus {
+            tip,
+            ordered_height: side.map_or(tip.height, |side| side.shared.core().tip_header().0),
+            is_validator: side.is_some(),
+            leader: side.and_then(|side| side.group.leader()).map(NodeId),
+            halted: self.halted(),
+            pool: self.pool().len(),
+        }
+    }
+
+    /// Why the chain stands still, if it does.
+    #[must_use]
+    pub fn halted(&self) -> Option<String> {
+        self.0.halted.load_full().map(|reason| reason.as_ref().clone())
+    }
+
+    pub(crate) fn set_halted(&self, report: &HaltReport) {
+        self.0.halted.store(Some(Arc::new(report.sentence.clone())));
+    }
+
+    pub(crate) fn halt_path(&self) -> PathBuf {
+        self.0.halt_path.clone()
+    }
+
+    pub(crate) fn set_validator(&self, side: ValidatorSide) {
+        // A node becomes a validator once in its life.
+        let _ = self.0.validator.set(side);
+    }
+
+    pub(crate) fn validator(&self) -> Option<&ValidatorSide> {
+        self.0.validator.get()
+    }
+
+    pub(crate) fn verdicts(&self) -> &Arc<Verdicts> {
+        &self.0.verdicts
+    }
+
+    pub(crate) fn pool(&self) -> MutexGuard<'_, Mempool> {
+        self.0.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) async fn pool_changed(&self) {
+        self.0.pool_changed.notified().await;
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Candidates for a block on top of `state`.
+    pub(crate) fn candidates(&self, limit: usize, state: &dyn StateRead) -> Vec<SignedTransaction> {
+        let next_nonce = |account: &AccountId| query::next_nonce(state, account).unwrap_or(0);
+        self.pool().candidates(limit, next_nonce)
+    }
+
+    /// Takes note of a block that is final now: everybody who waits is told, peers too when `announce`.
+    pub(crate) fn publish(&self, stored: &StoredBlock, transactions: &[TxId], announce: bool) {
+        self.advance_pool(stored);
+        if stored.block.transactions.iter().any(|signed| matches!(signed.tx.op, Operation::RegisterHost(_))) {
+            self.refresh_roster();
+        }
+        let header = stored.block.header;
+        if announce {
+            self.announce(stored);
+        }
+        self.0.metrics.blocks_final.inc();
+        self.0.metrics.transactions_final.inc_by(transactions.len() as u64);
+        self.0.metrics.final_height.set(i64::try_from(header.height.0).unwrap_or(i64::MAX));
+        self.0.metrics.pool_transactions.set(i64::try_from(self.pool().len()).unwrap_or(i64::MAX));
+        self.0.finals.send_replace(FinalBlockTip { height: header.height, time: header.time, block: header.id() });
+    }
+
+    /// Reads the roster again: the topology changed, or state was replaced by a snapshot.
+    pub(crate) fn refresh_roster(&self) {
+        match self.read(Roster::read) {
+            Ok(roster) => {
+                for node in roster.nodes.values() {
+                    for address in node.addresses() {
+                        // An address that is refused is no use to anybody; discovery may know a better one.
+                        let _ = self.0.control.add_address(node.peer, address);
+                    }
+                }
+                self.0.roster.store(roster);
+            }
+            Err(error) => tracing::error!(%error, "the topology can't be read from state"),
+        }
+    }
+
+    pub(crate) fn set_tip(&self, tip: FinalBlockTip) {
+        self.0.finals.send_replace(tip);
+    }
+
+    fn advance_pool(&self, stored: &StoredBlock) {
+        let mut pool = self.pool();
+        for signed in &stored.block.transactions {
+            let account = signed.tx.account;
+            if let Ok(nonce) = query::next_nonce(&self.0.store, &account) {
+                pool.advance(&account, nonce);
+            }
+        }
+        pool.expire(stored.block.header.time);
+    }
+
+    fn announce(&self, stored: &StoredBlock) {
+        let is_small = encode(&stored.block).len() <= ANNOUNCED_BLOCK_BYTES_MAX;
+        let announcement = Announcement {
+            header: stored.block.header,
+            certificate: stored.certificate.clone(),
+            block: is_small.then(|| stored.block.clone()),
+        };
+        // Nobody subscribed, or a full queue: observers ask for what they miss.
+        let _ = self.0.control.publish(lanes::TOPIC_BLOCK, Bytes::from(encode(&announcement)));
+    }
+}
+
+/// Where the report of a halt is kept.
+pub(crate) fn halt_path(dir: &Path) -> PathBuf {
+    dir.join("halted.json")
+}

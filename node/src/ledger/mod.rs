@@ -1,0 +1,31 @@
+//! The ledger in a running node: ordered by Raft and certified where this node is a validator, followed and checked
+//! where it is not.
+
+mod app;
+mod core;
+mod driver;
+mod halt;
+mod handle;
+mod mempool;
+mod observer;
+mod peers;
+mod start;
+mod store;
+mod submission;
+mod sync;
+mod verdicts;
+mod wire;
+
+pub use handle::{ChainStatus, FinalBlockTip, LedgerHandle, SubmitError, TxStatus};
+pub use mempool::{Mempool, PoolRefusal};
+pub(crate) use start::account_of;
+pub use start::{Announcer, LedgerParts, LedgerService, LedgerStartError, start};
+pub use store::{LedgerStore, StoredBlock};
+pub use verdicts::Verdicts;
+pub use wire::{Announcement, SponsorAnswer, SyncAnswer, SyncRequest, TxMessage};
+
+/// Ends the process: state that can't be read or written must not be built upon. A restart resumes from what is final.
+fn stop_process(error: &dyn std::fmt::Display) -> ! {
+    tracing::error!(%error, "the node stops: its ledger can't be trusted any more; check the disk, then start it again");
+    std::process::abort();
+}

@@ -1,0 +1,213 @@
+//! A node that does not vote: takes certified blocks, executes them, compares.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh30k_consensus::finality::{Observer, ObserverAction};
+use mesh30k_ledger::block::Block;
+use mesh30k_ledger::codec::{decode, encode};
+use mesh30k_ledger::execute::execute_with;
+use mesh30k_ledger::finality::Certificate;
+use mesh30k_ledger::query;
+use mesh30k_ledger::types::{Height, NodeId, TimeMs};
+use mesh30k_p2p::Control;
+use tokio::sync::mpsc;
+
+use super::handle::LedgerHandle;
+use super::halt;
+use super::peers::Peers;
+use super::store::{FinalBlock, StoredBlock};
+use super::wire::{ANSWER_BYTES_MAX, Announcement, SyncAnswer, SyncRequest};
+use crate::clock;
+use crate::lanes;
+
+/// Announcements and fetched blocks that wait, at most; what finds no room is fetched again.
+pub(crate) const FEED_MAX: usize = 256;
+/// How long one fetch may take.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The loop looks around at least this often.
+const TICK: Duration = Duration::from_millis(250);
+/// How often a peer is asked how far it is, in case gossip was lost.
+const TIP_EVERY: Duration = Duration::from_secs(2);
+
+/// What reaches an observer.
+pub(crate) enum Feed {
+    /// Gossiped.
+    Announced(NodeId, Box<Announcement>),
+    /// Fetched.
+    Blocks(NodeId, Vec<(Block, Certificate)>),
+}
+
+/// The observer's loop.
+pub(crate) struct ObserverDriver {
+    pub(crate) observer: Observer,
+    pub(crate) ledger: LedgerHandle,
+    pub(crate) peers: Peers,
+    pub(crate) control: Control,
+    pub(crate) feed: mpsc::Receiver<Feed>,
+    pub(crate) feeder: mpsc::Sender<Feed>,
+}
+
+fn now() -> TimeMs {
+    TimeMs(clock::wall_ms())
+}
+
+impl ObserverDriver {
+    /// Runs until the feed closes.
+    pub(crate) async fn run(mut self) {
+        let mut tip_timer = tokio::time::interval(TIP_EVERY);
+        tip_timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let pause = self.pause();
+            let actions = tokio::select! {
+                fed = self.feed.recv() => match fed {
+                    Some(Feed::Announced(from, announcement)) => self.on_announcement(from, *announcement),
+                    Some(Feed::Blocks(from, blocks)) => self.on_blocks(from, blocks),
+                    None => return,
+                },
+                _ = tip_timer.tick() => {
+                    self.ask_ahead();
+                    Vec::new()
+                }
+                () = tokio::time::sleep(pause) => self.observer.tick(now()),
+            };
+            self.carry_out_all(actions);
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        let until = self.observer.next_wakeup();
+        until.map_or(TICK, |until| Duration::from_millis(until.0.saturating_sub(now().0)).clamp(Duration::from_millis(1), TICK))
+    }
+
+    fn on_announcement(&mut self, from: NodeId, announcement: Announcement) -> Vec<ObserverAction> {
+        match announcement.block {
+            Some(block) => self.observer.on_block(now(), from, block, announcement.certificate),
+            None => self.observer.on_announcement(now(), from, announcement.header, announcement.certificate),
+        }
+    }
+
+    fn on_blocks(&mut self, from: NodeId, blocks: Vec<(Block, Certificate)>) -> Vec<ObserverAction> {
+        let mut actions = Vec::new();
+        for (block, certificate) in blocks {
+            actions.extend(self.observer.on_block(now(), from, block, certificate));
+            // Apply as they come, so that the window above the tip never fills.
+            self.carry_out_all(std::mem::take(&mut actions));
+        }
+        actions
+    }
+
+    fn carry_out_all(&mut self, actions: Vec<ObserverAction>) {
+        let mut waiting: std::collections::VecDeque<ObserverAction> = actions.into();
+        while let Some(action) = waiting.pop_front() {
+            match action {
+                ObserverAction::Apply { block, certificate } => waiting.extend(self.apply(*block, certificate)),
+                ObserverAction::FetchBody { height, attempt, .. } => self.fetch(height, height, attempt),
+                ObserverAction::FetchRange { from, to, attempt } => self.fetch(from, to, attempt),
+                ObserverAction::Halt { report } => {
+                    tracing::error!(sentence = %report.sentence, "the chain is halted on this node");
+                    halt::write(&self.ledger.halt_path(), &report);
+                    self.ledger.set_halted(&report);
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, block: Block, certificate: Certificate) -> Vec<ObserverAction> {
+        let height = block.header.height;
+        let store = self.ledger.store().clone();
+        let execution = match execute_with(&store, &block, self.ledger.verdicts().as_ref()) {
+            Ok(execution) => execution,
+            Err(error) if error.is_deterministic() => {
+                tracing::error!(%height, %error, "a certified block was refused by execution");
+                return self.observer.on_refused(now(), height);
+            }
+            Err(error) => super::stop_process(&error),
+        };
+        let commitment = execution.commitment;
+        if commitment.hash() == certificate.commitment {
+            let stored =
+                StoredBlock { block, certificate, outcomes: execution.outcomes, due: execution.due, commitment };
+            let transactions = execution.transactions;
+            let changes = execution.changes;
+            let written =
+                store.commit(&FinalBlock { stored: &stored, changes: &changes, transactions: &transactions, position: None });
+            if let Err(error) = written {
+                super::stop_process(&error);
+            }
+            self.ledger.publish(&stored, &transactions, false);
+        }
+        let mut actions = self.observer.on_applied(now(), height, commitment);
+        match self.ledger.read(|state| query::validator_set(state)) {
+            Ok(validators) => {
+                if let Err(error) = self.observer.set_validators(validators) {
+                    tracing::error!(%error, "the validator set in state is not the one the header names");
+                }
+            }
+            Err(error) => super::stop_process(&error),
+        }
+        actions.extend(self.observer.tick(now()));
+        actions
+    }
+
+    /// Asks a peer for the block after the tip, in case every announcement was lost.
+    fn ask_ahead(&self) {
+        if self.observer.halted().is_none() {
+            let next = self.observer.tip().height.next();
+            let last = Height(next.0.saturating_add(super::wire::BLOCKS_PER_ANSWER - 1));
+            let attempt = u32::try_from(now().0 / 1_000 % 1_000).unwrap_or(0);
+            self.fetch(next, last, attempt);
+        }
+    }
+
+    fn fetch(&self, from: Height, to: Height, attempt: u32) {
+        let Some((node, peer)) = self.peers.to_ask(attempt as usize) else { return };
+        let (control, feeder) = (self.control.clone(), self.feeder.clone());
+        tokio::spawn(async move {
+            let body = Bytes::from(encode(&SyncRequest::Blocks { from, to }));
+            let Ok(answer) = control.request(peer, lanes::SYNC, body, FETCH_TIMEOUT).await else { return };
+            if let Ok(SyncAnswer::Blocks(blocks)) = decode::<SyncAnswer>(&answer, ANSWER_BYTES_MAX)
+                && !blocks.is_empty()
+            {
+                // A full feed means that there is work enough; the observer asks again.
+                let _ = feeder.try_send(Feed::Blocks(node, blocks));
+            }
+        });
+    }
+}
+
+/// An observer on the last final block of `ledger`.
+pub(crate) fn observer_on(
+    ledger: &LedgerHandle,
+    tip: mesh30k_consensus::finality::FinalTip,
+    own: Option<NodeId>,
+) -> Result<Observer, mesh30k_ledger::state::StateError> {
+    let validators = ledger.read(|state| query::validator_set(state))?;
+    let context = ledger.context();
+    Ok(Observer::new(context, validators, tip, own))
+}
+
+/// Where announcements go: a validator hears of what is final by its own tracker.
+#[derive(Clone)]
+pub(crate) enum AnnouncementSink {
+    /// To the observer's loop.
+    Observer(mpsc::Sender<Feed>),
+    /// To the tracker of a validator.
+    Validator(Arc<super::app::Shared>),
+}
+
+impl AnnouncementSink {
+    /// Hands over an announcement from `from`.
+    pub(crate) fn take(&self, from: NodeId, announcement: Announcement) {
+        match self {
+            Self::Observer(feeder) => {
+                let _ = feeder.try_send(Feed::Announced(from, Box::new(announcement)));
+            }
+            Self::Validator(shared) => {
+                shared.core().push(|tracker| tracker.on_certificate(now(), from, announcement.certificate));
+                shared.wake.notify_one();
+            }
+        }
+    }
+}

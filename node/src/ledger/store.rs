@@ -1,0 +1,272 @@
+//! Final state, blocks and indexes on disk. Nothing that is not final is ever written here.
+
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use mesh30k_consensus::app::LogPosition;
+use mesh30k_consensus::finality::FinalTip;
+use mesh30k_consensus::storage::{KvStore, ScanLimit, StoreError, Table, WriteBatch};
+use mesh30k_ledger::block::Block;
+use mesh30k_ledger::codec::{decode, encode};
+use mesh30k_ledger::finality::{Certificate, Commitment};
+use mesh30k_ledger::outcome::{DueEvent, Outcome};
+use mesh30k_ledger::state::{ChangeSet, Entry, StateError, StateRead};
+use mesh30k_ledger::types::{AccountId, Height, TxId};
+
+const BLOCK_PREFIX: u8 = b'b';
+const TRANSACTION_PREFIX: u8 = b't';
+const ACCOUNT_PREFIX: u8 = b'a';
+/// Raft position of the last final block: where a restart resumes.
+const POSITION_KEY: &[u8] = b"ledger/final-position";
+/// The last final block: its height, name, commitment and time.
+const TIP_KEY: &[u8] = b"ledger/final-tip";
+/// Bytes of one stored block with its outcomes, at most.
+const STORED_BLOCK_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+
+/// There once the sign-log was made: from then on a missing log means that it was lost.
+const SIGNED_KEY: &[u8] = b"ledger/has-signed";
+/// Entries of state looked at a time.
+const STATE_PAGE: usize = 2_048;
+
+/// A final block with everything needed to prove what happened in it.
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
+pub struct StoredBlock {
+    /// The block.
+    pub block: Block,
+    /// Why it is final.
+    pub certificate: Certificate,
+    /// What became of each transaction.
+    pub outcomes: Vec<Outcome>,
+    /// What fell due in it.
+    pub due: Vec<DueEvent>,
+    /// What the votes vouch for.
+    pub commitment: Commitment,
+}
+
+/// One final block on its way to disk.
+pub struct FinalBlock<'a> {
+    /// The block with its proof.
+    pub stored: &'a StoredBlock,
+    /// State to write.
+    pub changes: &'a ChangeSet,
+    /// Names of its transactions.
+    pub transactions: &'a [TxId],
+    /// Where Raft ordered it; observers have none.
+    pub position: Option<LogPosition>,
+}
+
+/// Final state over the node's one database.
+///
+/// Readers see whole blocks: a commit takes the lock for the one batch it writes.
+#[derive(Clone)]
+pub struct LedgerStore {
+    kv: Arc<dyn KvStore>,
+    commit: Arc<RwLock<()>>,
+}
+
+impl LedgerStore {
+    /// Final state in `kv`.
+    #[must_use]
+    pub fn new(kv: Arc<dyn KvStore>) -> Self {
+        Self { kv, commit: Arc::new(RwLock::new(())) }
+    }
+
+    /// Writes state that no block here made: genesis, or that of a verified snapshot whose block is `tip`. Whatever
+    /// state there was before is gone.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub fn replace_state(&self, changes: &ChangeSet, tip: Option<&FinalTip>) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::new();
+        let mut from = Vec::new();
+        loop {
+            let page = self.kv.scan(Table::State, &from, None, ScanLimit::entries(STATE_PAGE))?;
+            let Some((last, _)) = page.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, _) in page {
+                batch.delete(Table::State, key);
+            }
+        }
+        put_changes(&mut batch, changes);
+        if let Some(tip) = tip {
+            put_tip(&mut batch, tip);
+        }
+        let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.kv.write(&batch)
+    }
+
+    /// Writes a final block and the state after it, at once or not at all.
+    ///
+    /// Not synced: the Raft log (or the other nodes) has it, and one WAL keeps what is written in order.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub fn commit(&self, block: &FinalBlock<'_>) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::new();
+        put_changes(&mut batch, block.changes);
+        put_block(&mut batch, block.stored, block.transactions);
+        put_tip(&mut batch, &FinalTip::of(&block.stored.block.header, &block.stored.certificate));
+        if let Some(position) = block.position {
+            batch.put(Table::Misc, POSITION_KEY.to_vec(), encode(&(position.term, position.index)));
+        }
+        let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.kv.write(&batch)
+    }
+
+    /// Holds commits back while several reads belong together.
+    pub fn reading(&self) -> RwLockReadGuard<'_, ()> {
+        self.commit.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The last final block, if there is one above genesis.
+    ///
+    /// # Errors
+    /// Storage that fails or does not hold what it should.
+    pub fn final_tip(&self) -> Result<Option<FinalTip>, StoreError> {
+        let Some(bytes) = self.kv.get(Table::Misc, TIP_KEY)? else { return Ok(None) };
+        let (height, block, commitment, time) =
+            decode(&bytes, 256).map_err(|error| corrupt("the last final block", &error))?;
+        Ok(Some(FinalTip { height, block, commitment, time }))
+    }
+
+    /// Where Raft ordered the last final block.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub fn final_position(&self) -> Result<Option<LogPosition>, StoreError> {
+        let Some(bytes) = self.kv.get(Table::Misc, POSITION_KEY)? else { return Ok(None) };
+        let (term, index) = decode(&bytes, 64).map_err(|error| corrupt("the position of the last block", &error))?;
+        Ok(Some(LogPosition { term, index }))
+    }
+
+    /// Whether this node's sign-log was ever made.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub fn has_signed(&self) -> Result<bool, StoreError> {
+        Ok(self.kv.get(Table::Misc, SIGNED_KEY)?.is_some())
+    }
+
+    /// Remembers that the sign-log was made.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub fn mark_signed(&self) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::new();
+        batch.put(Table::Misc, SIGNED_KEY.to_vec(), Vec::new());
+        self.kv.write(&batch)
+    }
+
+    /// A final block.
+    ///
+    /// # Errors
+    /// Storage that fails or does not hold what it should.
+    pub fn block(&self, height: Height) -> Result<Option<StoredBlock>, StoreError> {
+        let Some(bytes) = self.kv.get(Table::Blocks, &block_key(height))? else { return Ok(None) };
+        decode(&bytes, STORED_BLOCK_BYTES_MAX).map(Some).map_err(|error| corrupt("a block", &error))
+    }
+
+    /// Height and index in its block of a final transaction.
+    ///
+    /// # Errors
+    /// Storage that fails or does not hold what it should.
+    pub fn transaction(&self, id: &TxId) -> Result<Option<(Height, usize)>, StoreError> {
+        let Some(bytes) = self.kv.get(Table::Blocks, &prefixed(TRANSACTION_PREFIX, id.as_bytes()))? else {
+            return Ok(None);
+        };
+        let (height, index): (u64, u32) = decode(&bytes, 64).map_err(|error| corrupt("an index entry", &error))?;
+        Ok(Some((Height(height), index as usize)))
+    }
+
+    /// The last `limit` transactions signed by `account` or paying it, newest first.
+    ///
+    /// # Errors
+    /// Storage that fails or does not hold what it should.
+    pub fn history(&self, account: &AccountId, limit: usize) -> Result<Vec<(Height, usize)>, StoreError> {
+        let prefix = prefixed(ACCOUNT_PREFIX, &account.0);
+        let found = self.kv.scan_prefix(Table::Blocks, &prefix, &prefix, ScanLimit::entries(limit))?;
+        Ok(found.iter().filter_map(|(key, _)| history_place(key)).collect())
+    }
+}
+
+impl StateRead for LedgerStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.kv.get(Table::State, key).map_err(|error| StateError::Storage(error.to_string()))
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
+        let from = if from > prefix { from } else { prefix };
+        self.kv
+            .scan_prefix(Table::State, prefix, from, ScanLimit::entries(limit))
+            .map_err(|error| StateError::Storage(error.to_string()))
+    }
+}
+
+fn put_changes(batch: &mut WriteBatch, changes: &ChangeSet) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => batch.put(Table::State, key.clone(), value.clone()),
+            None => batch.delete(Table::State, key.clone()),
+        };
+    }
+}
+
+fn put_tip(batch: &mut WriteBatch, tip: &FinalTip) {
+    batch.put(Table::Misc, TIP_KEY.to_vec(), encode(&(tip.height, tip.block, tip.commitment, tip.time)));
+}
+
+fn put_block(batch: &mut WriteBatch, stored: &StoredBlock, transactions: &[TxId]) {
+    let height = stored.block.header.height;
+    batch.put(Table::Blocks, block_key(height), encode(stored));
+    for (index, (id, signed)) in transactions.iter().zip(&stored.block.transactions).enumerate() {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        batch.put(Table::Blocks, prefixed(TRANSACTION_PREFIX, id.as_bytes()), encode(&(height.0, index)));
+        for account in touched(signed) {
+            batch.put(Table::Blocks, history_key(&account, height, index), Vec::new());
+        }
+    }
+}
+
+/// Accounts whose history a transaction belongs to.
+fn touched(signed: &mesh30k_ledger::transaction::SignedTransaction) -> Vec<AccountId> {
+    use mesh30k_ledger::ops::Operation;
+    let mut accounts = vec![signed.tx.account];
+    match &signed.tx.op {
+        Operation::Transfer(transfer) => accounts.push(transfer.to),
+        Operation::BatchTransfer(batch) => accounts.extend(batch.transfers.iter().map(|item| item.to)),
+        _ => {}
+    }
+    accounts.sort_unstable();
+    accounts.dedup();
+    accounts
+}
+
+fn prefixed(prefix: u8, rest: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(rest.len() + 1);
+    key.push(prefix);
+    key.extend_from_slice(rest);
+    key
+}
+
+fn block_key(height: Height) -> Vec<u8> {
+    prefixed(BLOCK_PREFIX, &height.0.to_be_bytes())
+}
+
+/// Height and index are stored inverted, so that a forward scan gives the newest first.
+fn history_key(account: &AccountId, height: Height, index: u32) -> Vec<u8> {
+    let mut key = prefixed(ACCOUNT_PREFIX, &account.0);
+    key.extend_from_slice(&(!height.0).to_be_bytes());
+    key.extend_from_slice(&(!index).to_be_bytes());
+    key
+}
+
+fn history_place(key: &[u8]) -> Option<(Height, usize)> {
+    let place = key.get(key.len().checked_sub(12)?..)?;
+    let height = u64::from_be_bytes(place.get(..8)?.try_into().ok()?);
+    let index = u32::from_be_bytes(place.get(8..)?.try_into().ok()?);
+    Some((Height(!height), (!index) as usize))
+}
+
+fn corrupt(what: &str, error: &mesh30k_ledger::codec::CodecError) -> StoreError {
+    StoreError::Corrupt { reason: format!("{what} can't be read back: {error}") }
+}

@@ -1,0 +1,230 @@
+//! Serving blocks and certified snapshots to others, and fetching a snapshot to begin with.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh30k_consensus::finality::FinalTip;
+use mesh30k_consensus::finality::snapshot::{Assembler, Chunker, Manifest, SnapshotError};
+use mesh30k_ledger::codec::{decode, encode};
+use mesh30k_ledger::query;
+use mesh30k_ledger::finality::Commitment;
+use mesh30k_ledger::restore::restore;
+use mesh30k_ledger::state::StateRead;
+use mesh30k_ledger::types::Height;
+use mesh30k_p2p::{Control, Inbox, Inbound, PeerId};
+
+use super::driver::votes_answer;
+use super::handle::LedgerHandle;
+use super::wire::{ANSWER_BYTES_MAX, BLOCKS_PER_ANSWER, SyncAnswer, SyncRequest};
+use crate::lanes;
+
+/// Bytes of a request, at most.
+const REQUEST_BYTES_MAX: usize = 1_024;
+/// Entries of state read at a time.
+const STATE_PAGE: usize = 2_048;
+/// How long one part of a snapshot may take.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(10);
+/// A snapshot is served until it is this many blocks old.
+const SNAPSHOT_AGE_MAX: u64 = 64;
+/// A node this many blocks behind fetches a snapshot instead of blocks.
+pub(crate) const SNAPSHOT_DISTANCE: u64 = 256;
+
+struct Served {
+    height: Height,
+    manifest: Vec<u8>,
+    chunks: Vec<Vec<u8>>,
+}
+
+/// Answers the sync lane.
+pub(crate) struct SyncServer {
+    ledger: LedgerHandle,
+    served: Mutex<Option<Arc<Served>>>,
+}
+
+/// A snapshot that can't be made or taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SyncError {
+    #[error("the peer has no snapshot")]
+    None,
+    #[error("the peer did not answer: {0}")]
+    Peer(String),
+    #[error("the snapshot was refused")]
+    Refused(#[from] SnapshotError),
+    #[error("the ledger's storage failed: {0}")]
+    Storage(String),
+}
+
+impl SyncServer {
+    pub(crate) fn new(ledger: LedgerHandle) -> Arc<Self> {
+        Arc::new(Self { ledger, served: Mutex::new(None) })
+    }
+
+    /// Answers until the network closes.
+    pub(crate) async fn run(self: Arc<Self>, mut inbox: Inbox) {
+        while let Some(inbound) = inbox.recv().await {
+            let server = Arc::clone(&self);
+            // Reading from disk is quick but not instant: keep it off the tasks that carry votes.
+            tokio::task::spawn_blocking(move || server.answer(inbound));
+        }
+    }
+
+    fn answer(&self, inbound: Inbound) {
+        let Some(reply) = inbound.reply else { return };
+        let Ok(request) = decode::<SyncRequest>(&inbound.body, REQUEST_BYTES_MAX) else {
+            reply.refuse("this is no sync request");
+            return;
+        };
+        match self.answer_to(&request) {
+            Ok(answer) => reply.send(Bytes::from(encode(&answer))),
+            Err(error) => {
+                tracing::warn!(%error, ?request, "a sync request could not be answered");
+                reply.refuse("storage failed here");
+            }
+        }
+    }
+
+    fn answer_to(&self, request: &SyncRequest) -> Result<SyncAnswer, SyncError> {
+        Ok(match request {
+            SyncRequest::Tip => {
+                let tip = self.ledger.chain_status().tip;
+                SyncAnswer::Tip { height: tip.height, block: tip.block }
+            }
+            SyncRequest::Blocks { from, to } => SyncAnswer::Blocks(self.blocks(*from, *to)?),
+            SyncRequest::Votes { height } => {
+                let known = self.ledger.validator().and_then(|side| votes_answer(&side.shared, *height));
+                match known {
+                    Some(answer) => answer,
+                    None => self.stored(*height)?.map_or(SyncAnswer::Nothing, |stored| SyncAnswer::Certificate(stored.certificate)),
+                }
+            }
+            SyncRequest::Manifest => {
+                self.snapshot()?.map_or(SyncAnswer::Nothing, |served| SyncAnswer::Manifest(served.manifest.clone()))
+            }
+            SyncRequest::Chunk { height, index } => self.chunk(*height, *index),
+        })
+    }
+
+    fn stored(&self, height: Height) -> Result<Option<super::store::StoredBlock>, SyncError> {
+        self.ledger.store().block(height).map_err(|error| SyncError::Storage(error.to_string()))
+    }
+
+    fn blocks(
+        &self,
+        from: Height,
+        to: Height,
+    ) -> Result<Vec<(mesh30k_ledger::block::Block, mesh30k_ledger::finality::Certificate)>, SyncError> {
+        let last = to.0.min(from.0.saturating_add(BLOCKS_PER_ANSWER - 1));
+        let (mut blocks, mut bytes) = (Vec::new(), 0);
+        for height in from.0..=last {
+            let Some(stored) = self.stored(Height(height))? else { break };
+            bytes += encode(&stored.block).len();
+            if bytes > ANSWER_BYTES_MAX / 2 && !blocks.is_empty() {
+                break;
+            }
+            blocks.push((stored.block, stored.certificate));
+        }
+        Ok(blocks)
+    }
+
+    fn chunk(&self, height: Height, index: u32) -> SyncAnswer {
+        let served = self.served.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        served
+            .filter(|served| served.height == height)
+            .and_then(|served| served.chunks.get(index as usize).cloned())
+            .map_or(SyncAnswer::Nothing, SyncAnswer::Chunk)
+    }
+
+    /// The snapshot that is served now, made anew when it has grown old.
+    fn snapshot(&self) -> Result<Option<Arc<Served>>, SyncError> {
+        let tip = self.ledger.chain_status().tip;
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = served.as_ref().filter(|current| current.height.0 + SNAPSHOT_AGE_MAX > tip.height.0) {
+            return Ok(Some(Arc::clone(current)));
+        }
+        let made = self.make()?.map(Arc::new);
+        served.clone_from(&made);
+        Ok(made)
+    }
+
+    fn make(&self) -> Result<Option<Served>, SyncError> {
+        let storage = |error: mesh30k_ledger::state::StateError| SyncError::Storage(error.to_string());
+        // Commits wait meanwhile, so that all entries are of one height.
+        let _reading = self.ledger.store().reading();
+        let store = self.ledger.store();
+        let tip = query::tip(store).map_err(storage)?;
+        let Some(stored) = self.stored(tip.height)? else { return Ok(None) };
+        let (mut chunker, mut chunks, mut from) = (Chunker::new(), Vec::new(), Vec::new());
+        loop {
+            let page = store.scan(&[], &from, STATE_PAGE).map_err(storage)?;
+            let Some((last, _)) = page.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, value) in page {
+                chunks.extend(chunker.push(key, value)?.map(|chunk| chunk.bytes));
+            }
+        }
+        let (rest, infos) = chunker.finish()?;
+        chunks.extend(rest.map(|chunk| chunk.bytes));
+        let context = self.ledger.context();
+        let manifest = Manifest {
+            chain: context.chain,
+            genesis: context.genesis,
+            header: stored.block.header,
+            certificate: stored.certificate,
+            commitment: stored.commitment,
+            validators: query::validator_set(store).map_err(storage)?,
+            chunks: infos,
+        };
+        Ok(Some(Served { height: tip.height, manifest: manifest.encode(), chunks }))
+    }
+}
+
+async fn ask(control: &Control, peer: PeerId, request: &SyncRequest) -> Result<SyncAnswer, SyncError> {
+    let body = Bytes::from(encode(request));
+    let answer = control
+        .request(peer, lanes::SYNC, body, CHUNK_TIMEOUT)
+        .await
+        .map_err(|error| SyncError::Peer(error.to_string()))?;
+    decode(&answer, ANSWER_BYTES_MAX).map_err(|error| SyncError::Peer(error.to_string()))
+}
+
+/// How far `peer` is.
+pub(crate) async fn tip_of(control: &Control, peer: PeerId) -> Result<Height, SyncError> {
+    match ask(control, peer, &SyncRequest::Tip).await? {
+        SyncAnswer::Tip { height, .. } => Ok(height),
+        _ => Err(SyncError::Peer("it answered with something else than its tip".to_owned())),
+    }
+}
+
+/// Takes a certified snapshot from `peer` and writes it: only what its certificate vouches for, or nothing.
+pub(crate) async fn take_snapshot(
+    ledger: &LedgerHandle,
+    control: &Control,
+    peer: PeerId,
+) -> Result<FinalTip, SyncError> {
+    let storage = |error: String| SyncError::Storage(error);
+    let SyncAnswer::Manifest(bytes) = ask(control, peer, &SyncRequest::Manifest).await? else {
+        return Err(SyncError::None);
+    };
+    let trusted = ledger.read(|state| query::validator_set(state)).map_err(|error| storage(error.to_string()))?;
+    let own = ledger.chain_status().tip.height;
+    let manifest = Manifest::decode(&bytes)?.verify(&ledger.context(), &trusted, own)?;
+    let height = manifest.manifest().height();
+    let mut assembler = Assembler::new(manifest);
+    let mut pairs = Vec::new();
+    while let Some(index) = assembler.missing(1).first().copied() {
+        let wanted = u32::try_from(index).unwrap_or(u32::MAX);
+        let SyncAnswer::Chunk(bytes) = ask(control, peer, &SyncRequest::Chunk { height, index: wanted }).await? else {
+            return Err(SyncError::None);
+        };
+        pairs.extend(assembler.on_chunk(index, &bytes)?);
+    }
+    let (header, commitment) = (assembler.manifest().manifest().header, assembler.manifest().manifest().commitment);
+    let restored = restore(pairs, &header).map_err(|error| SyncError::Storage(error.to_string()))?;
+    let roots = Commitment { state_root: restored.state_root, blocks_root: restored.blocks_root, ..commitment };
+    let tip = assembler.finish(|| {
+        if roots == commitment { Ok(restored.state_root) } else { Err("the state or the range of blocks is another one") }
+    })?;
+    ledger.store().replace_state(&restored.changes, Some(&tip)).map_err(|error| storage(error.to_string()))?;
+    Ok(tip)
+}
