@@ -111,7 +111,7 @@ fn a_missing_child_is_counted_whole_and_its_late_word_corrects_once() {
 
 fn result(actions: Vec<ParentAction>) -> FoldedAck {
     match actions.as_slice() {
-        [ParentAction::ToParent(UpMessage::Fold(fold))] => fold.clone(),
+        [ParentAction::ToParent(UpMessage::Fold(fold))] => fold.as_ref().clone(),
         other => panic!("one summary, not {other:?}"),
     }
 }

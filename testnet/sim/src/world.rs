@@ -269,10 +269,10 @@ impl<'a> World<'a> {
         let Some(parent) = parent else { return };
         let actions = match message {
             UpMessage::Stage(report) => {
-                parent.on_stage(now, report);
+                parent.on_stage(now, *report);
                 Vec::new()
             }
-            UpMessage::Fold(fold) => parent.on_fold(now, fold),
+            UpMessage::Fold(fold) => parent.on_fold(now, *fold),
         };
         self.parent_actions(machine, actions);
         self.plan_wake(machine);
@@ -343,7 +343,7 @@ impl<'a> World<'a> {
                     self.send(from, self.node_of(target), Happening::Down(target, message));
                 }
                 (ParentAction::ToParent(UpMessage::Fold(fold)), Machine::Orchestrator) => {
-                    self.folds.insert(fold.event, fold);
+                    self.folds.insert(fold.event, *fold);
                 }
                 (ParentAction::ToParent(message), _) => {
                     self.send(from, 1, Happening::Up(Machine::Orchestrator, message))

@@ -36,9 +36,9 @@ pub struct Prepare {
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub enum UpMessage {
     /// What came of an event.
-    Fold(FoldedAck),
+    Fold(Box<FoldedAck>),
     /// How much lead this subtree needs.
-    Stage(StageReport),
+    Stage(Box<StageReport>),
 }
 
 /// From a lead to a host of its agents.

@@ -169,7 +169,7 @@ impl ParentMachine {
         if refused || wave.children.is_empty() {
             self.counters.refused = self.counters.refused.saturating_add(u64::from(refused));
             self.end(event.id);
-            return vec![ParentAction::ToParent(UpMessage::Fold(self.fold(now, event.id, &wave, false)))];
+            return vec![ParentAction::ToParent(UpMessage::Fold(Box::new(self.fold(now, event.id, &wave, false))))];
         }
         let actions = wave
             .children
@@ -227,7 +227,7 @@ impl ParentMachine {
         let mut actions: Vec<ParentAction> = ids.into_iter().filter_map(|id| self.settle(now, id)).collect();
         if self.scope != Scope::Global && now >= self.next_stage {
             self.next_stage = now.plus_us(STAGE_PERIOD_US);
-            actions.push(ParentAction::ToParent(UpMessage::Stage(self.stage_report(now))));
+            actions.push(ParentAction::ToParent(UpMessage::Stage(Box::new(self.stage_report(now)))));
         }
         actions
     }
@@ -293,7 +293,7 @@ impl ParentMachine {
         let first = !wave.folded && (all_in || now >= wave.fold_by);
         let ends = final_word || now >= wave.ends;
         let correct = wave.folded && ends && wave.changed;
-        if !first && !correct && !(wave.folded && ends) {
+        if !(first || correct || wave.folded && ends) {
             return None;
         }
         let correction = wave.folded;
@@ -307,7 +307,7 @@ impl ParentMachine {
             self.waves.remove(&id);
             self.end(id);
         }
-        fold.map(|fold| ParentAction::ToParent(UpMessage::Fold(fold)))
+        fold.map(|fold| ParentAction::ToParent(UpMessage::Fold(Box::new(fold))))
     }
 
     fn fold(&self, now: MeshTimeUs, event: EventId, wave: &Wave, correction: bool) -> FoldedAck {

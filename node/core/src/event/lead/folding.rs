@@ -36,7 +36,7 @@ impl LeadMachine {
             self.tails.iter_mut().for_each(crate::delay::ClassTail::decay);
             self.end(id);
         }
-        fold.map(|fold| LeadAction::ToParent(UpMessage::Fold(fold)))
+        fold.map(|fold| LeadAction::ToParent(UpMessage::Fold(Box::new(fold))))
     }
 
     /// The counts as they stand; errors by the clock estimates of now, which know the exchanges after T as well.

@@ -205,7 +205,7 @@ impl LeadMachine {
         actions.extend(ids.into_iter().filter_map(|id| self.settle(now, id)));
         if now >= self.next_stage {
             self.next_stage = now.plus_us(staging::STAGE_PERIOD_US);
-            actions.push(LeadAction::ToParent(UpMessage::Stage(self.stage_report(now))));
+            actions.push(LeadAction::ToParent(UpMessage::Stage(Box::new(self.stage_report(now)))));
         }
         actions
     }

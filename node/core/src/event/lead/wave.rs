@@ -80,7 +80,7 @@ impl LeadMachine {
                 LeadCounters::bump(&mut self.counters.refused);
             }
             self.end(event.id);
-            return vec![LeadAction::ToParent(UpMessage::Fold(self.fold(now, event.id, &wave, false)))];
+            return vec![LeadAction::ToParent(UpMessage::Fold(Box::new(self.fold(now, event.id, &wave, false))))];
         }
         let stage =
             |host: &NodeId| LeadAction::ToHost { host: *host, message: HostMessage::Stage(prepare.event.clone()) };
