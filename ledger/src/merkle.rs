@@ -17,11 +17,15 @@ pub struct ListProof {
 }
 
 fn leaf_hash(leaf: &Hash) -> Hash {
-    Hash::derive("mesh30k list leaf v1", &[&leaf.0])
+    Hash(*blake3::keyed_hash(b"mesh30k list tree: leaf hash v1.", &leaf.0).as_bytes())
 }
 
 fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Hash::derive("mesh30k list node v1", &[&left.0, &right.0])
+    let mut bytes = [0; 64];
+    let (first, second) = bytes.split_at_mut(32);
+    first.copy_from_slice(&left.0);
+    second.copy_from_slice(&right.0);
+    Hash(*blake3::keyed_hash(b"mesh30k list tree: node hash v1.", &bytes).as_bytes())
 }
 
 /// The root over the leaves in order. The number of leaves is bound by it; no leaves give [`Hash::ZERO`].

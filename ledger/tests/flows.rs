@@ -82,6 +82,30 @@ fn votes_fail_by_quorum_by_majority_and_by_veto() {
 }
 
 #[test]
+fn from_ten_voters_on_nobody_counts_for_more_than_a_tenth() {
+    let mut genesis = common::genesis();
+    let small = |n| mesh30k_ledger::genesis::GenesisAccount {
+        policy: mesh30k_ledger::key_policy::KeyPolicy::single(key(n).public()),
+        balance: Uftns::ftns(1),
+        region: None,
+    };
+    genesis.accounts.extend((160..169).map(small));
+    let status = |others: u8| {
+        let mut world = World::of(genesis.clone());
+        world.one(&operator(), propose(Parameter::HoldMarginMs, 40));
+        world.one(&alice(), vote(Choice::Yes));
+        for n in 160..160 + others {
+            world.one(&key(n), vote(Choice::Yes));
+        }
+        world.run(6_000, vec![]);
+        query::proposal(&world.state, ProposalId(1)).unwrap().unwrap().status
+    };
+    // Alice owns more than half. With nine voters that is a quorum; with ten she counts for a tenth.
+    assert_eq!(status(8), ProposalStatus::Queued);
+    assert_eq!(status(9), ProposalStatus::Defeated);
+}
+
+#[test]
 fn proposals_stay_within_hard_bounds() {
     let mut world = World::new();
     let outcome = world.one(&alice(), propose(Parameter::ClusterSize, 1));

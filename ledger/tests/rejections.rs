@@ -158,18 +158,19 @@ fn blocks_that_do_not_follow_are_refused_alike() {
     let mut world = World::new();
     world.run(5, vec![]);
     let good = world.header(5);
-    let cases: Vec<(&str, Box<dyn Fn(&mut mesh30k_ledger::block::Header)>)> = vec![
-        ("WrongHeight", Box::new(|h| h.height = h.height.next())),
-        ("WrongParent", Box::new(|h| h.parent = Hash::ZERO)),
-        ("WrongStateRoot", Box::new(|h| h.parent_state_root = Hash::ZERO)),
-        ("TimeNotRising", Box::new(|h| h.time = TimeMs(h.time.0 - 5))),
-        ("WrongValidators", Box::new(|h| h.next_validators_hash = Hash::ZERO)),
-        ("UnknownProposer", Box::new(|h| h.proposer = NodeId(9))),
-        ("BadProposerSignature", Box::new(|h| h.proposer = NodeId(2))),
-        ("WrongChain", Box::new(|h| h.chain = ChainId::new("other").unwrap())),
-        ("WrongRound", Box::new(|h| h.round = mesh30k_ledger::types::Round(1))),
-        ("WrongEpoch", Box::new(|h| h.epoch = mesh30k_ledger::types::Epoch(1))),
-        ("UnexpectedReset", Box::new(|h| h.reset = Some(Hash::ZERO))),
+    type Change = fn(&mut mesh30k_ledger::block::Header);
+    let cases: [(&str, Change); 11] = [
+        ("WrongHeight", |h| h.height = h.height.next()),
+        ("WrongParent", |h| h.parent = Hash::ZERO),
+        ("WrongStateRoot", |h| h.parent_state_root = Hash::ZERO),
+        ("TimeNotRising", |h| h.time = TimeMs(h.time.0 - 5)),
+        ("WrongValidators", |h| h.next_validators_hash = Hash::ZERO),
+        ("UnknownProposer", |h| h.proposer = NodeId(9)),
+        ("BadProposerSignature", |h| h.proposer = NodeId(2)),
+        ("WrongChain", |h| h.chain = ChainId::new("other").unwrap()),
+        ("WrongRound", |h| h.round = mesh30k_ledger::types::Round(1)),
+        ("WrongEpoch", |h| h.epoch = mesh30k_ledger::types::Epoch(1)),
+        ("UnexpectedReset", |h| h.reset = Some(Hash::ZERO)),
     ];
     for (name, change) in cases {
         let mut header = good;

@@ -1,5 +1,6 @@
 //! What every transaction goes through before and after its operation.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::{Stop, Working};
@@ -66,13 +67,12 @@ pub(crate) fn check_size(signed: &SignedTransaction) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// What needs no state but the chain's name: the checks any entry node can do.
-pub(crate) fn check_stateless(signed: &SignedTransaction, context: &ChainContext) -> Result<(), Rejection> {
+/// What needs no state but the chain's name; the size was checked before.
+fn check_stateless(signed: &SignedTransaction, context: &ChainContext) -> Result<(), Rejection> {
     let tx = &signed.tx;
     if tx.context() != *context {
         return Err(Rejection::WrongChain { found: tx.chain, expected: context.chain });
     }
-    check_size(signed)?;
     for list in [&signed.signatures, &signed.sponsor_signatures] {
         for (before, after) in list.iter().zip(list.iter().skip(1)) {
             if before.key >= after.key {
@@ -115,19 +115,20 @@ pub(crate) fn authorize(working: &Working<'_>, signed: &SignedTransaction) -> Re
 }
 
 /// The policy of an account: as known, as revealed, or that of the one key its identifier follows from.
-fn policy_of(
+fn policy_of<'a>(
     id: &AccountId,
-    account: Option<&Account>,
-    revealed: Option<&KeyPolicy>,
+    account: Option<&'a Account>,
+    revealed: Option<&'a KeyPolicy>,
     signatures: &[KeyedSignature],
-) -> Option<KeyPolicy> {
-    if let Some(policy) = account.and_then(|account| account.policy.clone()) {
-        return Some(policy);
+) -> Option<Cow<'a, KeyPolicy>> {
+    if let Some(policy) = account.and_then(|account| account.policy.as_ref()) {
+        return Some(Cow::Borrowed(policy));
     }
     if let Some(policy) = revealed {
-        return (policy.is_well_formed() && policy.account() == *id).then(|| policy.clone());
+        return (policy.is_well_formed() && policy.account() == *id).then_some(Cow::Borrowed(policy));
     }
-    signatures.iter().map(|keyed| KeyPolicy::single(keyed.key)).find(|policy| policy.account() == *id)
+    let mut single = signatures.iter().map(|keyed| KeyPolicy::single(keyed.key));
+    single.find(|policy| policy.account() == *id).map(Cow::Owned)
 }
 
 fn check_keys(
@@ -158,7 +159,7 @@ fn charge(working: &mut Working<'_>, signed: &SignedTransaction) -> Result<(Uftn
     let tx = &signed.tx;
     let mut account = working.account(&tx.account)?.unwrap_or_default();
     if account.policy.is_none() {
-        account.policy = policy_of(&tx.account, None, signed.policy.as_ref(), &signed.signatures);
+        account.policy = policy_of(&tx.account, None, signed.policy.as_ref(), &signed.signatures).map(Cow::into_owned);
     }
     account.nonce = account.nonce.saturating_add(1);
     working.put_account(tx.account, account);
@@ -194,7 +195,8 @@ pub(crate) fn check_fee(
     Ok(if fee > balance { Err(Rejection::FeeUnaffordable { fee, balance }) } else { Ok(()) })
 }
 
-fn not_frozen(working: &Working<'_>, op: &Operation) -> Result<(), Stop> {
+/// Whether it passes although everything may be frozen.
+pub(crate) fn not_frozen(working: &Working<'_>, op: &Operation) -> Result<(), Stop> {
     if op.passes_global_freeze() || working.globals().frozen_since.is_none() {
         return Ok(());
     }

@@ -23,7 +23,7 @@ pub struct Selection {
 /// Room kept for the header and the list's own bytes.
 const HEADER_ROOM: usize = 4_096;
 
-/// Whether a transaction would be taken into the next block at this time: chain, size, signatures, expiry, account, nonce, fee.
+/// Whether a transaction would be taken into the next block at this time: chain, size, signatures, expiry, account, nonce, global freeze, fee.
 /// `Ok(Err(..))` is the reason why not.
 ///
 /// # Errors
@@ -93,7 +93,10 @@ fn admit(
     signed: &SignedTransaction,
     oracle: &dyn SignatureOracle,
 ) -> Result<Result<(), Rejection>, StateError> {
-    match envelope::authorize(working, signed) {
+    if let Err(rejection) = envelope::check_size(signed) {
+        return Ok(Err(rejection));
+    }
+    match envelope::authorize(working, signed).and_then(|()| envelope::not_frozen(working, &signed.tx.op)) {
         Ok(()) => {}
         Err(Stop::State(error)) => return Err(error),
         Err(Stop::Rejected(rejection)) => return Ok(Err(rejection)),

@@ -82,8 +82,9 @@ impl<'a> Working<'a> {
 
     /// Keeps what was done since the last commit or abort.
     pub(crate) fn commit(&mut self) {
-        self.block.accounts.append(&mut self.tx.accounts);
-        self.block.raw.append(&mut self.tx.raw);
+        // `append` would walk the whole block's map for each transaction.
+        self.block.accounts.extend(std::mem::take(&mut self.tx.accounts));
+        self.block.raw.extend(std::mem::take(&mut self.tx.raw));
         self.block.globals.clone_from(&self.tx.globals);
     }
 

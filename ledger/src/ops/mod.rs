@@ -50,6 +50,10 @@ pub(crate) fn within(field: &str, found: u64, min: u64, max: u64) -> Result<(), 
 /// What a transaction does. Variants are only ever appended.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "half a megabyte in a full block, and no indirection for whoever builds one"
+)]
 pub enum Operation {
     /// Pays one account.
     Transfer(Transfer),

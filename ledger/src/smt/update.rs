@@ -8,6 +8,8 @@ use crate::codec::encode;
 use crate::state::{ChangeSet, StateError, StateRead, keyspace, read};
 use crate::types::Hash;
 
+/// Something at a path.
+type ByPath<T> = (Hash, T);
 /// A leaf to set (its value's hash) or to take away.
 type Change = (Hash, Option<Hash>);
 
@@ -187,7 +189,7 @@ fn present(changes: &[Change]) -> Vec<(Hash, Hash)> {
 }
 
 /// Those that turn left at this depth, and those that turn right; they are in order of path.
-fn split<T>(sorted: &[(Hash, T)], depth: u16) -> (&[(Hash, T)], &[(Hash, T)]) {
+fn split<T>(sorted: &[ByPath<T>], depth: u16) -> (&[ByPath<T>], &[ByPath<T>]) {
     sorted.split_at(sorted.partition_point(|(path, _)| !turns_right(path, depth)))
 }
 
