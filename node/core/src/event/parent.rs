@@ -33,6 +33,7 @@ const FOLD_MARGIN_US: i64 = 5_000;
 
 /// What the parent wants done.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one per child and event, moved once")]
 pub enum ParentAction {
     /// Send to the node that answers for the child now.
     ToChild {
