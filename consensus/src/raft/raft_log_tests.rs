@@ -173,7 +173,7 @@ fn appends_leave_no_hole_and_reads_stop_at_their_bound() {
 fn unsynced_groups_do_not_wait_for_the_disk_but_their_votes_do() {
     let disk = MemDisk::new(FlushMode::Manual);
     let log = RaftLog::open(Arc::new(disk.open()), GROUP, Durability::Unsynced).unwrap();
-    let (tx, rx) = std::sync::mpsc::channel();
+    let (tx, rx) = std::sync::mpsc::sync_channel(4);
     let told = tx.clone();
     log.append([entry(1, 0, b"x")], Box::new(move |r| told.send(r).unwrap())).unwrap();
     assert_eq!(rx.try_recv(), Ok(Ok(())));

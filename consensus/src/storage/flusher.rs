@@ -80,7 +80,6 @@ fn run(jobs: &Receiver<Durable>, sync: impl Fn() -> Result<(), StoreError>, fata
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::mpsc::channel;
 
     use super::*;
     use crate::storage::abort_on_fatal;
@@ -88,7 +87,7 @@ mod tests {
     #[test]
     fn one_sync_completes_everything_that_waits() {
         let syncs = Arc::new(AtomicUsize::new(0));
-        let (gate, wait) = channel::<()>();
+        let (gate, wait) = sync_channel::<()>(2);
         let counted = Arc::clone(&syncs);
         let flusher = Flusher::spawn(
             move || {
@@ -99,7 +98,7 @@ mod tests {
             abort_on_fatal(),
         )
         .unwrap();
-        let (tx, rx) = channel();
+        let (tx, rx) = sync_channel(100);
         for i in 0..100_u32 {
             let tx = tx.clone();
             flusher.submit(Box::new(move |r| tx.send((i, r)).unwrap()));
@@ -129,7 +128,7 @@ mod tests {
         )
         .unwrap();
         for _ in 0..3 {
-            let (tx, rx) = channel();
+            let (tx, rx) = sync_channel(1);
             flusher.submit(Box::new(move |r| tx.send(r).unwrap()));
             // A queued callback is either answered with the failure or dropped with the queue; never Ok.
             assert!(!matches!(rx.recv(), Ok(Ok(()))));

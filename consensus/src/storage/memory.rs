@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::storage::{Durable, KeyValue, KvStore, ScanLimit, StoreError, Table, Write, WriteBatch};
 
-type Tables = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+type Name = (Table, Vec<u8>);
+type Tables = BTreeMap<Name, Vec<u8>>;
 
 /// Bytes before each record of the twin's write-ahead log: length and checksum.
 const RECORD_HEADER_BYTES: usize = 4 + CHECKSUM_BYTES;
@@ -211,7 +212,7 @@ impl MemStore {
         if disk.generation == self.generation { Ok(disk) } else { Err(StoreError::Closed) }
     }
 
-    fn bounds(table: Table, from: &[u8], to: Option<&[u8]>) -> (Bound<(Table, Vec<u8>)>, Bound<(Table, Vec<u8>)>) {
+    fn bounds(table: Table, from: &[u8], to: Option<&[u8]>) -> (Bound<Name>, Bound<Name>) {
         let end = match (to, Table::ALL.iter().find(|next| **next > table)) {
             (Some(to), _) => Bound::Excluded((table, to.to_vec())),
             (None, Some(next)) => Bound::Excluded((*next, Vec::new())),

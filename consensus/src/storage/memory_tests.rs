@@ -67,7 +67,7 @@ proptest! {
 fn callbacks_wait_for_the_flush_and_die_with_a_crash() {
     let disk = MemDisk::new(FlushMode::Manual);
     let store = disk.open();
-    let (tx, rx) = std::sync::mpsc::channel();
+    let (tx, rx) = std::sync::mpsc::sync_channel(4);
     let done = |name: &'static str| {
         let tx = tx.clone();
         Box::new(move |r: Result<(), StoreError>| tx.send((name, r)).unwrap())
