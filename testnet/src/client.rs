@@ -89,8 +89,8 @@ impl ApiClient {
         path: &str,
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<T, ClientError> {
-        let mut answer = answer
-            .map_err(|error| ClientError::Unreachable { url: self.base.clone(), reason: error.to_string() })?;
+        let mut answer =
+            answer.map_err(|error| ClientError::Unreachable { url: self.base.clone(), reason: error.to_string() })?;
         let status = answer.status();
         let bytes = answer
             .body_mut()

@@ -53,6 +53,8 @@ impl NodeProcess {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors);
         command.env("MALLOC_ARENA_MAX", "2");
+        // Ctrl-C in the terminal is for the driver, which then stops its nodes in order.
+        command.process_group(0);
         die_with_parent(&mut command);
         let child = command.spawn().map_err(io("starting the process"))?;
         Ok(Self { name: name.to_owned(), log: log.to_owned(), child })

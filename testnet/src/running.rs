@@ -23,6 +23,20 @@ pub struct RunningTestnet {
     pub passphrase_file: PathBuf,
     /// The genesis, for offline verification.
     pub genesis: PathBuf,
+    /// Its nodes.
+    #[serde(default)]
+    pub nodes: Vec<RunningNode>,
+}
+
+/// One node of a running testnet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunningNode {
+    /// Its name, also its folder's.
+    pub name: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Base address of its HTTP API.
+    pub api: String,
 }
 
 /// `$XDG_DATA_HOME/mesh30k`, or `~/.local/share/mesh30k`.

@@ -1,0 +1,205 @@
+//! The genesis of a local network: its founders, its people, its tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result, anyhow};
+use mesh30k_ledger::finality::{Validator, ValidatorSet};
+use mesh30k_ledger::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisPools};
+use mesh30k_ledger::key_policy::KeyPolicy;
+use mesh30k_ledger::keys::PublicKey;
+use mesh30k_ledger::operators::Operators;
+use mesh30k_ledger::ops::NodeRegistration;
+use mesh30k_ledger::parameters::{Parameter, Parameters};
+use mesh30k_ledger::records::Regions;
+use mesh30k_ledger::types::{ChainId, NodeId, Region, TimeMs, Uftns};
+
+/// Name of the chain of every local network; the genesis tells them apart.
+pub const CHAIN: &str = "mesh30k-local";
+/// Yearly averages by country; source and licence stand beside the file.
+const INTENSITIES: &str = include_str!("../../ledger/data/carbon_intensity.csv");
+/// The least developed countries by the United Nations' list of December 2023.
+const ACCESS_LIST: [&str; 45] = [
+    "AF", "AO", "BD", "BF", "BI", "BJ", "CD", "CF", "DJ", "ER", "ET", "GM", "GN", "GW", "HT", "KH", "KI", "KM", "LA",
+    "LR", "LS", "MG", "ML", "MM", "MR", "MW", "MZ", "NE", "NP", "RW", "SB", "SD", "SL", "SN", "SO", "SS", "ST", "TD",
+    "TG", "TL", "TV", "TZ", "UG", "YE", "ZM",
+];
+/// Agents a sector takes: two sectors of four nodes for 600 agents on 8 nodes.
+const SECTOR_CAPACITY: u64 = 300;
+/// How long a vote stays open here, milliseconds: long enough to be seen, short enough to be watched.
+const VOTING_MS: u64 = 5_000;
+/// How long a passed vote waits here, milliseconds.
+const TIMELOCK_MS: u64 = 2_000;
+/// Registrations a validator sponsors in a minute here: all nodes of a local network start at once.
+const SPONSORED_PER_MINUTE: u64 = 1_000;
+/// What a user owns at the beginning; users hold the votes.
+const USER_BALANCE: Uftns = Uftns::ftns(1_000_000);
+/// What the operator owns: fees, and a vote.
+const OPERATOR_BALANCE: Uftns = Uftns::ftns(100_000);
+/// What a validator owns: it pays for the newcomers it sponsors.
+const VALIDATOR_BALANCE: Uftns = Uftns::ftns(1_000);
+/// What the fund for access discounts and the pool for green discounts begin with.
+const POOL_BALANCE: Uftns = Uftns::ftns(10_000);
+/// No path mints above it.
+const SUPPLY_CAP: Uftns = Uftns::ftns(1_000_000_000);
+
+/// A validator as the genesis registers it.
+#[derive(Clone, Debug)]
+pub struct Founder {
+    /// Key of its account; signs its host batches too.
+    pub account: PublicKey,
+    /// Key it votes with.
+    pub validator: PublicKey,
+    /// What it would say of itself when registering.
+    pub registration: NodeRegistration,
+}
+
+/// Somebody with an account.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The account's key.
+    pub key: PublicKey,
+    /// Where they are, attested.
+    pub region: Option<Region>,
+}
+
+/// Puts a genesis together; `operator` alone freezes and thaws.
+///
+/// # Errors
+/// When an embedded table can't be read or the parts contradict each other.
+pub fn compose(
+    time: TimeMs,
+    founders: &[Founder],
+    operator: PublicKey,
+    users: &[Person],
+    agents_per_node_max: u32,
+) -> Result<Genesis> {
+    let account = |key, balance, region| GenesisAccount { policy: KeyPolicy::single(key), balance, region };
+    let mut accounts = vec![account(operator, OPERATOR_BALANCE, None)];
+    accounts.extend(users.iter().map(|user| account(user.key, USER_BALANCE, user.region)));
+    accounts.extend(founders.iter().map(|founder| account(founder.account, VALIDATOR_BALANCE, None)));
+    let numbered = || (1_u64..).map(NodeId).zip(founders);
+    let validators = numbered().map(|(node, founder)| Validator {
+        node,
+        key: founder.validator,
+        account: KeyPolicy::single(founder.account).account(),
+    });
+    let nodes = founders.iter().map(|founder| GenesisNode {
+        account: KeyPolicy::single(founder.account).account(),
+        registration: founder.registration.clone(),
+        renewable_ppm: 0,
+    });
+    let genesis = Genesis {
+        chain: ChainId::new(CHAIN).map_err(|error| anyhow!("{error}"))?,
+        time,
+        validators: ValidatorSet(validators.collect()),
+        nodes: nodes.collect(),
+        accounts,
+        operators: Operators { threshold: 1, keys: vec![operator] },
+        parameters: parameters(agents_per_node_max),
+        regions: regions()?,
+        pools: GenesisPools { access_fund: POOL_BALANCE, carbon_pool: POOL_BALANCE, treasury: Uftns::ZERO },
+        supply_cap: SUPPLY_CAP,
+    };
+    genesis.initial_changes().context("the genesis of the local network contradicts itself")?;
+    Ok(genesis)
+}
+
+/// A node's agents share one sector, so a sector must take at least those of the largest node.
+fn parameters(agents_per_node_max: u32) -> Parameters {
+    Parameters(BTreeMap::from([
+        (Parameter::SectorCapacity, SECTOR_CAPACITY.max(u64::from(agents_per_node_max))),
+        (Parameter::VotingMs, VOTING_MS),
+        (Parameter::TimelockMs, TIMELOCK_MS),
+        (Parameter::SponsoredPerMinute, SPONSORED_PER_MINUTE),
+    ]))
+}
+
+/// The carbon intensities and the access list. A country the table lacks gets the plain mean of those it has.
+fn regions() -> Result<Regions> {
+    let mut intensities = BTreeMap::new();
+    for (number, line) in INTENSITIES.lines().enumerate().skip(1) {
+        let bad = || anyhow!("carbon intensities, line {}: `{line}` is not COUNTRY,MG_PER_KWH,YEAR", number + 1);
+        let mut fields = line.split(',');
+        let country = fields.next().ok_or_else(bad)?;
+        let intensity: u64 = fields.next().and_then(|text| text.parse().ok()).ok_or_else(bad)?;
+        intensities.insert(region(country)?, intensity);
+    }
+    let sum: u64 = intensities.values().sum();
+    let default_intensity_mg_per_kwh = sum.checked_div(intensities.len() as u64).unwrap_or(0);
+    let access_list = ACCESS_LIST.iter().map(|country| region(country)).collect::<Result<BTreeSet<_>>>()?;
+    Ok(Regions { intensities_mg_per_kwh: intensities, default_intensity_mg_per_kwh, access_list })
+}
+
+/// A region by its two letters.
+///
+/// # Errors
+/// Anything else than two capital letters.
+pub fn region(letters: &str) -> Result<Region> {
+    letters.parse().map_err(|error| anyhow!("{error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mesh30k_ledger::keys::SecretKey;
+    use mesh30k_ledger::types::Hash;
+
+    fn key(seed: u8) -> PublicKey {
+        SecretKey::from_seed([seed; 32]).public()
+    }
+
+    fn founder(seed: u8) -> Founder {
+        let registration = NodeRegistration {
+            transport_key: vec![seed; 32],
+            host_key: key(seed),
+            store_id: Hash([seed; 32]),
+            addresses: vec!["/ip4/127.0.0.1/tcp/7430".to_owned()],
+            region: region("KE").unwrap(),
+        };
+        Founder { account: key(seed), validator: key(seed + 100), registration }
+    }
+
+    fn example(agents_per_node_max: u32) -> Genesis {
+        let users =
+            [Person { key: key(51), region: None }, Person { key: key(52), region: Some(region("BD").unwrap()) }];
+        compose(TimeMs(1), &[founder(1), founder(2)], key(50), &users, agents_per_node_max).unwrap()
+    }
+
+    #[test]
+    fn two_founders_and_two_users_begin_a_chain() {
+        let genesis = example(75);
+        assert!(!genesis.initial_changes().unwrap().is_empty());
+        assert_eq!(genesis.validators.0.len(), 2);
+        let read: Genesis = serde_json::from_str(&serde_json::to_string(&genesis).unwrap()).unwrap();
+        assert_eq!(read.hash(), genesis.hash());
+    }
+
+    #[test]
+    fn the_users_alone_reach_the_quorum() {
+        let genesis = example(75);
+        let total: u64 = genesis.accounts.iter().map(|account| account.balance.0).sum();
+        let quorum = u128::from(total) * u128::from(genesis.parameters.get(Parameter::QuorumPpm)) / 1_000_000;
+        assert!(u128::from(USER_BALANCE.0) > quorum);
+    }
+
+    #[test]
+    fn a_sector_takes_the_largest_node() {
+        assert_eq!(example(75).parameters.get(Parameter::SectorCapacity), 300);
+        assert_eq!(example(900).parameters.get(Parameter::SectorCapacity), 900);
+    }
+
+    #[test]
+    fn the_table_has_the_countries_and_the_access_list_is_distinct() {
+        let regions = regions().unwrap();
+        assert_eq!(regions.intensities_mg_per_kwh.len(), 213);
+        assert_eq!(regions.access_list.len(), ACCESS_LIST.len());
+        let united_states = region("US").unwrap();
+        assert_eq!(regions.intensities_mg_per_kwh.get(&united_states), Some(&410_390));
+    }
+
+    #[test]
+    fn a_founder_twice_is_refused() {
+        let result = compose(TimeMs(1), &[founder(1), founder(1)], key(50), &[], 1);
+        assert!(result.is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! The node processes of a local network: started together, watched, stopped together.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow};
+use rustix::process::Signal;
+
+use crate::layout::Layout;
+use crate::process::NodeProcess;
+
+/// Lines of a dead node's log that are shown.
+const TAIL_LINES: usize = 12;
+/// Bytes of it that are read.
+const TAIL_BYTES: u64 = 16 * 1_024;
+
+/// All nodes, in order of their number. Dropping it kills them.
+#[derive(Debug)]
+pub struct Fleet {
+    processes: Vec<NodeProcess>,
+}
+
+impl Fleet {
+    /// Starts every node of `layout` with `program node run --config FILE`. Call it on the main thread: the nodes die with
+    /// the thread that started them.
+    ///
+    /// # Errors
+    /// When a process can't be started; those already started are stopped.
+    pub fn start(layout: &Layout, program: &Path) -> Result<Self> {
+        let mut fleet = Self { processes: Vec::with_capacity(layout.nodes.len()) };
+        for node in &layout.nodes {
+            let config = node.config.to_str().ok_or_else(|| anyhow!("{:?} is not UTF-8", node.config))?;
+            let arguments = ["node", "run", "--config", config].map(str::to_owned);
+            let process = NodeProcess::start(&node.name, program, &arguments, &node.log);
+            fleet.processes.push(process.with_context(|| format!("starting {}", program.display()))?);
+        }
+        Ok(fleet)
+    }
+
+    /// The processes.
+    #[must_use]
+    pub fn processes(&self) -> &[NodeProcess] {
+        &self.processes
+    }
+
+    /// The process of node `number` (from 1), for fault tests.
+    pub fn process_mut(&mut self, number: u32) -> Option<&mut NodeProcess> {
+        self.processes.get_mut((number as usize).checked_sub(1)?)
+    }
+
+    /// Names of the nodes that ended by themselves.
+    pub fn ended(&mut self) -> Vec<String> {
+        self.processes.iter_mut().filter_map(|node| node.ended().map(|_| node.name().to_owned())).collect()
+    }
+
+    /// Nothing as long as every node runs.
+    ///
+    /// # Errors
+    /// The first node that ended, how, and the last lines of its log.
+    pub fn check(&mut self) -> Result<()> {
+        for node in &mut self.processes {
+            if let Some(status) = node.ended() {
+                let tail = tail(node.log()).unwrap_or_default();
+                let log = node.log().display();
+                return Err(anyhow!("{} ended ({status}); the last lines of {log}:\n{tail}", node.name()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks all to leave and waits; true when all left by themselves within the bound.
+    pub fn stop(&mut self) -> bool {
+        for node in &self.processes {
+            node.signal(Signal::TERM);
+        }
+        let mut all_left = true;
+        for node in &mut self.processes {
+            all_left &= node.ended().is_some() || node.stop();
+        }
+        all_left
+    }
+
+    /// Peak resident memory of each node, KiB; a process that is gone has none.
+    #[must_use]
+    pub fn peak_rss_kib(&self) -> Vec<Option<u64>> {
+        self.processes.iter().map(|node| peak_rss_kib(node.pid())).collect()
+    }
+}
+
+/// `VmHWM` of a process, KiB.
+fn peak_rss_kib(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// The last lines of a file, indented.
+fn tail(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let shown = lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default();
+    Ok(shown.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::size::Size;
+    use std::time::Duration;
+
+    #[test]
+    fn a_node_that_dies_early_is_named_with_its_log() {
+        let home = tempfile::tempdir().unwrap();
+        let layout = Layout::create(home.path(), Size::new(2, 1, 2).unwrap()).unwrap();
+        // `sh node run --config FILE` finds no script called `node`, says so and ends.
+        let mut fleet = Fleet::start(&layout, Path::new("/bin/sh")).unwrap();
+        let mut refusal = None;
+        for _ in 0..500 {
+            refusal = fleet.check().err();
+            if refusal.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let text = refusal.expect("the shell ended").to_string();
+        assert!(text.contains("node-") && text.contains("log:"), "{text}");
+        assert!(text.lines().count() > 1, "{text}");
+    }
+
+    #[test]
+    fn only_the_last_lines_are_shown() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("log");
+        let lines: Vec<String> = (0..5_000).map(|number| format!("line {number}")).collect();
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let shown = tail(&path).unwrap();
+        assert_eq!(shown.lines().count(), TAIL_LINES);
+        assert!(shown.ends_with("line 4999"));
+    }
+
+    #[test]
+    fn this_process_has_a_peak() {
+        assert!(peak_rss_kib(std::process::id()).unwrap() > 0);
+    }
+}

@@ -1,0 +1,256 @@
+//! Waiting until the mesh has formed, and saying what is still missing.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use mesh30k_node::api::types::{MeshTree, Status};
+use mesh30k_node::clock::monotonic_us;
+
+use crate::client::ApiClient;
+use crate::launcher::Fleet;
+use crate::layout::Layout;
+use crate::render::Console;
+use crate::stop::StopFlag;
+
+/// Pace at which nodes that are not ready are asked.
+const POLL: Duration = Duration::from_millis(150);
+/// How long one of them may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long forming may take, and so much longer for each node.
+const DEADLINE_US: u64 = 90_000_000;
+const DEADLINE_PER_NODE_US: u64 = 5_000_000;
+/// Least time between two lines of progress where there is no bar.
+const LINE_PACE_US: u64 = 1_000_000;
+
+/// A mesh that has formed.
+#[derive(Debug)]
+pub struct Ready {
+    /// From the start of the first process to the last node's readiness, milliseconds.
+    pub ready_ms: u64,
+    /// The tree as all nodes together see it.
+    pub tree: MeshTree,
+    /// Every node's status when it became ready.
+    pub statuses: Vec<Status>,
+}
+
+/// Waits until every node is ready and the tree is whole. `started_us` is [`monotonic_us`] of the first process's start.
+///
+/// # Errors
+/// When a node dies, somebody asks to stop, or it takes too long: then with everything that is missing.
+pub fn wait(fleet: &mut Fleet, layout: &Layout, console: &Console, stop: &StopFlag, started_us: u64) -> Result<Ready> {
+    let clients: Vec<ApiClient> =
+        layout.nodes.iter().map(|node| ApiClient::with_timeout(&node.api_url(), ANSWER_TIMEOUT)).collect();
+    let deadline_us = DEADLINE_US + DEADLINE_PER_NODE_US * u64::from(layout.size.nodes);
+    let mut statuses: Vec<Option<Status>> = vec![None; clients.len()];
+    let mut progress = Progress::new(console, u64::from(layout.size.nodes));
+    loop {
+        stop.check()?;
+        fleet.check()?;
+        ask(&clients, &mut statuses);
+        let is_each_ready = statuses.iter().all(is_ready);
+        let tree = is_each_ready.then(|| tree(&clients)).flatten();
+        let missing = missing(&statuses, tree.as_ref(), layout.size.agents);
+        let elapsed_us = monotonic_us().saturating_sub(started_us);
+        if let Some(tree) = tree.filter(|_| missing.is_empty()) {
+            progress.finish();
+            return Ok(Ready {
+                ready_ms: elapsed_us / 1_000,
+                tree,
+                statuses: statuses.into_iter().flatten().collect(),
+            });
+        }
+        if elapsed_us > deadline_us {
+            progress.finish();
+            return Err(anyhow!("the mesh did not form within {} s: {}", deadline_us / 1_000_000, missing.join("; ")));
+        }
+        progress.show(elapsed_us, statuses.iter().filter(|status| is_ready(status)).count() as u64, &missing);
+        stop.pause(POLL)?;
+    }
+}
+
+fn is_ready(status: &Option<Status>) -> bool {
+    status.as_ref().is_some_and(|status| status.not_ready.is_empty())
+}
+
+/// Asks those that were not ready when last asked, all at once.
+fn ask(clients: &[ApiClient], statuses: &mut [Option<Status>]) {
+    thread::scope(|scope| {
+        for (client, status) in clients.iter().zip(statuses).filter(|(_, status)| !is_ready(status)) {
+            // What a node said last still tells more than that it is too busy to answer now.
+            scope.spawn(|| *status = client.get("/v1/status").ok().or_else(|| status.take()));
+        }
+    });
+}
+
+/// The tree as all nodes together see it: a node need not know who leads in sectors it has no part in.
+fn tree(clients: &[ApiClient]) -> Option<MeshTree> {
+    let trees = thread::scope(|scope| {
+        let asked: Vec<_> =
+            clients.iter().map(|client| scope.spawn(|| client.get::<MeshTree>("/v1/mesh/tree").ok())).collect();
+        asked.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect::<Vec<_>>()
+    });
+    trees.into_iter().reduce(merged)
+}
+
+/// Fills what `tree` does not know from `other`.
+fn merged(mut tree: MeshTree, other: MeshTree) -> MeshTree {
+    for theirs in other.sectors {
+        let Some(ours) = tree.sectors.iter_mut().find(|ours| ours.sector == theirs.sector) else {
+            tree.sectors.push(theirs);
+            continue;
+        };
+        // Of two that are named, the later term's was elected last.
+        if theirs.coordinator.is_some() && (ours.coordinator.is_none() || theirs.term > ours.term) {
+            (ours.coordinator, ours.term) = (theirs.coordinator, theirs.term);
+        }
+        for cluster in theirs.clusters {
+            match ours.clusters.iter_mut().find(|ours| ours.cluster == cluster.cluster) {
+                Some(known) => {
+                    known.lead = known.lead.or(cluster.lead);
+                    known.deputy = known.deputy.or(cluster.deputy);
+                }
+                None => ours.clusters.push(cluster),
+            }
+        }
+    }
+    tree.sectors.sort_by_key(|sector| sector.sector);
+    tree
+}
+
+/// Everything that is not there yet, in words; empty when the mesh has formed.
+fn missing(statuses: &[Option<Status>], tree: Option<&MeshTree>, agents: u32) -> Vec<String> {
+    let mut missing = Vec::new();
+    for (number, status) in (1..).zip(statuses) {
+        match status {
+            None => missing.push(format!("node-{number}: does not answer yet")),
+            Some(status) if status.not_ready.is_empty() => {}
+            Some(status) => missing.push(format!("node-{number}: {}", status.not_ready.join(", "))),
+        }
+    }
+    let Some(tree) = tree else {
+        if missing.is_empty() {
+            missing.push("node-1: does not show the mesh".to_owned());
+        }
+        return missing;
+    };
+    let placed: usize = tree.sectors.iter().map(|sector| sector.agents).sum();
+    if placed != agents as usize {
+        missing.push(format!("{placed} of {agents} agents registered"));
+    }
+    for sector in tree.sectors.iter().filter(|sector| sector.coordinator.is_none()) {
+        missing.push(format!("sector {}: no coordinator yet", sector.sector));
+    }
+    let clusters = tree.sectors.iter().flat_map(|sector| &sector.clusters);
+    let leaderless: BTreeSet<String> =
+        clusters.filter(|cluster| cluster.lead.is_none()).map(|cluster| cluster.cluster.to_string()).collect();
+    if let Some(first) = leaderless.first() {
+        missing.push(format!("{} clusters without a lead, the first is {first}", leaderless.len()));
+    }
+    missing
+}
+
+/// A bar on a terminal, a line a second elsewhere.
+struct Progress<'a> {
+    console: &'a Console,
+    bar: indicatif::ProgressBar,
+    nodes: u64,
+    last_line_us: u64,
+    last_line: String,
+}
+
+impl<'a> Progress<'a> {
+    fn new(console: &'a Console, nodes: u64) -> Self {
+        Self { console, bar: console.progress(nodes), nodes, last_line_us: 0, last_line: String::new() }
+    }
+
+    fn show(&mut self, elapsed_us: u64, ready: u64, missing: &[String]) {
+        let first = missing.first().map_or("", String::as_str);
+        self.bar.set_position(ready);
+        self.bar.set_message(first.to_owned());
+        let line = format!("{ready} of {} nodes ready; {first}", self.nodes);
+        let is_due = elapsed_us.saturating_sub(self.last_line_us) >= LINE_PACE_US;
+        if self.console.is_terminal() || !is_due || line == self.last_line {
+            return;
+        }
+        let seconds = elapsed_us / 100_000;
+        self.console.text(&format!("{}.{} s  {line}", seconds / 10, seconds % 10));
+        self.last_line_us = elapsed_us;
+        self.last_line = line;
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mesh30k_ledger::types::{ClusterId, Hash, Height, NodeId, SectorId, TimeMs};
+    use mesh30k_node::api::types::{ClusterRow, SectorRow};
+
+    fn status(not_ready: &[&str]) -> Option<Status> {
+        Some(Status {
+            version: String::new(),
+            chain: String::new(),
+            genesis: Hash::ZERO,
+            node: None,
+            peer_id: String::new(),
+            role: "observer".into(),
+            peers: 0,
+            final_height: Height(0),
+            final_time: TimeMs(0),
+            ordered_height: Height(0),
+            leader: None,
+            halted: None,
+            pool: 0,
+            hosted_agents: 0,
+            replay: String::new(),
+            not_ready: not_ready.iter().map(|&reason| reason.to_owned()).collect(),
+            peak_rss_kib: 0,
+        })
+    }
+
+    fn tree(coordinator: Option<NodeId>, lead: Option<NodeId>) -> MeshTree {
+        let cluster =
+            ClusterRow { cluster: ClusterId { sector: SectorId(0), index: 0 }, lead, deputy: None, agents: 30 };
+        let sector = SectorRow {
+            sector: SectorId(0),
+            voters: Vec::new(),
+            coordinator,
+            term: 1,
+            agents: 30,
+            active: 30,
+            clusters: vec![cluster],
+        };
+        MeshTree { sectors: vec![sector] }
+    }
+
+    #[test]
+    fn a_whole_mesh_misses_nothing() {
+        let whole = tree(Some(NodeId(1)), Some(NodeId(2)));
+        assert!(missing(&[status(&[])], Some(&whole), 30).is_empty());
+    }
+
+    #[test]
+    fn what_one_node_does_not_know_another_adds() {
+        let whole = merged(tree(None, Some(NodeId(2))), tree(Some(NodeId(1)), None));
+        assert!(missing(&[status(&[])], Some(&whole), 30).is_empty());
+    }
+
+    #[test]
+    fn each_gap_is_named() {
+        let statuses = [None, status(&["not registered", "no coordinator"])];
+        let named = missing(&statuses, None, 30);
+        assert_eq!(named, ["node-1: does not answer yet", "node-2: not registered, no coordinator"]);
+        let named = missing(&[status(&[])], Some(&tree(None, None)), 31);
+        let expected = [
+            "30 of 31 agents registered",
+            "sector 0: no coordinator yet",
+            "1 clusters without a lead, the first is 0-0",
+        ];
+        assert_eq!(named, expected);
+    }
+}
