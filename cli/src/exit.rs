@@ -1,7 +1,9 @@
 //! What the process says to the shell when it ends.
 
 use mesh30k_testnet::client::ClientError;
+use mesh30k_testnet::events::EventsError;
 use mesh30k_testnet::wallet::WalletError;
+use mesh30k_testnet::work::WorkError;
 
 /// The documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,22 +28,49 @@ pub(crate) struct UsageError(pub(crate) String);
 impl ExitCode {
     /// The code that fits an error, found by its cause.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        for cause in error.chain() {
-            if cause.is::<UsageError>() {
-                return Self::Usage;
-            }
-            let client = cause.downcast_ref::<ClientError>().or(match cause.downcast_ref::<WalletError>() {
-                Some(WalletError::Client(client)) => Some(client),
-                Some(WalletError::Rejected { .. }) => return Self::Refused,
-                _ => None,
-            });
-            match client {
-                Some(ClientError::Unreachable { .. }) => return Self::Unreachable,
-                Some(ClientError::Refused(_)) => return Self::Refused,
-                _ => {}
-            }
+        error.chain().find_map(Self::of_cause).unwrap_or(Self::Failed)
+    }
+
+    fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        if cause.is::<UsageError>() {
+            return Some(Self::Usage);
         }
-        Self::Failed
+        if let Some(error) = cause.downcast_ref::<ClientError>() {
+            return Self::of_client(error);
+        }
+        // Errors that pass another one on in its own words are looked into: their cause is that error's cause.
+        if let Some(error) = cause.downcast_ref::<WalletError>() {
+            return Self::of_wallet(error);
+        }
+        match cause.downcast_ref::<EventsError>() {
+            Some(EventsError::Client(error)) => return Self::of_client(error),
+            Some(EventsError::TooSoon { .. }) => return Some(Self::Refused),
+            _ => {}
+        }
+        match cause.downcast_ref::<WorkError>() {
+            Some(WorkError::Client(error)) => Self::of_client(error),
+            Some(WorkError::Wallet(error)) => Self::of_wallet(error),
+            Some(WorkError::UnknownModule(_) | WorkError::TooFewLines { .. } | WorkError::Parts(_)) => {
+                Some(Self::Usage)
+            }
+            _ => None,
+        }
+    }
+
+    const fn of_client(error: &ClientError) -> Option<Self> {
+        match error {
+            ClientError::Unreachable { .. } => Some(Self::Unreachable),
+            ClientError::Refused(_) => Some(Self::Refused),
+            ClientError::Unexpected { .. } => None,
+        }
+    }
+
+    const fn of_wallet(error: &WalletError) -> Option<Self> {
+        match error {
+            WalletError::Client(error) => Self::of_client(error),
+            WalletError::Rejected { .. } => Some(Self::Refused),
+            WalletError::Chain(_) | WalletError::NotFinal { .. } => None,
+        }
     }
 }
 

@@ -91,3 +91,79 @@ fn main() -> std::process::ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    /// Every command with its full name, its long help and its subcommands' likewise.
+    fn commands(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+        let own = format!("{path} {}", command.get_name()).trim().to_owned();
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        if command.get_subcommands().next().is_none() {
+            found.push((own.clone(), help));
+        }
+        command.get_subcommands().for_each(|command| commands(command, &own, found));
+    }
+
+    /// Splits a command line at spaces outside double quotes; what follows a `>` is the shell's.
+    fn words(text: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut is_quoted = false;
+        for letter in text.chars() {
+            match letter {
+                '"' => is_quoted = !is_quoted,
+                '>' if !is_quoted => break,
+                ' ' if !is_quoted => words.push(String::new()),
+                letter => words.last_mut().unwrap().push(letter),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_command_has_examples_and_each_parses_as_that_command() {
+        let mut found = Vec::new();
+        commands(&Cli::command(), "", &mut found);
+        assert!(found.len() > 20, "{found:?}");
+        for (name, help) in found {
+            let examples: Vec<&str> =
+                help.lines().filter_map(|line| line.find("mesh30k ").map(|at| &line[at..])).collect();
+            assert!(help.starts_with("Example") && !examples.is_empty(), "{name} has no example");
+            for example in examples {
+                assert!(example.starts_with(&format!("{name} ")) || example == name, "{example} is no {name}");
+                if let Err(error) = Cli::try_parse_from(words(example)) {
+                    panic!("the example of `{name}` does not parse: {example}\n{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn errors_end_with_the_documented_code() {
+        use mesh30k_node::api::types::Problem;
+        use mesh30k_testnet::client::ClientError;
+        use mesh30k_testnet::events::EventsError;
+        use mesh30k_testnet::wallet::WalletError;
+        use mesh30k_testnet::work::WorkError;
+        let problem = || Problem { kind: "refused".into(), title: "Refused".into(), status: 422, detail: "no".into() };
+        let refused = || ClientError::Refused(problem());
+        let unreachable = || ClientError::Unreachable { url: "http://127.0.0.1:1".into(), reason: "refused".into() };
+        let code = |error: anyhow::Error| ExitCode::of(&error);
+        assert_eq!(code(refused().into()), ExitCode::Refused);
+        assert_eq!(code(unreachable().into()), ExitCode::Unreachable);
+        assert_eq!(code(WalletError::from(unreachable()).into()), ExitCode::Unreachable);
+        assert_eq!(code(EventsError::from(refused()).into()), ExitCode::Refused);
+        assert_eq!(code(WorkError::from(WalletError::from(unreachable())).into()), ExitCode::Unreachable);
+        assert_eq!(code(WorkError::Part { part: 1, source: refused() }.into()), ExitCode::Refused);
+        assert_eq!(code(exit::UsageError("x".into()).into()), ExitCode::Usage);
+        assert_eq!(code(anyhow::anyhow!("other")), ExitCode::Failed);
+    }
+}

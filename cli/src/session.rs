@@ -55,9 +55,17 @@ impl Session {
     pub(crate) fn client(&self) -> Result<ApiClient> {
         let testnet = self.testnet.as_ref().map(|testnet| testnet.api.clone());
         let base = self.args.api.clone().or(testnet).ok_or_else(|| {
-            UsageError("no local testnet is running; start one with `mesh30k testnet up`, or name a node with --api".into())
+            UsageError(
+                "no local testnet is running; start one with `mesh30k testnet up`, or name a node with --api".into(),
+            )
         })?;
         Ok(ApiClient::new(&base))
+    }
+
+    /// All nodes of the running local testnet; none when another node was named.
+    pub(crate) fn testnet_nodes(&self) -> Vec<ApiClient> {
+        let testnet = self.testnet.as_ref().filter(|_| self.args.api.is_none());
+        testnet.into_iter().flat_map(|testnet| &testnet.nodes).map(|node| ApiClient::new(&node.api)).collect()
     }
 
     /// Where the keys are.

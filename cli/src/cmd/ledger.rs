@@ -9,8 +9,9 @@ use clap::Subcommand;
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::{Operation, Transfer};
 use mesh30k_ledger::receipt::Receipt;
-use mesh30k_ledger::types::{AccountId, TxId, Uftns};
+use mesh30k_ledger::types::{AccountId, ChainId, Height, TxId, Uftns};
 use mesh30k_node::api::types::{AccountRow, TransactionRow};
+use serde::Serialize;
 
 use crate::output::{json, line, or_dash, table};
 use crate::session::Session;
@@ -51,13 +52,15 @@ pub(crate) enum Ledger {
         limit: usize,
     },
     /// How far a transaction has come.
-    #[command(after_help = "Example: mesh30k ledger show 5f0c...")]
+    #[command(after_help = "Example: mesh30k ledger show \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e")]
     Show {
         /// Its id.
         id: TxId,
     },
     /// Fetch the receipt of a final transaction, to keep and to show to others.
-    #[command(after_help = "Example: mesh30k ledger receipt 5f0c... > receipt.json")]
+    #[command(after_help = "Example: mesh30k ledger receipt \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e > receipt.json")]
     Receipt {
         /// Its id.
         id: TxId,
@@ -71,6 +74,16 @@ pub(crate) enum Ledger {
         #[arg(long)]
         genesis: PathBuf,
     },
+}
+
+/// What a valid receipt proves.
+#[derive(Serialize)]
+struct Proven {
+    id: TxId,
+    height: Height,
+    chain: ChainId,
+    is_executed: bool,
+    rejection: Option<String>,
 }
 
 impl Ledger {
@@ -139,13 +152,23 @@ fn show(session: &Session, id: TxId) -> Result<()> {
 fn verify(session: &Session, receipt: &Path, genesis: &Path) -> Result<()> {
     let genesis: Genesis = read_json(genesis)?;
     let receipt: Receipt = read_json(receipt)?;
-    let proven = receipt.verify(&genesis)?;
+    receipt.verify(&genesis).context("the receipt proves nothing")?;
+    let proven = Proven {
+        id: receipt.id(),
+        height: receipt.header.height,
+        chain: genesis.chain,
+        is_executed: receipt.outcome.is_executed(),
+        rejection: receipt.outcome.rejection().map(ToString::to_string),
+    };
     if session.wants_json() {
         return json(&proven);
     }
     line(format!(
-        "valid: transaction {} is final in block {} of chain {}; {}",
-        proven.id, proven.height, genesis.chain, proven.outcome
+        "valid: transaction {} is final in block {} of chain {} and was {}",
+        proven.id,
+        proven.height,
+        proven.chain,
+        proven.rejection.as_ref().map_or_else(|| "executed".to_owned(), |why| format!("rejected: {why}"))
     ));
     Ok(())
 }

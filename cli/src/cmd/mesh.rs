@@ -49,7 +49,10 @@ impl Mesh {
                     query.push_str(&format!("&class={class}"));
                 }
                 if let Some(state) = state {
-                    query.push_str(&format!("&state={}", state.replace(|letter: char| !letter.is_ascii_alphabetic(), "")));
+                    query.push_str(&format!(
+                        "&state={}",
+                        state.replace(|letter: char| !letter.is_ascii_alphabetic(), "")
+                    ));
                 }
                 agents(session, &query)
             }
@@ -78,7 +81,11 @@ fn status(session: &Session) -> Result<()> {
     }
     let agents: usize = tree.sectors.iter().map(|sector| sector.agents).sum();
     let active: usize = tree.sectors.iter().map(|sector| sector.active).sum();
-    line(format!("mesh: {} sectors, {agents} agents, {active} active; {} hosted here", tree.sectors.len(), status.hosted_agents));
+    line(format!(
+        "mesh: {} sectors, {agents} agents, {active} active; {} hosted here",
+        tree.sectors.len(),
+        status.hosted_agents
+    ));
     if !status.replay.is_empty() {
         line(format!("note: {}", status.replay));
     }
@@ -123,7 +130,8 @@ fn agents(session: &Session, query: &str) -> Result<()> {
     if session.wants_json() {
         return json(&rows);
     }
-    let milliseconds = |us: Option<u64>| us.map_or_else(|| "-".to_owned(), |us| format!("{}.{}", us / 1_000, us % 1_000 / 100));
+    let milliseconds =
+        |us: Option<u64>| us.map_or_else(|| "-".to_owned(), |us| format!("{}.{}", us / 1_000, us % 1_000 / 100));
     let rows = rows
         .iter()
         .map(|row| {

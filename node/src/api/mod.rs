@@ -1,3 +1,19 @@
-//! The local HTTP API.
+//! The local HTTP API: JSON on a loopback address, RFC 9457 problem details for whatever goes wrong.
 
+mod events;
+mod extract;
+mod gov;
+mod guard;
+mod harness;
+mod ledger;
+mod mesh;
+mod problem;
+mod server;
+mod state;
+mod status;
+mod tasks;
 pub mod types;
+mod words;
+
+pub use server::{ServeError, serve};
+pub use state::{ApiParts, ApiState, Member};

@@ -1,6 +1,7 @@
 //! What travels over the local HTTP API, as JSON; the CLI and the testnet driver read the same types.
 
-use mesh30k_ledger::types::{AccountId, AgentClass, AgentId, ClusterId, Hash, Height, NodeId, SectorId, TimeMs, Uftns};
+use mesh30k_core::event::EventId;
+use mesh30k_ledger::types::{AccountId, AgentClass, AgentId, ClusterId, Hash, Height, NodeId, Scope, SectorId, TimeMs, Uftns};
 use serde::{Deserialize, Serialize};
 
 /// Canonical bytes in hexadecimal: a signed transaction or a signed event.
@@ -175,13 +176,24 @@ pub struct PlanAnswer {
     pub predicted_hit_ppm: u32,
     /// Agents that would be enrolled.
     pub enrolled: u64,
+    /// False when the wanted instant is before the earliest feasible one.
+    pub feasible: bool,
+    /// Lead the mesh needs, in microseconds.
+    pub needs_us: i64,
+}
+
+/// Answer to `POST /v1/events`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventAccepted {
+    /// Its id, as its origin made it.
+    pub id: EventId,
 }
 
 /// `GET /v1/events/{id}`: what the mesh itself knows; the harness's truth is elsewhere.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EventReport {
     /// Which.
-    pub event: Hash,
+    pub event: EventId,
     /// `planned`, `running`, `complete`, `cancelled`.
     pub state: String,
     /// Its instant T in mesh microseconds.
@@ -207,6 +219,26 @@ pub struct EventReport {
     /// Agent answers for questions (`ask`), grouped: answer and how many gave it.
     #[serde(default)]
     pub answers: Vec<(String, u64)>,
+    /// The same counts by class; classes with nobody enrolled are left out.
+    #[serde(default)]
+    pub classes: Vec<EventClassRow>,
+}
+
+/// One class of an event's report; `enrolled = ready + conflict + transit`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventClassRow {
+    /// Which class.
+    pub class: AgentClass,
+    /// Everybody of it enrolled at dispatch.
+    pub enrolled: u64,
+    /// Released.
+    pub ready: u64,
+    /// Of those, armed only after T.
+    pub late: u64,
+    /// Contradicted.
+    pub conflict: u64,
+    /// Never answered.
+    pub transit: u64,
 }
 
 /// `POST /v1/tasks/dispatch`.
@@ -223,8 +255,33 @@ pub struct DispatchRequest {
     /// A module shipped with the node.
     #[serde(default)]
     pub module_name: String,
-    /// Input bytes in hexadecimal.
+    /// Input bytes in hexadecimal; module and input travel together in at most 1 MiB.
     pub input_hex: String,
+}
+
+/// `GET /v1/tasks/{escrow}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TaskRow {
+    /// Its escrow.
+    pub escrow: Hash,
+    /// Who pays.
+    pub opener: AccountId,
+    /// The task, as its opener named it.
+    pub task: Hash,
+    /// Hash of the module.
+    pub module: Hash,
+    /// `open`, `settled` or `refunded`.
+    pub status: String,
+    /// Parts in all.
+    pub parts: u32,
+    /// Parts paid.
+    pub released_parts: u32,
+    /// What is still locked.
+    pub locked_uftns: Uftns,
+    /// Block time at which the rest goes back.
+    pub release_deadline: TimeMs,
+    /// Parts for which this node holds a receipt, paid or not.
+    pub receipts: Vec<u32>,
 }
 
 /// Its answer.
@@ -326,4 +383,38 @@ pub struct ParameterRow {
     pub min: u64,
     /// Greatest value a vote may set.
     pub max: u64,
+}
+
+/// One row of `GET /v1/freezes`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FreezeRow {
+    /// What stands still.
+    pub scope: Scope,
+    /// Why.
+    pub reason: String,
+    /// When it ends by itself.
+    pub until: TimeMs,
+    /// False while the order was received but is not in a final block yet.
+    pub recorded: bool,
+}
+
+/// `GET /v1/blocks/{height}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BlockRow {
+    /// Its position.
+    pub height: Height,
+    /// Its name.
+    pub id: Hash,
+    /// The block before it.
+    pub parent: Hash,
+    /// Its time.
+    pub time: TimeMs,
+    /// Raft term it was proposed in.
+    pub term: u64,
+    /// Who proposed it.
+    pub proposer: NodeId,
+    /// Ids of its transactions, in order.
+    pub transactions: Vec<Hash>,
+    /// Validators whose signatures certify it.
+    pub certified_by: Vec<NodeId>,
 }

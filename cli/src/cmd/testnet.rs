@@ -1,0 +1,158 @@
+//! `mesh30k testnet`: a whole mesh of real node processes on this machine.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use mesh30k_node::api::types::Status;
+use mesh30k_testnet::client::{ApiClient, ClientError};
+use mesh30k_testnet::running::{self, RunningTestnet};
+use mesh30k_testnet::up::{self, UpOptions};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
+
+use crate::output::{json, line, or_dash, table};
+use crate::session::Session;
+
+/// How long the driver may take to end its nodes and itself.
+const DOWN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pace at which it is looked at.
+const DOWN_POLL: Duration = Duration::from_millis(50);
+/// How long one node may take to say how it is.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A whole mesh of real node processes on this machine.
+#[derive(Subcommand)]
+pub(crate) enum Testnet {
+    /// Start one, show what it does, and keep it running until Ctrl-C.
+    #[command(after_help = "Example: mesh30k testnet up --nodes 20 --agents 3000")]
+    Up(UpArgs),
+    /// End the one that runs.
+    #[command(after_help = "Example: mesh30k testnet down")]
+    Down,
+    /// Its nodes, one a line.
+    #[command(after_help = "Example: mesh30k testnet status")]
+    Status,
+}
+
+/// How large, and where.
+#[derive(Args)]
+pub(crate) struct UpArgs {
+    /// Node processes.
+    #[arg(long, default_value_t = 8)]
+    nodes: usize,
+    /// Agents in all, spread over the nodes.
+    #[arg(long, default_value_t = 600)]
+    agents: u32,
+    /// Nodes that vote on blocks.
+    #[arg(long, default_value_t = 4)]
+    validators: usize,
+    /// Do everything once and exit: 0 only if each step held.
+    #[arg(long)]
+    once: bool,
+    /// Where it keeps its files; a temporary folder when none is given.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Keep the folder afterwards.
+    #[arg(long)]
+    keep: bool,
+}
+
+#[derive(Serialize)]
+struct NodeRow {
+    name: String,
+    api: String,
+    pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+impl Testnet {
+    pub(crate) fn run(self, session: &Session) -> Result<()> {
+        match self {
+            Self::Up(args) => up::run(&UpOptions {
+                nodes: args.nodes,
+                agents: args.agents,
+                validators: args.validators,
+                once: args.once,
+                json: session.wants_json(),
+                dir: args.dir,
+                keep: args.keep,
+            }),
+            Self::Down => down(),
+            Self::Status => status(session),
+        }
+    }
+}
+
+fn down() -> Result<()> {
+    let Some(running) = running::find() else {
+        line("no local testnet is running");
+        return Ok(());
+    };
+    let pid = i32::try_from(running.pid).ok().and_then(Pid::from_raw);
+    let Some(pid) = pid else { bail!("{} is no process id; remove the testnet file by hand", running.pid) };
+    kill_process(pid, Signal::TERM)?;
+    let mut waited = Duration::ZERO;
+    while running::is_alive(running.pid) {
+        if waited >= DOWN_TIMEOUT {
+            bail!("the testnet's driver (pid {}) has not ended within {} s", running.pid, DOWN_TIMEOUT.as_secs());
+        }
+        thread::sleep(DOWN_POLL);
+        waited += DOWN_POLL;
+    }
+    line(format!("the testnet in {} has ended", running.dir.display()));
+    Ok(())
+}
+
+fn status(session: &Session) -> Result<()> {
+    let Some(running) = running::find() else {
+        if session.wants_json() {
+            return json(&Vec::<NodeRow>::new());
+        }
+        line("no local testnet is running; start one with `mesh30k testnet up`");
+        return Ok(());
+    };
+    let rows = rows(&running);
+    if session.wants_json() {
+        return json(&rows);
+    }
+    line(format!("testnet in {}, driver pid {}", running.dir.display(), running.pid));
+    let rows = rows
+        .into_iter()
+        .map(|row| match row.status {
+            Some(status) => vec![
+                row.name,
+                row.api,
+                status.role,
+                status.final_height.to_string(),
+                or_dash(status.leader),
+                status.hosted_agents.to_string(),
+                status.peak_rss_kib.to_string(),
+                if status.not_ready.is_empty() { "ready".to_owned() } else { status.not_ready.join("; ") },
+            ],
+            None => {
+                let dash = || "-".to_owned();
+                vec![row.name, row.api, dash(), dash(), dash(), dash(), dash(), row.problem.unwrap_or_default()]
+            }
+        })
+        .collect();
+    line(table(&["node", "api", "role", "block", "leader", "agents", "peak KiB", "state"], &[3, 4, 5, 6], rows));
+    Ok(())
+}
+
+fn rows(running: &RunningTestnet) -> Vec<NodeRow> {
+    let row = |node: &running::RunningNode| {
+        let answer: Result<Status, ClientError> = ApiClient::with_timeout(&node.api, STATUS_TIMEOUT).get("/v1/status");
+        let (status, problem) = match answer {
+            Ok(status) => (Some(status), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        NodeRow { name: node.name.clone(), api: node.api.clone(), pid: node.pid, status, problem }
+    };
+    running.nodes.iter().map(row).collect()
+}

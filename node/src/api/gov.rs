@@ -1,0 +1,89 @@
+//! Proposals, parameters, freezes.
+
+use axum::Json;
+use axum::extract::State;
+use mesh30k_ledger::ops::ProposalKind;
+use mesh30k_ledger::parameters::{Parameter, Parameters};
+use mesh30k_ledger::query;
+use mesh30k_ledger::records::{Proposal, ProposalStatus};
+use mesh30k_ledger::state::StateError;
+use mesh30k_ledger::types::{ProposalId, Scope};
+use std::collections::BTreeSet;
+
+use super::extract::Segment;
+use super::problem::ApiError;
+use super::state::ApiState;
+use super::types::{FreezeRow, ParameterRow, ProposalRow};
+
+/// Proposals shown, at most.
+const PROPOSAL_ROWS_MAX: usize = 1_000;
+/// From so many voters on, no voter counts for more than the cap.
+const CAPPED_FROM_VOTERS: u64 = 10;
+
+pub(super) async fn proposals(State(state): State<ApiState>) -> Result<Json<Vec<ProposalRow>>, ApiError> {
+    let read = state
+        .ledger()
+        .read(|state| Ok::<_, StateError>((query::proposals(state, PROPOSAL_ROWS_MAX)?, query::parameters(state)?)));
+    let (proposals, parameters) = read.map_err(|error| ApiError::internal(&error))?;
+    Ok(Json(proposals.iter().map(|proposal| row(proposal, &parameters)).collect()))
+}
+
+pub(super) async fn proposal(
+    State(state): State<ApiState>,
+    Segment(id): Segment<ProposalId>,
+) -> Result<Json<ProposalRow>, ApiError> {
+    let read =
+        state.ledger().read(|state| Ok::<_, StateError>((query::proposal(state, id)?, query::parameters(state)?)));
+    let (proposal, parameters) = read.map_err(|error| ApiError::internal(&error))?;
+    let proposal = proposal.ok_or_else(|| ApiError::not_found(format!("there is no proposal {id}")))?;
+    Ok(Json(row(&proposal, &parameters)))
+}
+
+pub(super) async fn parameters(State(state): State<ApiState>) -> Result<Json<Vec<ParameterRow>>, ApiError> {
+    let parameters =
+        state.ledger().read(|state| query::parameters(state)).map_err(|error| ApiError::internal(&error))?;
+    Ok(Json(parameters.all().map(|(parameter, value)| parameter_row(parameter, value)).collect()))
+}
+
+pub(super) async fn freezes(State(state): State<ApiState>) -> Result<Json<Vec<FreezeRow>>, ApiError> {
+    let recorded = state.ledger().read(|state| query::freezes(state)).map_err(|error| ApiError::internal(&error))?;
+    let recorded: BTreeSet<Scope> = recorded.iter().map(|freeze| freeze.scope).collect();
+    let mesh = &state.member()?.mesh;
+    let in_force = mesh.freezes().view().list(mesh.now());
+    let rows = in_force.into_iter().map(|frozen| FreezeRow {
+        scope: frozen.scope,
+        reason: frozen.reason,
+        until: frozen.until,
+        recorded: recorded.contains(&frozen.scope),
+    });
+    Ok(Json(rows.collect()))
+}
+
+fn parameter_row(parameter: Parameter, value: u64) -> ParameterRow {
+    let (min, max) = parameter.bounds();
+    ParameterRow { name: parameter.name().to_owned(), value, min, max }
+}
+
+fn row(proposal: &Proposal, in_force: &Parameters) -> ProposalRow {
+    let ProposalKind::Parameter(changes) = &proposal.kind;
+    let is_carried_out = proposal.status == ProposalStatus::Executed;
+    let changes = changes.iter().map(|change| match is_carried_out {
+        // What it was before is no longer known.
+        true => format!("{} = {}", change.parameter, change.value),
+        false => format!("{}: {} -> {}", change.parameter, in_force.get(change.parameter), change.value),
+    });
+    let tally = &proposal.tally;
+    let [yes, no, abstain, veto] = if tally.voters < CAPPED_FROM_VOTERS { tally.owned } else { tally.capped };
+    ProposalRow {
+        proposal: proposal.id.0,
+        status: proposal.status.to_string(),
+        title: proposal.title.clone(),
+        changes: changes.collect(),
+        yes,
+        no,
+        abstain,
+        veto,
+        total: proposal.snapshot_weight.0,
+        voting_ends: proposal.voting_ends,
+    }
+}

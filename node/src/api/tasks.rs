@@ -1,0 +1,92 @@
+//! Having work done.
+
+use axum::Json;
+use axum::extract::State;
+use mesh30k_ledger::codec::encode;
+use mesh30k_ledger::ops::EnergyMethod;
+use mesh30k_ledger::records::EscrowStatus;
+use mesh30k_ledger::types::EscrowId;
+
+use super::extract::{Body, Segment, unhex};
+use super::problem::{ApiError, sentence};
+use super::state::ApiState;
+use super::types::{DispatchAnswer, DispatchRequest, TaskRow};
+use crate::tasks::{Dispatch, DispatchError, Dispatched, TaskModule};
+
+/// Places one part on an agent, has it done, and answers with receipt and output. The same part gets the same receipt again.
+pub(super) async fn dispatch(
+    State(state): State<ApiState>,
+    Body(body): Body<DispatchRequest>,
+) -> Result<Json<DispatchAnswer>, ApiError> {
+    let module = match (body.module_name.is_empty(), body.module_hex.is_empty()) {
+        (false, true) => TaskModule::Builtin(body.module_name),
+        (true, false) => TaskModule::Bytes(unhex("module_hex", &body.module_hex)?),
+        _ => return Err(ApiError::bad_request("give either `module_name` or `module_hex`")),
+    };
+    let input = unhex("input_hex", &body.input_hex)?;
+    let order = Dispatch { escrow: body.escrow, part: body.part, module, input };
+    let done = state.member()?.tasks.dispatch(order).await.map_err(|error| problem(&error))?;
+    Ok(Json(answer(&done)))
+}
+
+fn answer(done: &Dispatched) -> DispatchAnswer {
+    let report = &done.receipt.report;
+    DispatchAnswer {
+        receipt_hex: hex::encode(encode(&done.receipt)),
+        output_hex: hex::encode(&done.output),
+        agent: report.agent,
+        host: report.host,
+        energy_mj: report.energy_mj,
+        energy_method: energy_method(report.energy_method).to_owned(),
+        carbon_ug: report.carbon_ug,
+        wall_us: report.wall_us,
+    }
+}
+
+const fn energy_method(method: EnergyMethod) -> &'static str {
+    match method {
+        EnergyMethod::Rapl => "measured by the processor's counter",
+        EnergyMethod::Fuel => "metered fuel, calibrated on this host",
+        EnergyMethod::ClassDefault => "running time at the default power of the agent's class",
+    }
+}
+
+fn problem(error: &DispatchError) -> ApiError {
+    match error {
+        DispatchError::UnknownEscrow(_) => ApiError::not_found(sentence(error)),
+        DispatchError::UnknownModule(_) | DispatchError::Module(_) => ApiError::bad_request(sentence(error)),
+        DispatchError::TooLarge { .. } => ApiError::too_large(sentence(error)),
+        DispatchError::EscrowClosed { .. }
+        | DispatchError::UnknownPart { .. }
+        | DispatchError::Released(_)
+        | DispatchError::OtherModule { .. } => ApiError::conflict(sentence(error)),
+        DispatchError::Refused(_) => ApiError::refused(sentence(error)),
+        DispatchError::Nobody(_) | DispatchError::Exhausted { .. } => ApiError::unavailable(sentence(error)),
+        DispatchError::State(_) => ApiError::internal(error),
+    }
+}
+
+pub(super) async fn show(
+    State(state): State<ApiState>,
+    Segment(id): Segment<EscrowId>,
+) -> Result<Json<TaskRow>, ApiError> {
+    let shown = state.member()?.tasks.show(&id).map_err(|error| ApiError::internal(&error))?;
+    let (escrow, receipts) = shown.ok_or_else(|| ApiError::not_found(format!("there is no escrow {id}")))?;
+    let status = match escrow.status {
+        EscrowStatus::Open => "open",
+        EscrowStatus::Settled => "settled",
+        EscrowStatus::Refunded => "refunded",
+    };
+    Ok(Json(TaskRow {
+        escrow: id,
+        opener: escrow.opener,
+        task: escrow.task,
+        module: escrow.module,
+        status: status.to_owned(),
+        parts: escrow.parts,
+        released_parts: escrow.released_parts,
+        locked_uftns: escrow.locked,
+        release_deadline: escrow.release_deadline,
+        receipts,
+    }))
+}

@@ -1,0 +1,258 @@
+//! Events from plan to report; the CLI and the testnet driver share it.
+
+use std::thread;
+use std::time::Duration;
+
+use mesh30k_core::event::{ClassSet, EventId, Strategy};
+use mesh30k_core::time::MeshTimeUs;
+use mesh30k_ledger::codec::encode;
+use mesh30k_ledger::types::{AgentClass, Scope, SectorId};
+use mesh30k_node::api::types::{EventAccepted, EventReport, HexBody, PlanAnswer, PlanRequest, ReleaseRow};
+use mesh30k_node::clock::wall_us;
+use mesh30k_node::mesh::arrival::EventKind;
+
+use crate::client::{ApiClient, ClientError};
+use crate::wallet::Wallet;
+
+/// Added to the earliest feasible instant: signing and submitting take a moment, and the plan is a moment old by then.
+pub const EVENT_SLACK_US: i64 = 150_000;
+/// The longest one request waits for a report; longer waits ask again.
+const WAIT_STEP: Duration = Duration::from_secs(20);
+/// Pause between two looks at a report that the node answered too early.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
+/// What may go wrong between wanting an event and having its report.
+#[derive(Debug, thiserror::Error)]
+pub enum EventsError {
+    /// The node could not be asked, or refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The wanted instant is too near.
+    #[error(
+        "insufficient lead: needs {needs_ms} ms, has {has_ms} ms; the earliest feasible T is {earliest_us} (mesh time in us), \
+         predicted hit rate at the asked T is {predicted_hit_ppm} ppm; take the earliest with --at-best, or go with --anyway"
+    )]
+    TooSoon {
+        /// Lead the mesh needs.
+        needs_ms: i64,
+        /// Lead there is.
+        has_ms: i64,
+        /// Earliest feasible instant.
+        earliest_us: i64,
+        /// What to expect at the wanted one.
+        predicted_hit_ppm: u32,
+    },
+    /// No summary in time.
+    #[error("event {id} has no summary {waited_ms} ms after T; ask again with `mesh30k event show {id}`")]
+    NoSummary {
+        /// Which.
+        id: EventId,
+        /// How long was waited after T.
+        waited_ms: u128,
+    },
+    /// No randomness for an id.
+    #[error("the operating system gave no random bytes for an event id: {0}")]
+    NoRandomness(String),
+}
+
+/// When an event is to be released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At the earliest instant at which the wanted share can be armed.
+    Best,
+    /// At this instant of mesh time in microseconds; refused when it is too near.
+    At(i64),
+    /// At this instant, whatever the prediction.
+    Anyway(i64),
+}
+
+/// An event as somebody wants it.
+#[derive(Clone, Debug)]
+pub struct EventOrder {
+    /// Cascade, broadcast or question.
+    pub kind: EventKind,
+    /// How arrival at T is brought about.
+    pub strategy: Strategy,
+    /// T.
+    pub when: When,
+    /// Only this sector; none means the whole mesh.
+    pub sector: Option<SectorId>,
+    /// Only these classes; empty means all but humans.
+    pub classes: Vec<AgentClass>,
+    /// What the agents are given; of a question, its text.
+    pub payload: Vec<u8>,
+    /// Whether a release has effects: then who is not armed at T never releases by itself.
+    pub effects: bool,
+}
+
+/// An event that was started.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// Its id.
+    pub id: EventId,
+    /// What was planned.
+    pub plan: PlanAnswer,
+    /// T, mesh time in microseconds.
+    pub at_us: i64,
+}
+
+impl EventOrder {
+    /// A cascade of everything but people at the earliest feasible instant.
+    #[must_use]
+    pub const fn cascade(strategy: Strategy) -> Self {
+        Self {
+            kind: EventKind::Cascade,
+            strategy,
+            when: When::Best,
+            sector: None,
+            classes: Vec::new(),
+            payload: Vec::new(),
+            effects: false,
+        }
+    }
+
+    fn request(&self) -> PlanRequest {
+        PlanRequest {
+            strategy: match self.strategy {
+                Strategy::Hold => "hold".to_owned(),
+                Strategy::Throw => "throw".to_owned(),
+            },
+            at_us: match self.when {
+                When::Best => None,
+                When::At(at_us) | When::Anyway(at_us) => Some(at_us),
+            },
+            sector: self.sector,
+            classes: self.classes.clone(),
+        }
+    }
+
+    /// T, given what the mesh says it can do.
+    fn target_us(&self, plan: &PlanAnswer) -> Result<i64, EventsError> {
+        match self.when {
+            When::Best => Ok(plan.earliest_us.saturating_add(EVENT_SLACK_US)),
+            When::Anyway(at_us) => Ok(at_us),
+            When::At(at_us) if plan.feasible => Ok(at_us),
+            When::At(at_us) => Err(EventsError::TooSoon {
+                needs_ms: plan.needs_us.saturating_add(999).div_euclid(1_000),
+                has_ms: at_us.saturating_sub(plan.now_us).div_euclid(1_000),
+                earliest_us: plan.earliest_us,
+                predicted_hit_ppm: plan.predicted_hit_ppm,
+            }),
+        }
+    }
+}
+
+/// What the mesh says of an event before it is started.
+///
+/// # Errors
+/// When the node can't be asked, or can't plan.
+pub fn plan(client: &ApiClient, order: &EventOrder) -> Result<PlanAnswer, EventsError> {
+    Ok(client.post("/v1/events/plan", &order.request())?)
+}
+
+/// Plans, signs with the wallet's key (which must be an operator's) and starts an event.
+///
+/// # Errors
+/// When it is refused or the wanted instant is too near.
+pub fn start(wallet: &Wallet, order: &EventOrder) -> Result<Started, EventsError> {
+    let plan = plan(wallet.client(), order)?;
+    let at_us = order.target_us(&plan)?;
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce).map_err(|error| EventsError::NoRandomness(error.to_string()))?;
+    let mut event = order.kind.event(order.strategy, MeshTimeUs(at_us), order.payload.clone(), &nonce);
+    event.effects = order.effects;
+    event.scope = order.sector.map_or(Scope::Global, Scope::Sector);
+    if !order.classes.is_empty() {
+        event.classes = ClassSet::of(&order.classes);
+    }
+    let signed = event.sign(wallet.context(), wallet.key());
+    let path = if matches!(order.when, When::Anyway(_)) { "/v1/events?anyway=true" } else { "/v1/events" };
+    let accepted: EventAccepted = wallet.client().post(path, &HexBody { hex: hex::encode(encode(&signed)) })?;
+    Ok(Started { id: accepted.id, plan, at_us })
+}
+
+/// The report of an event as far as it is known now.
+///
+/// # Errors
+/// When the node can't be asked or does not know it.
+pub fn show(client: &ApiClient, id: EventId) -> Result<EventReport, EventsError> {
+    Ok(client.get(&format!("/v1/events/{id}"))?)
+}
+
+/// Waits for the summary of an event, at most `timeout` after T.
+///
+/// # Errors
+/// When the node can't be asked, or there is no summary in time.
+pub fn wait(client: &ApiClient, started: &Started, timeout: Duration) -> Result<EventReport, EventsError> {
+    let timeout_us = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX);
+    let end_us =
+        wall_us().saturating_add(started.at_us.saturating_sub(started.plan.now_us).max(0)).saturating_add(timeout_us);
+    loop {
+        let left_us = end_us.saturating_sub(wall_us());
+        if left_us <= 0 {
+            return Err(EventsError::NoSummary { id: started.id, waited_ms: timeout.as_millis() });
+        }
+        let step = WAIT_STEP.min(Duration::from_micros(left_us.unsigned_abs()));
+        let path = format!("/v1/events/{}?wait_ms={}", started.id, step.as_millis());
+        let report: EventReport = client.get(&path)?;
+        if matches!(report.state.as_str(), "complete" | "cancelled") {
+            return Ok(report);
+        }
+        thread::sleep(LOOK_PAUSE);
+    }
+}
+
+/// Starts an event and waits for its summary.
+///
+/// # Errors
+/// As [`start`] and [`wait`].
+pub fn run(wallet: &Wallet, order: &EventOrder, timeout: Duration) -> Result<(Started, EventReport), EventsError> {
+    let started = start(wallet, order)?;
+    let report = wait(wallet.client(), &started, timeout)?;
+    Ok((started, report))
+}
+
+/// The true releases of an event, from the nodes of a local test network that keep the truth; none if none does.
+///
+/// # Errors
+/// When a node can't be asked.
+pub fn truth(nodes: &[ApiClient], id: EventId) -> Result<Option<Vec<ReleaseRow>>, EventsError> {
+    let mut found = None;
+    for node in nodes {
+        match node.get::<Vec<ReleaseRow>>(&format!("/v1/harness/releases?event={id}")) {
+            Ok(rows) => found.get_or_insert_with(Vec::new).extend(rows),
+            Err(ClientError::Refused(problem)) if problem.status == 404 => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(feasible: bool) -> PlanAnswer {
+        PlanAnswer {
+            now_us: 1_000_000,
+            earliest_us: 1_900_000,
+            at_us: 1_900_000,
+            predicted_hit_ppm: 400_000,
+            enrolled: 600,
+            feasible,
+            needs_us: 900_000,
+        }
+    }
+
+    #[test]
+    fn too_near_an_instant_is_refused_with_the_numbers_unless_it_is_wanted_anyway() {
+        let order = |when| EventOrder { when, ..EventOrder::cascade(Strategy::Hold) };
+        let refused = order(When::At(1_200_000)).target_us(&plan(false)).unwrap_err().to_string();
+        for part in ["needs 900 ms", "has 200 ms", "1900000", "400000 ppm", "--at-best", "--anyway"] {
+            assert!(refused.contains(part), "{part} not in {refused}");
+        }
+        assert_eq!(order(When::Anyway(1_200_000)).target_us(&plan(false)).unwrap(), 1_200_000);
+        assert_eq!(order(When::At(3_000_000)).target_us(&plan(true)).unwrap(), 3_000_000);
+        assert_eq!(order(When::Best).target_us(&plan(true)).unwrap(), 1_900_000 + EVENT_SLACK_US);
+    }
+}
