@@ -27,8 +27,11 @@ pub const TOPIC_FREEZE: &str = "freeze";
 /// Sector summaries.
 pub const TOPIC_SUMMARY: &str = "summary";
 
+/// What the topics of all sectors begin with.
+pub const TOPIC_SECTOR_PREFIX: &str = "sector/";
+
 /// Registry deltas and leases of one sector.
 #[must_use]
 pub fn topic_sector(sector: SectorId) -> String {
-    format!("sector/{}", sector.0)
+    format!("{TOPIC_SECTOR_PREFIX}{}", sector.0)
 }

@@ -1,0 +1,149 @@
+//! Keeps the groups, topics and copies of this node in step with the ledger's topology.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh30k_consensus::raft::GroupSet;
+use mesh30k_ledger::types::SectorId;
+use mesh30k_p2p::Control;
+use openraft::impls::TokioRuntime;
+use tokio_util::sync::CancellationToken;
+
+use super::handle::SectorHandle;
+use super::{members, voter};
+use crate::lanes;
+use crate::mesh::{MeshLedger, Postbox};
+use crate::roster::Roster;
+
+/// The service looks at least this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// While one of its sectors has no coordinator or was never fetched, it looks this often.
+const HURRY_EVERY: Duration = Duration::from_millis(250);
+/// A kept copy that heard nothing for this long asks a voter.
+const SILENT_AFTER_US: i64 = 10_000_000;
+/// A coordinator not heard of for this long (two summaries) may have been replaced unheard.
+const LEADER_SILENT_AFTER_US: i64 = 25_000_000;
+/// Sectors asked after at a time, at most.
+const QUESTIONS_AT_ONCE: usize = 8;
+
+/// What the sectors are made of.
+pub struct SectorParts {
+    /// Sends, seals and stamps.
+    pub post: Postbox,
+    /// The Raft groups of this process.
+    pub groups: GroupSet<TokioRuntime>,
+    /// The ledger.
+    pub ledger: Arc<dyn MeshLedger>,
+    /// Ends the service.
+    pub stop: CancellationToken,
+}
+
+/// The running service.
+pub struct SectorService {
+    handle: SectorHandle,
+    groups: GroupSet<TokioRuntime>,
+    ledger: Arc<dyn MeshLedger>,
+    stop: CancellationToken,
+    seen: Option<Arc<Roster>>,
+    voting: BTreeSet<SectorId>,
+    subscribed: BTreeSet<SectorId>,
+}
+
+impl SectorService {
+    /// Starts the service. Everything else follows from the ledger.
+    #[must_use]
+    pub fn start(parts: SectorParts) -> SectorHandle {
+        let SectorParts { post, groups, ledger, stop } = parts;
+        let handle = SectorHandle::new(post);
+        let service = Self {
+            handle: handle.clone(),
+            groups,
+            ledger,
+            stop,
+            seen: None,
+            voting: BTreeSet::new(),
+            subscribed: BTreeSet::new(),
+        };
+        tokio::spawn(service.run());
+        handle
+    }
+
+    async fn run(mut self) {
+        let mut finals = self.ledger.finals();
+        let control = self.handle.post().control().clone();
+        let mut has_summaries = subscribe(&control, lanes::TOPIC_SUMMARY).await;
+        loop {
+            has_summaries = has_summaries || subscribe(&control, lanes::TOPIC_SUMMARY).await;
+            self.follow_topology(&control).await;
+            let is_hurried = self.look_after_copies();
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                changed = finals.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(if is_hurried { HURRY_EVERY } else { LOOK_EVERY }) => {}
+            }
+        }
+    }
+
+    async fn follow_topology(&mut self, control: &Control) {
+        let roster = self.handle.roster();
+        let is_same = self.seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &roster));
+        let me = self.handle.me();
+        if !is_same {
+            self.handle.on_topology(&roster);
+            self.seen = Some(Arc::clone(&roster));
+        }
+        // What failed before is tried again, changed topology or not.
+        for sector in members::voted_by(&roster, me).filter(|sector| !self.voting.contains(sector)).collect::<Vec<_>>()
+        {
+            let voters = members::voters(&roster, sector);
+            match voter::start(sector, voters, &self.handle, &self.groups, self.stop.clone()).await {
+                Ok(seat) => {
+                    let (clusters, others) = members::candidates(&roster, sector);
+                    seat.lock().duties.set_members(clusters, others, self.handle.now());
+                    self.handle.add_seat(sector, seat);
+                    self.voting.insert(sector);
+                }
+                Err(error) => tracing::error!(%error, %sector, "the sector's group can't be started"),
+            }
+        }
+        for sector in self.handle.kept() {
+            if !self.subscribed.contains(&sector) && subscribe(control, &lanes::topic_sector(sector)).await {
+                self.subscribed.insert(sector);
+            }
+        }
+    }
+
+    /// Asks for what gossip did not bring; true while something essential is still missing.
+    fn look_after_copies(&self) -> bool {
+        let (now, mut is_hurried) = (self.handle.now(), false);
+        for sector in self.handle.kept().into_iter().filter(|sector| !self.voting.contains(sector)) {
+            let refreshed = self.handle.refreshed(sector);
+            let is_leaderless = self.handle.coordinator_of(sector).is_none();
+            is_hurried |= refreshed.is_none() || is_leaderless;
+            if is_leaderless || refreshed.is_none_or(|at| now.since_us(at) > SILENT_AFTER_US) {
+                self.handle.refresh_soon(sector);
+            }
+        }
+        let roster = self.handle.roster();
+        let unheard = roster.sectors.keys().filter(|sector| {
+            let leading = self.handle.leading(**sector);
+            leading.is_none_or(|leading| now.since_us(leading.heard) > LEADER_SILENT_AFTER_US)
+        });
+        for sector in unheard.filter(|sector| !self.voting.contains(sector)).take(QUESTIONS_AT_ONCE) {
+            let (handle, sector) = (self.handle.clone(), *sector);
+            tokio::spawn(async move { handle.ask_who_leads(sector).await });
+        }
+        is_hurried
+    }
+}
+
+async fn subscribe(control: &Control, topic: &str) -> bool {
+    match control.subscribe(topic).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, topic, "the topic can't be subscribed to");
+            false
+        }
+    }
+}
