@@ -2,7 +2,7 @@
 # Finds what this machine lacks to build mesh30k, names it and, where apt is the package manager, installs it.
 #
 #   .tools/setup.sh           what a build needs: C++ compiler, libclang and its headers, make, cargo
-#   .tools/setup.sh --tests   the tests' runner, cargo-nextest, as well
+#   .tools/setup.sh --tests   the tests' runner, cargo-nextest, and on Linux iproute2 for network namespaces, as well
 #
 # Asks before it installs, unless CI=true or YES=1. On other systems it prints the line to run and stops.
 set -euo pipefail
@@ -39,6 +39,8 @@ has "${CXX:-c++}" || lacks "a C++ compiler (for RocksDB)" g++
 has cc || lacks "a C compiler (for lz4 and the linker)" gcc libc6-dev
 has_libclang || lacks "libclang with its headers (for the RocksDB bindings)" libclang-dev
 has make || lacks "make" make
+# Only Linux has network namespaces; elsewhere, and without root, that one test says that it is skipped.
+if [ "$want_tests" = yes ] && [ "$(uname)" = Linux ] && ! has ip; then lacks "ip (for tests in network namespaces)" iproute2; fi
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
@@ -68,7 +70,7 @@ if [ ${#missing[@]} -gt 0 ]; then
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}" >&2
         has_libclang || die "apt installed ${packages[*]}, but libclang is still not found; set LIBCLANG_PATH to its folder"
     elif has dnf; then
-        die "run this, then try again: sudo dnf install gcc gcc-c++ clang-devel make"
+        die "run this, then try again: sudo dnf install gcc gcc-c++ clang-devel make iproute"
     elif has brew; then
         die "run this, then try again: xcode-select --install; brew install llvm make"
     else

@@ -4,6 +4,7 @@
 //! DIR/lock       held by the running process; its pid inside
 //! DIR/store_id   32 random bytes (hex), made once; registered on the ledger, so that a wiped disk is noticed
 //! DIR/db/        RocksDB
+//! DIR/db_made    empty; there since the database was first opened, so that a lost one is noticed
 //! DIR/keys/      unattended keys of the node
 //! DIR/signlog    the votes this validator signed; never part of a backup
 //! DIR/tasks/     workspaces of tasks
@@ -21,6 +22,8 @@ use rustix::fs::{FlockOperation, flock};
 const MAX_SMALL_FILE_BYTES: u64 = 256;
 /// Subfolders made when the folder is opened.
 const FOLDERS: [&str; 4] = ["db", "keys", "tasks", "logs"];
+/// The file that says that there was a database.
+const DATABASE_MADE: &str = "db_made";
 
 /// A data directory that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,15 @@ pub enum DataDirError {
         (the node then registers as a new one)"
     )]
     StoreIdMissing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The database is gone while the id is not.
+    #[error(
+        "data directory {path} has lost its database: a node that has forgotten what it voted for must not come back under its \
+        old id; restore the old directory, or begin in an empty folder and join as a new node"
+    )]
+    DatabaseMissing {
         /// The folder.
         path: PathBuf,
     },
@@ -117,6 +129,9 @@ impl DataDir {
         make_folder(path)?;
         let lock = take_lock(path)?;
         let store_id = load_or_create_store_id(path)?;
+        if path.join(DATABASE_MADE).exists() && !has_database(path) {
+            return Err(DataDirError::DatabaseMissing { path: path.to_owned() });
+        }
         for folder in FOLDERS {
             make_folder(&path.join(folder))?;
         }
@@ -139,6 +154,17 @@ impl DataDir {
     #[must_use]
     pub fn db(&self) -> PathBuf {
         self.path.join("db")
+    }
+
+    /// Remembers that the database was made: from now on the folder is refused when it is lost. To be called when the
+    /// database is open and before anything is signed.
+    ///
+    /// # Errors
+    /// [`DataDirError::Io`].
+    pub fn note_database(&self) -> Result<(), DataDirError> {
+        let path = self.path.join(DATABASE_MADE);
+        let noted = File::create(&path).and_then(|file| file.sync_all()).and_then(|()| sync_folder(&self.path));
+        noted.map_err(|source| DataDirError::Io { action: "creating", path, source })
     }
 
     /// Folder of the node's own keys.
@@ -224,7 +250,7 @@ fn load_or_create_store_id(dir: &Path) -> Result<[u8; 32], DataDirError> {
         Err(error) if error.kind() == ErrorKind::InvalidData => return Err(DataDirError::StoreIdDamaged { path }),
         Err(error) => return Err(io("reading")(error)),
     }
-    if fs::read_dir(dir.join("db")).is_ok_and(|mut entries| entries.next().is_some()) {
+    if has_database(dir) {
         return Err(DataDirError::StoreIdMissing { path: dir.to_owned() });
     }
     let mut id = [0_u8; 32];
@@ -234,8 +260,16 @@ fn load_or_create_store_id(dir: &Path) -> Result<[u8; 32], DataDirError> {
     let mut file = File::create(&aside).map_err(io("creating"))?;
     file.write_all(hex::encode(id).as_bytes()).and_then(|()| file.sync_all()).map_err(io("writing"))?;
     fs::rename(&aside, &path).map_err(io("naming"))?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("syncing folder of"))?;
+    sync_folder(dir).map_err(io("syncing folder of"))?;
     Ok(id)
+}
+
+fn has_database(dir: &Path) -> bool {
+    fs::read_dir(dir.join("db")).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+fn sync_folder(dir: &Path) -> std::io::Result<()> {
+    File::open(dir).and_then(|dir| dir.sync_all())
 }
 
 #[cfg(test)]
@@ -295,6 +329,23 @@ mod tests {
         assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::StoreIdDamaged { .. })));
         let other = tempfile::tempdir().unwrap();
         assert_ne!(DataDir::open(other.path()).unwrap().store_id(), id);
+    }
+
+    #[test]
+    fn a_folder_that_lost_its_database_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataDir::open(dir.path()).unwrap();
+        drop(first);
+        // Laid out and never run.
+        let second = DataDir::open(dir.path()).unwrap();
+        fs::write(second.db().join("CURRENT"), "x").unwrap();
+        second.note_database().unwrap();
+        drop(second);
+        DataDir::open(dir.path()).unwrap();
+        fs::remove_dir_all(dir.path().join("db")).unwrap();
+        let refusal = DataDir::open(dir.path()).unwrap_err();
+        assert!(matches!(refusal, DataDirError::DatabaseMissing { .. }), "{refusal}");
+        assert!(refusal.to_string().contains("join as a new node"), "{refusal}");
     }
 
     #[test]

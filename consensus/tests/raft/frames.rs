@@ -1,45 +1,23 @@
 //! What a group answers to peers it should not trust, over a network that delivers at once.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use mesh30k_consensus::group::{GroupId, MemberId, StoreId};
 use mesh30k_consensus::raft::{Group, GroupError, GroupSet, GroupSetConfig, PeerCheck, ProposeError};
 use mesh30k_consensus::storage::{FlushMode, MemDisk};
-use mesh30k_consensus::transport::{MAX_ENTRY_BYTES, RaftLane, Transport, TransportError};
+use mesh30k_consensus::transport::{MAX_ENTRY_BYTES, RaftLane};
 use openraft::type_config::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
 
 use crate::recorder::{Keeps, Recorder};
+use crate::wire::Wire;
 
 const GROUP: GroupId = GroupId::sector(2, 0, 0);
 
-type Sets = Arc<OnceLock<Vec<GroupSet<SimRuntime>>>>;
-
-/// Delivers to the set of that number.
-struct Wire {
-    sets: Sets,
-    me: MemberId,
-    last: Arc<Mutex<Option<Bytes>>>,
-}
-
-impl Transport for Wire {
-    fn call(
-        &self,
-        target: MemberId,
-        group: GroupId,
-        lane: RaftLane,
-        request: Bytes,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<Bytes, TransportError>> {
-        let (sets, me) = (Arc::clone(&self.sets), self.me);
-        *self.last.lock().unwrap() = Some(request.clone());
-        Box::pin(async move { Ok(sets.get().unwrap()[target as usize - 1].handle(me, group, lane, &request).await) })
-    }
-}
+type Sets = crate::wire::Sets<SimRuntime>;
 
 fn store_id(member: MemberId) -> StoreId {
     StoreId([member as u8; 32])

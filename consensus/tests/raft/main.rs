@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod frames;
+#[cfg(feature = "rocksdb")]
+mod real;
 mod recorder;
 mod sim;
 mod suite;
+mod wire;

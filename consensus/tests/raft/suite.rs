@@ -42,7 +42,7 @@ fn twin_passes_openrafts_suite() {
 
 #[cfg(feature = "rocksdb")]
 mod rocks {
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     use mesh30k_consensus::storage::{RocksStore, ScanLimit, StoreError, Table, WriteBatch, abort_on_fatal};
 
@@ -77,7 +77,7 @@ mod rocks {
         for i in 0..20_u8 {
             batch.put(Table::State, vec![1, i], vec![i]).put(Table::Blocks, vec![i], vec![]);
         }
-        let (tx, rx) = channel();
+        let (tx, rx) = sync_channel(1);
         store.write_durable(&batch, Box::new(move |r| tx.send(r).unwrap()));
         rx.recv().unwrap().unwrap();
         let found = store.scan_prefix(Table::State, &[1], &[1, 5], ScanLimit::entries(3)).unwrap();

@@ -156,3 +156,79 @@ impl Mempool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mesh30k_ledger::key_policy::KeyPolicy;
+    use mesh30k_ledger::keys::SecretKey;
+    use mesh30k_ledger::ops::{Operation, Transfer};
+    use mesh30k_ledger::signing::ChainContext;
+    use mesh30k_ledger::transaction::Transaction;
+    use mesh30k_ledger::types::{ChainId, Hash, Uftns};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn transaction(owner: u8, nonce: u64, valid_until: u64) -> SignedTransaction {
+        let context = ChainContext { chain: ChainId::new("test").unwrap(), genesis: Hash::ZERO };
+        let account = KeyPolicy::single(SecretKey::from_seed([owner; 32]).public()).account();
+        let op = Operation::Transfer(Transfer { to: account, amount: Uftns(1), memo: String::new() });
+        Transaction::new(&context, account, nonce, TimeMs(valid_until), Uftns(1), op).sign(&[])
+    }
+
+    #[test]
+    fn one_burst_leaves_room_for_others() {
+        let mut pool = Mempool::default();
+        for nonce in 0..ACCOUNT_TRANSACTIONS_MAX as u64 {
+            let signed = transaction(1, nonce, 9);
+            assert_eq!(pool.insert(signed.id(), signed), Ok(true));
+        }
+        let next = transaction(1, ACCOUNT_TRANSACTIONS_MAX as u64, 9);
+        assert_eq!(pool.insert(next.id(), next), Err(PoolRefusal::AccountFull));
+        let other = transaction(2, 0, 9);
+        assert_eq!(pool.insert(other.id(), other.clone()), Ok(true));
+        assert!(pool.candidates(2, |_| 0).contains(&other));
+    }
+
+    #[test]
+    fn a_second_transaction_with_the_same_nonce_is_refused_and_the_same_one_is_fine() {
+        let mut pool = Mempool::default();
+        let (first, second) = (transaction(1, 0, 9), transaction(1, 0, 8));
+        assert_eq!(pool.insert(first.id(), first.clone()), Ok(true));
+        assert_eq!(pool.insert(first.id(), first), Ok(false));
+        assert_eq!(pool.insert(second.id(), second), Err(PoolRefusal::NonceTaken { nonce: 0 }));
+    }
+
+    proptest! {
+        #[test]
+        fn candidates_are_what_can_follow_and_nothing_is_lost(
+            entries in proptest::collection::vec((0_u8..5, 0_u64..8, 0_u64..20), 0..60),
+            ordered in 0_u64..4,
+            now in 0_u64..20,
+        ) {
+            let mut pool = Mempool::default();
+            let mut model = BTreeMap::new();
+            for (owner, nonce, until) in entries {
+                let signed = transaction(owner, nonce, until);
+                if pool.insert(signed.id(), signed.clone()) == Ok(true) {
+                    model.insert((signed.tx.account, nonce), signed);
+                }
+            }
+            let accounts: BTreeSet<AccountId> = model.keys().map(|(account, _)| *account).collect();
+            let mut expected = BTreeSet::new();
+            for account in &accounts {
+                let run = (ordered..).map_while(|nonce| model.get(&(*account, nonce)));
+                expected.extend(run.map(SignedTransaction::id));
+            }
+            let chosen: BTreeSet<TxId> = pool.candidates(1_000, |_| ordered).iter().map(SignedTransaction::id).collect();
+            prop_assert_eq!(chosen, expected);
+            for account in &accounts {
+                pool.advance(account, ordered);
+            }
+            pool.expire(TimeMs(now));
+            model.retain(|(_, nonce), signed| *nonce >= ordered && signed.tx.valid_until.0 >= now);
+            prop_assert_eq!(pool.len(), model.len());
+            prop_assert!(model.values().all(|signed| pool.contains(&signed.id())));
+        }
+    }
+}

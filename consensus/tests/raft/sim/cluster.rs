@@ -28,10 +28,13 @@ pub enum Faults {
     PowerCutUnsynced,
 }
 
+/// A process: its groups, the one under test, and what its application has applied.
+type Running = (GroupSet<SimRuntime>, Group<SimRuntime>, Arc<Mutex<Vec<Vec<u8>>>>);
+
 struct Member {
     disk: MemDisk,
     incarnation: u64,
-    running: Option<(GroupSet<SimRuntime>, Group<SimRuntime>, Arc<Mutex<Vec<Vec<u8>>>>)>,
+    running: Option<Running>,
 }
 
 pub struct Cluster {

@@ -1,0 +1,78 @@
+//! The real runtime and the real database: three members in one process, stopped and started again.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mesh30k_consensus::group::{GroupId, MemberId, StoreId};
+use mesh30k_consensus::raft::{Group, GroupSet, GroupSetConfig, RaftConfig, accept_any_peer};
+use mesh30k_consensus::storage::{RocksStore, abort_on_fatal};
+use openraft::impls::TokioRuntime;
+use openraft::type_config::{AsyncRuntime, TypeConfigExt};
+
+use crate::recorder::{Keeps, Recorder};
+use crate::wire::{Sets, Wire};
+
+const GROUPS: [GroupId; 2] = [GroupId::global(0, 0), GroupId::sector(1, 0, 0)];
+const ENTRIES: u64 = 200;
+
+async fn start(folder: &Path) -> Vec<GroupSet<TokioRuntime>> {
+    let sets: Sets<TokioRuntime> = Arc::default();
+    let mut all = Vec::new();
+    for me in 1..=3 {
+        let store = RocksStore::open(&folder.join(me.to_string()), abort_on_fatal()).unwrap();
+        let transport = Arc::new(Wire { sets: Arc::clone(&sets), me, last: Arc::default() });
+        let (store, store_id, check) = (Arc::new(store), StoreId([me as u8; 32]), accept_any_peer());
+        all.push((GroupSet::new(GroupSetConfig { me, store_id, store: store.clone(), transport, check }), store));
+    }
+    sets.set(all.iter().map(|(set, _)| set.clone()).collect()).ok().unwrap();
+    for (set, store) in &all {
+        for id in GROUPS {
+            // Both groups' applications would share a key; one of them keeps nothing.
+            let keeps = if id == GROUPS[0] { Keeps::State { lag: 3 } } else { Keeps::Nothing };
+            let app = Recorder::open(store.clone(), keeps, Arc::default());
+            let group = set.start(set.preset(id), Box::new(app)).await.unwrap();
+            group.initialize(&BTreeSet::from([1, 2, 3])).await.unwrap();
+        }
+    }
+    all.into_iter().map(|(set, _)| set).collect()
+}
+
+async fn leader(sets: &[GroupSet<TokioRuntime>], id: GroupId) -> (MemberId, Group<TokioRuntime>) {
+    let mut watch = sets[0].get(id).unwrap().watch();
+    loop {
+        let seen = watch.changed().await.unwrap();
+        if let Some(leader) = seen.leader {
+            return (leader, sets[leader as usize - 1].get(id).unwrap());
+        }
+    }
+}
+
+async fn propose_all(group: &Group<TokioRuntime>) -> u64 {
+    let proposals = (0..ENTRIES).map(|n| group.propose(n.to_be_bytes().to_vec()));
+    let done = futures::future::join_all(proposals).await;
+    let counts = done.into_iter().map(|done| u64::from_be_bytes(done.unwrap().response[..].try_into().unwrap()));
+    counts.max().unwrap()
+}
+
+#[test]
+fn groups_share_a_database_and_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    RaftConfig::<TokioRuntime>::run(async {
+        for life in 1..=2 {
+            let sets = start(folder.path()).await;
+            for id in GROUPS {
+                let started = Instant::now();
+                let (_, group) = leader(&sets, id).await;
+                let elected = started.elapsed();
+                let count = TokioRuntime::timeout(Duration::from_secs(60), propose_all(&group)).await.unwrap();
+                assert_eq!(count, life * ENTRIES, "{id} remembers its earlier life");
+                eprintln!("{id}: leader after {elected:?}, {ENTRIES} entries by {:?}", started.elapsed());
+            }
+            for set in &sets {
+                set.stop_all().await;
+            }
+        }
+    });
+}

@@ -1,0 +1,147 @@
+//! Cascades, broadcasts and questions: what an event's verb and payload mean to an agent.
+
+use std::fmt;
+use std::str::FromStr;
+
+use mesh30k_core::event::{ClassSet, Event, EventId, Strategy, Verb};
+use mesh30k_core::time::TimeUs;
+use mesh30k_ledger::keys::PublicKey;
+use mesh30k_ledger::types::{AgentClass, Hash, Scope};
+
+/// From T to the wanted summary.
+const SUMMARY_AFTER_US: i64 = 2_000_000;
+/// How long after T a late answer still corrects the summary.
+const TTL_MS: u32 = 6_000;
+/// Longest answer of an agent, bytes.
+pub(super) const ANSWER_BYTES_MAX: usize = 96;
+
+/// What an event is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Everybody acts at T.
+    Cascade,
+    /// Everybody is told something at T.
+    Broadcast,
+    /// Everybody answers a question at T.
+    Ask,
+}
+
+/// A text that names no kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event kind {0:?} is none of cascade, broadcast, ask")]
+pub struct EventKindError(String);
+
+impl EventKind {
+    /// The verb that stands for it on the wire.
+    #[must_use]
+    pub const fn verb(self) -> Verb {
+        match self {
+            Self::Cascade => Verb::Act,
+            Self::Broadcast => Verb::Record,
+            Self::Ask => Verb::Observe,
+        }
+    }
+
+    /// An event of this kind at `target`, as yet unsigned; sign it with the operator's key. `nonce` is random.
+    #[must_use]
+    pub fn event(self, strategy: Strategy, target: TimeUs, payload: Vec<u8>, nonce: &[u8; 32]) -> Event {
+        Event {
+            id: EventId::new(target, nonce),
+            origin: PublicKey([0; 32]),
+            target,
+            strategy,
+            effects: false,
+            kind: self.verb(),
+            weight_milli: 0,
+            payload,
+            classes: ClassSet::MACHINES,
+            capabilities: 0,
+            priority: 1,
+            deadline: target.plus_us(SUMMARY_AFTER_US),
+            ttl_ms: TTL_MS,
+            scope: Scope::Global,
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Cascade => "cascade",
+            Self::Broadcast => "broadcast",
+            Self::Ask => "ask",
+        })
+    }
+}
+
+impl FromStr for EventKind {
+    type Err = EventKindError;
+
+    fn from_str(text: &str) -> Result<Self, EventKindError> {
+        [Self::Cascade, Self::Broadcast, Self::Ask]
+            .into_iter()
+            .find(|kind| kind.to_string() == text)
+            .ok_or_else(|| EventKindError(text.chars().take(40).collect()))
+    }
+}
+
+/// A question that hosted agents can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    ContextHash,
+    Class,
+    State,
+    Unknown,
+}
+
+/// What an agent knows of itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SelfKnowledge {
+    pub(super) context: Hash,
+    pub(super) class: AgentClass,
+    pub(super) frozen: bool,
+}
+
+impl Question {
+    /// The question an event asks, if it is one.
+    pub(super) fn of(event: &Event) -> Option<Self> {
+        (event.kind == Verb::Observe).then(|| match event.payload.as_slice() {
+            b"context_hash" => Self::ContextHash,
+            b"class" => Self::Class,
+            b"state" => Self::State,
+            _ => Self::Unknown,
+        })
+    }
+
+    pub(super) fn answer(self, known: &SelfKnowledge) -> String {
+        match self {
+            Self::ContextHash => known.context.to_string(),
+            Self::Class => known.class.to_string(),
+            Self::State if known.frozen => "frozen".to_owned(),
+            Self::State => "active".to_owned(),
+            Self::Unknown => "cannot answer that; ask context_hash, class or state".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_read_back_and_only_questions_are_answered() {
+        for kind in [EventKind::Cascade, EventKind::Broadcast, EventKind::Ask] {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        assert!("shout".parse::<EventKind>().is_err());
+        let known = SelfKnowledge { context: Hash::ZERO, class: AgentClass::B, frozen: true };
+        let ask = |payload: &[u8]| EventKind::Ask.event(Strategy::Hold, TimeUs(5), payload.to_vec(), &[0; 32]);
+        let answer = |payload: &[u8]| Question::of(&ask(payload)).unwrap().answer(&known);
+        assert_eq!(answer(b"class"), "B");
+        assert_eq!(answer(b"state"), "frozen");
+        assert_eq!(answer(b"context_hash"), Hash::ZERO.to_string());
+        assert!(answer(b"meaning of life").len() <= ANSWER_BYTES_MAX);
+        let act = EventKind::Cascade.event(Strategy::Hold, TimeUs(5), b"class".to_vec(), &[0; 32]);
+        assert_eq!(Question::of(&act), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! The lead's side: clusters under a lease, their probes, prepares and summaries.
+
+use std::collections::BTreeMap;
+
+use mesh30k_core::event::{AnswerBody, ClassSet, DownMessage, HostReply, LeadAction, LeadMachine, UpMessage};
+use mesh30k_core::lead::Tenure;
+use mesh30k_ledger::types::{ClusterId, NodeId, Scope};
+
+use super::answers::Groups;
+use super::engine::{Engine, Led};
+use super::refusal::Refusal;
+use super::view::Now;
+use super::wire::{Estimate, Message, Said};
+
+/// What a lead measured is kept this long after its lease ended, for leases come back.
+const PARKED_US: i64 = 30_000_000;
+/// How often a lead tells hosts how it sees their agents.
+const ESTIMATES_EVERY_US: i64 = 5_000_000;
+
+impl Engine {
+    /// Makes the led clusters those whose lease this node holds; true when one came or came back.
+    pub(super) fn refresh_leads(&mut self, now: &Now, moved: bool) -> bool {
+        let mut added = false;
+        let clusters: Vec<ClusterId> = self.topology.clusters().collect();
+        for cluster in clusters {
+            match self.view.lead(cluster, now.mesh).filter(|(node, _)| *node == self.me) {
+                Some((_, tenure)) => added |= self.hold(now, cluster, tenure, moved),
+                None => {
+                    if let Some(led) = self.leads.get_mut(&cluster) {
+                        led.parked_us.get_or_insert(now.wall_us);
+                    }
+                }
+            }
+        }
+        let topology = &self.topology;
+        self.leads.retain(|cluster, led| {
+            let lapsed = led.parked_us.is_some_and(|since| now.wall_us.saturating_sub(since) > PARKED_US);
+            !lapsed && !topology.agents_of(*cluster).is_empty()
+        });
+        added
+    }
+
+    fn hold(&mut self, now: &Now, cluster: ClusterId, tenure: Tenure, moved: bool) -> bool {
+        let known = self.leads.contains_key(&cluster);
+        let rules = &self.rules;
+        let led = self.leads.entry(cluster).or_insert_with(|| Led {
+            machine: LeadMachine::new(cluster, rules.anchor, rules.params),
+            tenure,
+            parked_us: None,
+            next_estimates_us: now.wall_us.saturating_add(ESTIMATES_EVERY_US),
+            agents: 0,
+            warm: 0,
+        });
+        let returned = led.parked_us.take().is_some();
+        led.tenure = tenure;
+        if !known || moved {
+            led.machine.set_agents(now.mesh, self.topology.agents_of(cluster));
+        }
+        !known || returned
+    }
+
+    /// Lets leads do what is due; between two of them the hosted agents come first, for their timers are the finest.
+    pub(super) fn poll_leads(&mut self) {
+        let clusters: Vec<ClusterId> = self.leads.keys().copied().collect();
+        for cluster in clusters {
+            let now = self.clock.now();
+            let Some(led) = self.leads.get_mut(&cluster).filter(|led| led.parked_us.is_none()) else { continue };
+            if led.machine.next_wakeup().is_some_and(|at| at <= now.mesh) {
+                let actions = led.machine.poll(now.mesh);
+                self.lead_actions(cluster, actions);
+                self.deliver_local();
+                self.poll_hosted();
+            }
+            self.tell_estimates(cluster, &now);
+        }
+    }
+
+    /// After a vote: what the clusters need is said at once, not at the next turn.
+    pub(super) fn report_stages(&mut self, now: &Now) {
+        let reports: Vec<_> = self
+            .leads
+            .iter()
+            .filter(|(_, led)| led.parked_us.is_none())
+            .map(|(cluster, led)| (*cluster, Box::new(led.machine.stage_report(now.mesh))))
+            .collect();
+        for (cluster, report) in reports {
+            self.lead_actions(cluster, vec![LeadAction::ToParent(UpMessage::Stage(report))]);
+        }
+    }
+
+    /// A coordinator's message, whose right to send it was checked.
+    pub(super) fn on_down_to_lead(&mut self, now: &Now, cluster: ClusterId, message: &DownMessage) {
+        let Some(led) = self.leads.get_mut(&cluster) else { return };
+        let actions = match message {
+            DownMessage::Prepare(prepare) => led.machine.on_prepare(now.mesh, prepare),
+            DownMessage::Cancel(event) => led.machine.on_cancel(*event),
+        };
+        self.lead_actions(cluster, actions);
+    }
+
+    /// Answers of a host's agents; `arrived` is when they came, which is what clocks are measured by.
+    pub(super) fn on_reply(&mut self, arrived: &Now, reply: &HostReply, said: &[Said]) -> Result<(), Refusal> {
+        let cluster = reply.cluster;
+        let scope = Scope::Cluster(cluster);
+        if !self.leads.get(&cluster).is_some_and(|led| led.parked_us.is_none()) {
+            return Err(Refusal::NotHere { scope });
+        }
+        for said in said {
+            let released =
+                |body: &AnswerBody| matches!(body, AnswerBody::Released { event, .. } if *event == said.event);
+            let released = reply.answers.iter().filter(|answer| released(&answer.body)).count() as u64;
+            let groups = Groups::from_wire(&said.groups);
+            if groups.total() > released {
+                return Err(Refusal::Answers { event: said.event, said: groups.total(), released });
+            }
+            // Before the machine hears of it, for it may sum up at once.
+            self.answers.add(said.event, scope, &groups);
+        }
+        let actions = self.leads.get_mut(&cluster).map(|led| led.machine.on_reply(arrived.mesh, reply));
+        self.lead_actions(cluster, actions.unwrap_or_default());
+        Ok(())
+    }
+
+    fn lead_actions(&mut self, cluster: ClusterId, actions: Vec<LeadAction>) {
+        let scope = Scope::Cluster(cluster);
+        let Some(tenure) = self.leads.get(&cluster).map(|led| led.tenure) else { return };
+        for action in actions {
+            match action {
+                LeadAction::ToHost { host, message } => self.send(host, Message::Host { cluster, tenure, message }),
+                LeadAction::ToParent(UpMessage::Stage(report)) => {
+                    if let Some(led) = self.leads.get_mut(&cluster) {
+                        (led.agents, led.warm) = (report.agents(ClassSet::ALL), report.warm);
+                    }
+                    let up =
+                        Message::Up { tenure: Some(tenure), message: UpMessage::Stage(report), answers: Vec::new() };
+                    self.send_up(self.view.coordinator(cluster.sector), up);
+                }
+                LeadAction::ToParent(UpMessage::Fold(fold)) => {
+                    let origin = self.origins.get(&(fold.event, scope)).copied();
+                    let answers = self.answers.sum(fold.event, scope).to_wire();
+                    let up = Message::Up { tenure: Some(tenure), message: UpMessage::Fold(fold), answers };
+                    self.send_up(origin.or_else(|| self.view.coordinator(cluster.sector)), up);
+                }
+            }
+        }
+    }
+
+    pub(super) fn send_up(&mut self, parent: Option<NodeId>, message: Message) {
+        match parent {
+            Some(parent) => self.send(parent, message),
+            None => self.shared.count("no_parent"),
+        }
+    }
+
+    fn tell_estimates(&mut self, cluster: ClusterId, now: &Now) {
+        let Some(led) = self.leads.get_mut(&cluster).filter(|led| led.next_estimates_us <= now.wall_us) else { return };
+        led.next_estimates_us = now.wall_us.saturating_add(ESTIMATES_EVERY_US);
+        let tenure = led.tenure;
+        let hosts: BTreeMap<_, NodeId> =
+            self.topology.agents_of(cluster).iter().map(|link| (link.agent, link.host)).collect();
+        let mut by_host: BTreeMap<NodeId, Vec<Estimate>> = BTreeMap::new();
+        for view in led.machine.agents(now.mesh).into_iter().filter(|view| view.warm) {
+            let (median_us, spread_us) = (view.median_us.max(0.0) as u32, view.spread_us.max(0.0) as u32);
+            if let Some(host) = hosts.get(&view.agent) {
+                by_host.entry(*host).or_default().push(Estimate { agent: view.agent, median_us, spread_us });
+            }
+        }
+        for (host, estimates) in by_host {
+            self.send(host, Message::Estimates { cluster, tenure, estimates });
+        }
+    }
+}

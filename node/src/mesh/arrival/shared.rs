@@ -1,0 +1,269 @@
+//! What the arrival thread leaves for others to read.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use mesh30k_core::event::{CLASSES, EventId, FoldedAck, Tally};
+use mesh30k_core::quorum::{QuorumDecision, QuorumRates, decide};
+use mesh30k_core::registry::Impedance;
+use mesh30k_core::time::TimeUs;
+use mesh30k_ledger::types::{AgentId, Hash};
+use tokio::sync::watch;
+
+use super::view::{ArrivalClock, Rules};
+use crate::api::types::{EventClassRow, EventReport};
+use crate::harness::Harness;
+use crate::mesh::freeze::FreezeView;
+use crate::telemetry::Metrics;
+
+/// Reports of events kept.
+const REPORTS_MAX: usize = 256;
+
+/// How far the measuring of links has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WarmUp {
+    /// Agents in the clusters this node leads.
+    pub led: u32,
+    /// Of those, with enough exchanges.
+    pub led_warm: u32,
+    /// Agents in the whole mesh, as the coordinators report it.
+    pub mesh: u32,
+    /// Of those, with enough exchanges.
+    pub mesh_warm: u32,
+    /// Sectors whose coordinator reports to this node.
+    pub sectors: u32,
+}
+
+impl WarmUp {
+    /// Whether at least `ppm` of everybody, here and in the mesh, are measured.
+    #[must_use]
+    pub fn is_warm(&self, ppm: u32) -> bool {
+        let enough = |warm: u32, all: u32| u64::from(warm) * 1_000_000 >= u64::from(all) * u64::from(ppm);
+        self.mesh > 0 && enough(self.led_warm, self.led) && enough(self.mesh_warm, self.mesh)
+    }
+}
+
+/// One event this node orchestrates.
+#[derive(Clone, Debug)]
+pub(super) struct ReportEntry {
+    pub(super) target: TimeUs,
+    pub(super) expires: TimeUs,
+    pub(super) enrolled: [u32; 6],
+    pub(super) fold: Option<FoldedAck>,
+    pub(super) answers: Vec<(String, u64)>,
+    pub(super) cancelled: bool,
+}
+
+#[derive(Debug, Default)]
+struct Reports {
+    entries: BTreeMap<EventId, ReportEntry>,
+    order: VecDeque<EventId>,
+}
+
+/// The shared part.
+pub(super) struct Shared {
+    pub(super) clock: ArrivalClock,
+    pub(super) harness: Harness,
+    pub(super) metrics: Metrics,
+    pub(super) changed: watch::Sender<u64>,
+    /// What was last said from outside; the thread looks at it when nudged, and by itself.
+    rules: ArcSwap<Rules>,
+    freezes: ArcSwap<FreezeView>,
+    stopped: AtomicBool,
+    reports: Mutex<Reports>,
+    warm: Mutex<WarmUp>,
+    measured: Mutex<(Hash, BTreeMap<AgentId, (Impedance, bool)>)>,
+    counts: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(clock: ArrivalClock, rules: Rules, harness: Harness, metrics: Metrics) -> Self {
+        Self {
+            clock,
+            harness,
+            metrics,
+            changed: watch::Sender::new(0),
+            rules: ArcSwap::from_pointee(rules),
+            freezes: ArcSwap::default(),
+            stopped: AtomicBool::new(false),
+            reports: Mutex::default(),
+            warm: Mutex::default(),
+            measured: Mutex::new((Hash::ZERO, BTreeMap::new())),
+            counts: Mutex::default(),
+        }
+    }
+
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// True when they are news.
+    pub(super) fn set_rules(&self, rules: Rules) -> bool {
+        let is_new = **self.rules.load() != rules;
+        if is_new {
+            self.rules.store(Arc::new(rules));
+        }
+        is_new
+    }
+
+    pub(super) fn freezes(&self) -> Arc<FreezeView> {
+        self.freezes.load_full()
+    }
+
+    pub(super) fn set_freezes(&self, view: FreezeView) {
+        self.freezes.store(Arc::new(view));
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Counts something dropped or refused, by a constant name.
+    pub(super) fn count(&self, name: &'static str) {
+        let mut counts = lock(&self.counts);
+        let slot = counts.entry(name).or_default();
+        *slot = slot.saturating_add(1);
+    }
+
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.counts).clone()
+    }
+
+    pub(super) fn set_warm(&self, warm: WarmUp) {
+        *lock(&self.warm) = warm;
+    }
+
+    pub(super) fn warm(&self) -> WarmUp {
+        *lock(&self.warm)
+    }
+
+    pub(super) fn set_measured(&self, context: Hash, agents: BTreeMap<AgentId, (Impedance, bool)>) {
+        *lock(&self.measured) = (context, agents);
+    }
+
+    pub(super) fn measured(&self) -> (Hash, BTreeMap<AgentId, (Impedance, bool)>) {
+        lock(&self.measured).clone()
+    }
+
+    pub(super) fn open_report(&self, event: EventId, entry: ReportEntry) {
+        let mut reports = lock(&self.reports);
+        if reports.order.len() >= REPORTS_MAX
+            && let Some(oldest) = reports.order.pop_front()
+        {
+            reports.entries.remove(&oldest);
+        }
+        reports.order.push_back(event);
+        reports.entries.insert(event, entry);
+        drop(reports);
+        self.bump();
+    }
+
+    pub(super) fn has_report(&self, event: EventId) -> bool {
+        lock(&self.reports).entries.contains_key(&event)
+    }
+
+    pub(super) fn update_report(&self, event: EventId, update: impl FnOnce(&mut ReportEntry)) -> bool {
+        let known = lock(&self.reports).entries.get_mut(&event).map(update).is_some();
+        self.bump();
+        known
+    }
+
+    pub(super) fn report(&self, event: EventId) -> Option<EventReport> {
+        let entry = lock(&self.reports).entries.get(&event).cloned()?;
+        Some(entry.report(event, self.clock.now().mesh))
+    }
+
+    fn bump(&self) {
+        self.changed.send_modify(|version| *version = version.wrapping_add(1));
+    }
+}
+
+impl ReportEntry {
+    /// The report as of `now`: what was folded so far, over everybody enrolled at dispatch.
+    fn report(&self, event: EventId, now: TimeUs) -> EventReport {
+        let tally = self.fold.as_ref().map_or_else(|| Tally::all_transit(&self.enrolled), |fold| fold.tally.clone());
+        let counts = tally.trinary();
+        let state = match (&self.fold, self.cancelled) {
+            (_, true) => "cancelled",
+            (Some(_), _) => "complete",
+            (None, _) if now < self.target => "planned",
+            (None, _) => "running",
+        };
+        // Until the ends of its corrections somebody in TRANSIT may still be heard.
+        let remaining_us = self.expires.since_us(now).max(0);
+        let quorum = match decide(&counts, &QuorumRates::default(), remaining_us) {
+            Ok(QuorumDecision::Proceed { .. }) => "PROCEED",
+            Ok(QuorumDecision::ResolveConflicts) => "RESOLVE_CONFLICTS",
+            Ok(QuorumDecision::Wait { .. }) => "WAIT",
+            Ok(QuorumDecision::Retry) | Err(_) => "RETRY",
+        };
+        let class_row = |class| {
+            let counts = tally.class(class);
+            EventClassRow {
+                class,
+                enrolled: u64::from(counts.enrolled),
+                ready: u64::from(counts.released),
+                late: u64::from(counts.late),
+                conflict: u64::from(counts.conflict),
+                transit: u64::from(counts.transit),
+            }
+        };
+        EventReport {
+            event,
+            state: state.to_owned(),
+            at_us: self.target.0,
+            enrolled: counts.enrolled(),
+            ready: counts.ready,
+            transit: counts.transit,
+            conflict: counts.conflict,
+            estimated_within_5ms: tally.errors.within(5_000),
+            estimated_within_10ms: tally.errors.within(10_000),
+            estimated_within_50ms: tally.errors.within(50_000),
+            quorum: quorum.to_owned(),
+            corrected: self.fold.as_ref().is_some_and(|fold| fold.correction),
+            answers: self.answers.clone(),
+            classes: CLASSES.into_iter().map(class_row).filter(|row| row.enrolled > 0).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warm_needs_somebody_and_both_counts() {
+        assert!(!WarmUp::default().is_warm(0), "an empty mesh is not warm");
+        let warm = WarmUp { led: 10, led_warm: 9, mesh: 100, mesh_warm: 95, sectors: 1 };
+        assert!(warm.is_warm(900_000));
+        assert!(!warm.is_warm(910_000));
+    }
+
+    #[test]
+    fn before_the_first_summary_everybody_enrolled_is_in_transit() {
+        let entry = ReportEntry {
+            target: TimeUs(1_000),
+            expires: TimeUs(5_000),
+            enrolled: [3, 0, 2, 0, 0, 0],
+            fold: None,
+            answers: Vec::new(),
+            cancelled: false,
+        };
+        let event = EventId::new(TimeUs(1), &[0; 32]);
+        let report = entry.report(event, TimeUs(500));
+        assert_eq!((report.enrolled, report.transit, report.state.as_str()), (5, 5, "planned"));
+        assert_eq!(report.quorum, "WAIT");
+        assert_eq!(report.classes.len(), 2);
+        assert_eq!(entry.report(event, TimeUs(1_500)).state, "running");
+    }
+}

@@ -1,0 +1,114 @@
+//! The roster as the event tree needs it: agents by cluster, and who an event means. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mesh30k_core::event::{AgentLink, Enrolment, Event, class_index};
+use mesh30k_ledger::keys::PublicKey;
+use mesh30k_ledger::records::AgentRecord;
+use mesh30k_ledger::types::{AgentId, ClusterId, NodeId, Scope, SectorId};
+
+use crate::roster::Roster;
+
+/// At which level of the tree the denominators are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Per sector, for an orchestrator.
+    Sectors,
+    /// Per cluster of one sector, for its coordinator.
+    ClustersOf(SectorId),
+}
+
+/// One reading of the roster.
+#[derive(Clone, Default)]
+pub(super) struct Topology {
+    roster: Arc<Roster>,
+    clusters: BTreeMap<ClusterId, Vec<AgentLink>>,
+}
+
+impl Topology {
+    pub(super) fn new(roster: Arc<Roster>) -> Self {
+        let mut clusters: BTreeMap<ClusterId, Vec<AgentLink>> = BTreeMap::new();
+        for agent in roster.agents.values() {
+            clusters.entry(agent.cluster).or_default().push(link_of(agent));
+        }
+        Self { roster, clusters }
+    }
+
+    /// Whether this is still the reading of `roster`.
+    pub(super) fn is_of(&self, roster: &Arc<Roster>) -> bool {
+        Arc::ptr_eq(&self.roster, roster)
+    }
+
+    pub(super) fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    pub(super) fn clusters(&self) -> impl Iterator<Item = ClusterId> + '_ {
+        self.clusters.keys().copied()
+    }
+
+    pub(super) fn agents_of(&self, cluster: ClusterId) -> &[AgentLink] {
+        self.clusters.get(&cluster).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub(super) fn has_node(&self, node: NodeId) -> bool {
+        self.roster.nodes.contains_key(&node)
+    }
+
+    pub(super) fn host_key(&self, node: NodeId) -> Option<PublicKey> {
+        self.roster.nodes.get(&node).map(|known| known.record.host_key)
+    }
+
+    pub(super) fn is_voter(&self, node: NodeId, sector: SectorId) -> bool {
+        self.roster.sectors.get(&sector).is_some_and(|record| record.voters.contains(&node))
+    }
+
+    /// Whether the sector's coordinator could appoint this node: its nodes, its voters, hosts of the cluster.
+    pub(super) fn may_lead(&self, node: NodeId, cluster: ClusterId) -> bool {
+        let record = self.roster.sectors.get(&cluster.sector);
+        record.is_some_and(|record| record.nodes.contains(&node) || record.voters.contains(&node))
+            || self.agents_of(cluster).iter().any(|link| link.host == node)
+    }
+
+    /// The cluster of an agent, where the roster has it.
+    pub(super) fn cluster_of(&self, agent: AgentId) -> Option<ClusterId> {
+        self.roster.agents.get(&agent).map(|record| record.cluster)
+    }
+
+    /// Everybody an event means.
+    pub(super) fn selected<'a>(&'a self, event: &'a Event) -> impl Iterator<Item = &'a AgentRecord> {
+        self.roster.agents.values().filter(|a| event.selects(a.id, a.class, a.capabilities.0, a.cluster))
+    }
+
+    /// The denominators of an event, fixed at dispatch.
+    pub(super) fn enrol(&self, event: &Event, level: Level) -> Vec<Enrolment> {
+        let mut counts: BTreeMap<Scope, [u32; 6]> = BTreeMap::new();
+        for agent in self.selected(event) {
+            let child = match level {
+                Level::Sectors => Scope::Sector(agent.cluster.sector),
+                Level::ClustersOf(sector) if sector == agent.cluster.sector => Scope::Cluster(agent.cluster),
+                Level::ClustersOf(_) => continue,
+            };
+            if let Some(count) = counts.entry(child).or_default().get_mut(class_index(agent.class)) {
+                *count = count.saturating_add(1);
+            }
+        }
+        counts.into_iter().map(|(child, agents)| Enrolment { child, agents }).collect()
+    }
+}
+
+fn link_of(agent: &AgentRecord) -> AgentLink {
+    AgentLink { agent: agent.id, host: agent.node, class: agent.class, capabilities: agent.capabilities.0 }
+}
+
+/// Everybody enrolled, by class.
+pub(super) fn total(enrolments: &[Enrolment]) -> [u32; 6] {
+    let mut sum = [0_u32; 6];
+    for enrolment in enrolments {
+        for (slot, count) in sum.iter_mut().zip(enrolment.agents) {
+            *slot = slot.saturating_add(count);
+        }
+    }
+    sum
+}

@@ -1,0 +1,151 @@
+//! A chain of a few nodes in this process.
+
+use std::sync::Arc;
+
+use mesh30k_consensus::storage::{FlushMode, MemDisk};
+use mesh30k_ledger::finality::{Validator, ValidatorSet};
+use mesh30k_ledger::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisPools};
+use mesh30k_ledger::key_policy::KeyPolicy;
+use mesh30k_ledger::keys::SecretKey;
+use mesh30k_ledger::operators::Operators;
+use mesh30k_ledger::ops::{NodeRegistration, Operation, Transfer};
+use mesh30k_ledger::parameters::Parameters;
+use mesh30k_ledger::records::Regions;
+use mesh30k_ledger::transaction::{SignedTransaction, Transaction};
+use mesh30k_ledger::types::{AccountId, ChainId, Hash, NodeId, Region, TimeMs, Uftns};
+use mesh30k_node::clock;
+use mesh30k_node::foundation::{Foundation, FoundationParts};
+use mesh30k_node::identity::NodeIdentity;
+use mesh30k_node::telemetry::Metrics;
+use mesh30k_p2p::{Config, Event, TransportKind, Verdict};
+
+pub const BALANCE: Uftns = Uftns::ftns(1_000);
+
+pub struct Mesh {
+    pub genesis: Genesis,
+    pub nodes: Vec<Foundation>,
+    alice: SecretKey,
+    _dir: tempfile::TempDir,
+}
+
+impl Mesh {
+    pub fn bob(&self) -> AccountId {
+        KeyPolicy::single(key(200).public()).account()
+    }
+
+    /// Starts validators and observers; returns when every validator is connected to every other.
+    pub async fn start(validators: usize, observers: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let identities: Vec<NodeIdentity> = (0..validators + observers)
+            .map(|index| NodeIdentity::load_or_create(&dir.path().join(format!("{index}/keys"))).unwrap())
+            .collect();
+        let genesis = genesis(&identities[..validators]);
+        let mut nodes = Vec::new();
+        for (index, identity) in identities.iter().enumerate() {
+            nodes.push(start(&genesis, identity, index, &dir.path().join(index.to_string())).await);
+        }
+        for one in &nodes {
+            for other in &nodes {
+                let (peer, address) = (other.control.local_peer_id(), other.control.listen_addresses().remove(0));
+                if peer != one.control.local_peer_id() {
+                    one.control.add_address(peer, address.clone()).unwrap();
+                    one.control.reserve(peer, vec![address]).unwrap();
+                }
+            }
+        }
+        let expected = nodes.len() - 1;
+        for node in &mut nodes {
+            while node.control.peers().len() < expected {
+                node.events.as_mut().unwrap().recv().await.unwrap();
+            }
+        }
+        for node in &mut nodes {
+            relay_gossip(node);
+        }
+        Self { genesis, nodes, alice: key(100), _dir: dir }
+    }
+}
+
+fn key(seed: u8) -> SecretKey {
+    SecretKey::from_seed([seed; 32])
+}
+
+/// Blocks go where a running node would take them.
+fn relay_gossip(node: &mut Foundation) {
+    let mut events = node.events.take().unwrap();
+    let (control, announcer) = (node.control.clone(), node.announcer.clone());
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if let Event::Gossip { data, token, .. } = event {
+                let valid = announcer.on_announcement(NodeId(0), &data);
+                let verdict = if valid { Verdict::Accept } else { Verdict::Reject };
+                let _ = control.validate(token, verdict);
+            }
+        }
+    });
+}
+
+async fn start(genesis: &Genesis, identity: &NodeIdentity, index: usize, dir: &std::path::Path) -> Foundation {
+    let mut network = Config::new("test", identity.transport().unwrap(), index as u64);
+    network.transport = TransportKind::Memory;
+    network.listen = vec!["/memory/0".parse().unwrap()];
+    Foundation::start(FoundationParts {
+        genesis: genesis.clone(),
+        kv: Arc::new(MemDisk::new(FlushMode::Immediate).open()),
+        identity,
+        store_id: store_id(index),
+        dir: dir.to_owned(),
+        sign_log: dir.join("sign.log"),
+        network,
+        metrics: Metrics::new().unwrap(),
+    })
+    .await
+    .unwrap()
+}
+
+fn store_id(index: usize) -> Hash {
+    Hash::of(&index.to_le_bytes())
+}
+
+fn genesis(validators: &[NodeIdentity]) -> Genesis {
+    let account_of = |key: &SecretKey| KeyPolicy::single(key.public()).account();
+    let nodes = validators.iter().enumerate().map(|(index, identity)| GenesisNode {
+        account: account_of(&identity.account()),
+        registration: NodeRegistration {
+            transport_key: identity.transport().unwrap().public().try_into_ed25519().unwrap().to_bytes().to_vec(),
+            host_key: identity.account().public(),
+            store_id: store_id(index),
+            addresses: Vec::new(),
+            region: Region::new(*b"DE").unwrap(),
+        },
+        renewable_ppm: 0,
+    });
+    let set = validators.iter().enumerate().map(|(index, identity)| Validator {
+        node: NodeId(index as u64 + 1),
+        key: identity.validator().public(),
+        account: account_of(&identity.account()),
+    });
+    let owners = validators.iter().map(NodeIdentity::account).chain([key(100), key(200)]);
+    Genesis {
+        chain: ChainId::new("test").unwrap(),
+        time: TimeMs(clock::wall_ms()),
+        validators: ValidatorSet(set.collect()),
+        nodes: nodes.collect(),
+        accounts: owners
+            .map(|owner| GenesisAccount { policy: KeyPolicy::single(owner.public()), balance: BALANCE, region: None })
+            .collect(),
+        operators: Operators { threshold: 1, keys: vec![key(100).public()] },
+        parameters: Parameters::default(),
+        regions: Regions::default(),
+        pools: GenesisPools::default(),
+        supply_cap: Uftns::ftns(1_000_000),
+    }
+}
+
+/// Alice pays bob.
+pub fn transfer(mesh: &Mesh, nonce: u64, amount: Uftns) -> SignedTransaction {
+    let alice = KeyPolicy::single(mesh.alice.public()).account();
+    let op = Operation::Transfer(Transfer { to: mesh.bob(), amount, memo: String::new() });
+    let valid_until = TimeMs(clock::wall_ms() + 60_000);
+    Transaction::new(&mesh.genesis.context(), alice, nonce, valid_until, Uftns::ftns(1), op).sign(&[&mesh.alice])
+}

@@ -1,0 +1,10 @@
+//! Nodes that are killed, wiped or missing while they work. Every test starts real processes; each guards one promise:
+//!
+//! - `leader`: the ledger goes on, and what was acknowledged stays (how to see it fail: `tests/README.md`);
+//! - `members`: a sector re-elects, a cascade counts the missing as missing, an observer catches up;
+//! - `wiped`: who forgot what it signed does not come back under its old id (how to see it fail: `tests/README.md`).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod leader;
+mod members;
+mod wiped;
