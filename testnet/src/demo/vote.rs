@@ -110,7 +110,7 @@ pub fn close(stage: &Stage<'_>, vote: &OpenVote) -> Result<VoteRun> {
         total_uftns: row.total,
         lead_before_us: vote.lead_before_us,
         lead_after_us: vote.lead_before_us,
-        status: row.status.clone(),
+        status: row.status,
         behaviour_changed: false,
     };
     for _ in 0..if run.executed { SHOWN_LOOKS } else { 0 } {

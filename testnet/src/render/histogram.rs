@@ -52,7 +52,7 @@ fn bar(count: u64, most: u64) -> String {
     let cells = BAR_COLUMNS as u64 * 8;
     let eighths = ((u128::from(count) * u128::from(cells)) / u128::from(most)).max(1) as usize;
     let mut bar: String = std::iter::repeat_n('█', eighths / 8).collect();
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         bar.push(EIGHTHS[eighths % 8 - 1]);
     }
     bar
@@ -72,6 +72,20 @@ mod tests {
     fn the_centre_bin_holds_what_came_within_five_milliseconds() {
         let counts = bin_counts(&[-5_000, 0, 4_999, 5_000, -5_001]);
         assert_eq!(counts[CENTRE_BIN], 3);
+    }
+
+    #[test]
+    fn the_drawing_is_the_one_agreed_on() {
+        let drawn = histogram(&[-7_000, 0, 1_000, 2_000, 4_000, 30_000], 1);
+        let shown: Vec<&str> = drawn.iter().filter(|line| !line.ends_with("│ 0")).map(String::as_str).collect();
+        let expected = [
+            "    -10 to -5 ms  │███████████▌ 1",
+            "     -5 to +5 ms T│██████████████████████████████████████████████ 4",
+            "   +20 to +50 ms  │███████████▌ 1",
+            "  never released  │███████████▌ 1",
+        ];
+        assert_eq!(shown, expected);
+        assert!(drawn.iter().all(|line| line.chars().count() <= crate::render::COLUMNS - 2));
     }
 
     #[test]
