@@ -9,7 +9,7 @@ use mesh30k_consensus::group::{GroupId, MemberId};
 use mesh30k_consensus::raft::GroupSet;
 use mesh30k_consensus::transport::{RaftLane, Transport, TransportError};
 use mesh30k_ledger::types::NodeId;
-use mesh30k_p2p::{Control, Inbox, Inbound, Lane, RequestError};
+use mesh30k_p2p::{Control, Inbound, Inbox, Lane, RequestError};
 use openraft::impls::TokioRuntime;
 use tokio::sync::Semaphore;
 
@@ -69,7 +69,8 @@ impl Transport for RaftBridge {
         let peer = self.roster.load().peer_of(NodeId(target));
         let control = self.control.clone();
         Box::pin(async move {
-            let peer = peer.ok_or_else(|| TransportError::Unreachable(format!("node {target} is not on the ledger")))?;
+            let peer =
+                peer.ok_or_else(|| TransportError::Unreachable(format!("node {target} is not on the ledger")))?;
             let mut body = BytesMut::with_capacity(request.len() + GroupId::KEY_BYTES + 1);
             body.put_u8(tag_of(lane));
             body.put_slice(&group.key());

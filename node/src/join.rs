@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh30k_ledger::codec::{decode, encode};
-use mesh30k_ledger::ops::{AgentRegistration, Capabilities, MAX_AGENTS_PER_BATCH, NodeRegistration, Operation, RegisterHost};
+use mesh30k_ledger::ops::{
+    AgentRegistration, Capabilities, MAX_AGENTS_PER_BATCH, NodeRegistration, Operation, RegisterHost,
+};
 use mesh30k_ledger::query;
 use mesh30k_ledger::state::StateError;
 use mesh30k_ledger::transaction::{SignedTransaction, Transaction};

@@ -254,7 +254,8 @@ fn classes_in_turn(counts: [u32; 6]) -> Vec<AgentClass> {
         let behind = |(count, given): (&u32, &u32)| {
             i64::try_from(u64::from(*count) * place).unwrap_or(i64::MAX) - i64::from(*given) * i64::from(total)
         };
-        let next = counts.iter().zip(&given).map(behind).enumerate().max_by_key(|(class, behind)| (*behind, -(*class as i64)));
+        let next =
+            counts.iter().zip(&given).map(behind).enumerate().max_by_key(|(class, behind)| (*behind, -(*class as i64)));
         let Some((class, _)) = next else { break };
         if let (Some(given), Some(named)) = (given.get_mut(class), AgentClass::ALL.get(class)) {
             *given += 1;
@@ -412,7 +413,10 @@ mod tests {
             for (place, stretch) in classes.chunks(25).enumerate() {
                 let found = stretch.iter().filter(|one| **one == class).count();
                 let share = count as usize / 3;
-                assert!(found >= share.saturating_sub(1) && found <= share + 2, "stretch {place} has {found} of {class}");
+                assert!(
+                    found >= share.saturating_sub(1) && found <= share + 2,
+                    "stretch {place} has {found} of {class}"
+                );
             }
         }
     }

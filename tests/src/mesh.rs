@@ -291,10 +291,13 @@ impl Drop for TestMesh {
             let (log, ended) = (self.log(number), self.ended(number));
             let lines: Vec<&str> = log.lines().collect();
             let shown = lines.get(lines.len().saturating_sub(LOG_LINES)..).unwrap_or_default().join("\n  ");
-            eprintln!("node {number} ({}), the end of its log:\n  {shown}", match ended {
-                None => "running".to_owned(),
-                Some(status) => status.to_string(),
-            });
+            eprintln!(
+                "node {number} ({}), the end of its log:\n  {shown}",
+                match ended {
+                    None => "running".to_owned(),
+                    Some(status) => status.to_string(),
+                }
+            );
         }
         if let Some(home) = self.home.take() {
             eprintln!("the nodes' folders and whole logs stay in {}", home.keep().display());

@@ -40,12 +40,7 @@ pub fn wait_until<T>(what: &str, within: Duration, look: impl FnMut() -> Result<
 /// # Panics
 /// When `within` is over since then: with `what` and what was found last.
 #[track_caller]
-pub fn wait_since<T>(
-    begin: Stopwatch,
-    what: &str,
-    within: Duration,
-    mut look: impl FnMut() -> Result<T, String>,
-) -> T {
+pub fn wait_since<T>(begin: Stopwatch, what: &str, within: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     loop {
         let found = look();
         let elapsed = begin.elapsed();

@@ -1,7 +1,9 @@
 //! What travels over the local HTTP API, as JSON; the CLI and the testnet driver read the same types.
 
 use mesh30k_core::event::EventId;
-use mesh30k_ledger::types::{AccountId, AgentClass, AgentId, ClusterId, Hash, Height, NodeId, Scope, SectorId, TimeMs, Uftns};
+use mesh30k_ledger::types::{
+    AccountId, AgentClass, AgentId, ClusterId, Hash, Height, NodeId, Scope, SectorId, TimeMs, Uftns,
+};
 use serde::{Deserialize, Serialize};
 
 /// Canonical bytes in hexadecimal: a signed transaction or a signed event.

@@ -86,12 +86,7 @@ impl Core {
     }
 
     /// Raft ordered `entry`.
-    pub(crate) fn apply(
-        &mut self,
-        now: TimeMs,
-        position: LogPosition,
-        entry: &[u8],
-    ) -> Result<Applied, StorageFailed> {
+    pub(crate) fn apply(&mut self, now: TimeMs, position: LogPosition, entry: &[u8]) -> Result<Applied, StorageFailed> {
         if !self.tracker.has_room() && self.tracker.halted().is_none() {
             return Ok(Applied::TooDeep);
         }

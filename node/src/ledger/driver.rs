@@ -20,8 +20,8 @@ use openraft::impls::TokioRuntime;
 
 use super::app::Shared;
 use super::core::StorageFailed;
-use super::handle::LedgerHandle;
 use super::halt;
+use super::handle::LedgerHandle;
 use super::peers::Peers;
 use super::wire::{SyncAnswer, SyncRequest};
 use crate::clock;
@@ -167,7 +167,9 @@ impl ValidatorDriver {
     fn pause(&self) -> Duration {
         let core = self.shared.core();
         let until = core.tracker.next_wakeup();
-        until.map_or(TICK, |until| Duration::from_millis(until.0.saturating_sub(now().0)).clamp(Duration::from_millis(1), TICK))
+        until.map_or(TICK, |until| {
+            Duration::from_millis(until.0.saturating_sub(now().0)).clamp(Duration::from_millis(1), TICK)
+        })
     }
 
     /// Hands a block to Raft when it is time for one.
@@ -236,7 +238,8 @@ impl ValidatorDriver {
 
     fn step_down(&self) {
         let group = self.group.clone();
-        let others: BTreeSet<NodeId> = self.peers.validators().map(|(node, _)| node).filter(|node| *node != self.me).collect();
+        let others: BTreeSet<NodeId> =
+            self.peers.validators().map(|(node, _)| node).filter(|node| *node != self.me).collect();
         let Some(to) = others.first().copied() else { return };
         tokio::spawn(async move {
             tracing::warn!(%to, "this validator's block was ordered too late; leadership moves on");

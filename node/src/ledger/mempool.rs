@@ -73,7 +73,11 @@ impl Mempool {
     ///
     /// `next_nonce` says where an account stands at the tip that the block will extend; what lies below has been
     /// ordered already.
-    pub fn candidates(&mut self, limit: usize, mut next_nonce: impl FnMut(&AccountId) -> u64) -> Vec<SignedTransaction> {
+    pub fn candidates(
+        &mut self,
+        limit: usize,
+        mut next_nonce: impl FnMut(&AccountId) -> u64,
+    ) -> Vec<SignedTransaction> {
         let mut queues: VecDeque<(AccountId, u64)> =
             self.turns.iter().map(|account| (*account, next_nonce(account))).collect();
         let mut chosen = Vec::new();

@@ -14,8 +14,8 @@ use mesh30k_ledger::types::{Height, NodeId, TimeMs};
 use mesh30k_p2p::Control;
 use tokio::sync::mpsc;
 
-use super::handle::LedgerHandle;
 use super::halt;
+use super::handle::LedgerHandle;
 use super::peers::Peers;
 use super::store::{FinalBlock, StoredBlock};
 use super::wire::{ANSWER_BYTES_MAX, Announcement, SyncAnswer, SyncRequest};
@@ -78,7 +78,9 @@ impl ObserverDriver {
 
     fn pause(&self) -> Duration {
         let until = self.observer.next_wakeup();
-        until.map_or(TICK, |until| Duration::from_millis(until.0.saturating_sub(now().0)).clamp(Duration::from_millis(1), TICK))
+        until.map_or(TICK, |until| {
+            Duration::from_millis(until.0.saturating_sub(now().0)).clamp(Duration::from_millis(1), TICK)
+        })
     }
 
     fn on_announcement(&mut self, from: NodeId, announcement: Announcement) -> Vec<ObserverAction> {
@@ -131,8 +133,12 @@ impl ObserverDriver {
                 StoredBlock { block, certificate, outcomes: execution.outcomes, due: execution.due, commitment };
             let transactions = execution.transactions;
             let changes = execution.changes;
-            let written =
-                store.commit(&FinalBlock { stored: &stored, changes: &changes, transactions: &transactions, position: None });
+            let written = store.commit(&FinalBlock {
+                stored: &stored,
+                changes: &changes,
+                transactions: &transactions,
+                position: None,
+            });
             if let Err(error) = written {
                 super::stop_process(&error);
             }

@@ -32,10 +32,8 @@ impl Peers {
     /// A connected peer to ask, another one with each attempt; validators first, for they are ahead.
     pub(crate) fn to_ask(&self, attempt: usize) -> Option<(NodeId, PeerId)> {
         let own = self.control.local_peer_id();
-        let mut candidates: Vec<(NodeId, PeerId)> = self
-            .validators()
-            .filter(|(_, peer)| *peer != own && self.control.is_connected(peer))
-            .collect();
+        let mut candidates: Vec<(NodeId, PeerId)> =
+            self.validators().filter(|(_, peer)| *peer != own && self.control.is_connected(peer)).collect();
         if candidates.is_empty() {
             let others = self.control.peers();
             candidates.extend(others.iter().map(|info| (self.node_of(&info.peer).unwrap_or(NodeId(0)), info.peer)));

@@ -228,9 +228,7 @@ fn final_tip(store: &LedgerStore) -> Result<FinalTip, LedgerStartError> {
     Ok(store.final_tip()?.unwrap_or(genesis))
 }
 
-fn read_halt(
-    handle: &LedgerHandle,
-) -> Result<Option<mesh30k_consensus::finality::HaltReport>, LedgerStartError> {
+fn read_halt(handle: &LedgerHandle) -> Result<Option<mesh30k_consensus::finality::HaltReport>, LedgerStartError> {
     let path = handle.halt_path();
     let report = halt::read(&path).map_err(|source| LedgerStartError::File { path, source })?;
     if let Some(report) = &report {
@@ -299,7 +297,8 @@ impl ValidatorPending {
         groups: &GroupSet<TokioRuntime>,
         control: &Control,
     ) -> Result<(), LedgerStartError> {
-        let (epoch, round) = ledger.read(|state| Ok::<_, StateError>((query::epoch(state)?, query::tip(state)?.round)))?;
+        let (epoch, round) =
+            ledger.read(|state| Ok::<_, StateError>((query::epoch(state)?, query::tip(state)?.round)))?;
         let id = GroupId::global(epoch.0, round.0);
         let app = LedgerApp::new(Arc::clone(&self.shared), self.store);
         let group = groups.start(groups.preset(id), Box::new(app)).await?;
@@ -334,7 +333,8 @@ impl ObserverPending {
         tokio::spawn(submission::forward(ledger.clone(), self.peers.clone(), control.clone()));
         let control = control.clone();
         tokio::spawn(async move {
-            let tip = if halted.is_none() { catch_up(&ledger, &self.peers, &control, self.tip).await } else { self.tip };
+            let tip =
+                if halted.is_none() { catch_up(&ledger, &self.peers, &control, self.tip).await } else { self.tip };
             let mut observer = match observer_on(&ledger, tip, self.own) {
                 Ok(observer) => observer,
                 Err(error) => super::stop_process(&error),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh30k_ledger::codec::{decode, encode};
-use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::key_policy::KeyPolicy;
+use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::transaction::SignedTransaction;
 use mesh30k_p2p::{Control, Inbox};

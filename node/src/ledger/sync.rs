@@ -7,12 +7,12 @@ use bytes::Bytes;
 use mesh30k_consensus::finality::FinalTip;
 use mesh30k_consensus::finality::snapshot::{Assembler, Chunker, Manifest, SnapshotError};
 use mesh30k_ledger::codec::{decode, encode};
-use mesh30k_ledger::query;
 use mesh30k_ledger::finality::Commitment;
+use mesh30k_ledger::query;
 use mesh30k_ledger::restore::restore;
 use mesh30k_ledger::state::StateRead;
 use mesh30k_ledger::types::Height;
-use mesh30k_p2p::{Control, Inbox, Inbound, PeerId};
+use mesh30k_p2p::{Control, Inbound, Inbox, PeerId};
 
 use super::driver::votes_answer;
 use super::handle::LedgerHandle;
@@ -95,7 +95,9 @@ impl SyncServer {
                 let known = self.ledger.validator().and_then(|side| votes_answer(&side.shared, *height));
                 match known {
                     Some(answer) => answer,
-                    None => self.stored(*height)?.map_or(SyncAnswer::Nothing, |stored| SyncAnswer::Certificate(stored.certificate)),
+                    None => self
+                        .stored(*height)?
+                        .map_or(SyncAnswer::Nothing, |stored| SyncAnswer::Certificate(stored.certificate)),
                 }
             }
             SyncRequest::Manifest => {
@@ -223,7 +225,11 @@ pub(crate) async fn take_snapshot(
     let restored = restore(pairs, &header).map_err(|error| SyncError::Storage(error.to_string()))?;
     let roots = Commitment { state_root: restored.state_root, blocks_root: restored.blocks_root, ..commitment };
     let tip = assembler.finish(|| {
-        if roots == commitment { Ok(restored.state_root) } else { Err("the state or the range of blocks is another one") }
+        if roots == commitment {
+            Ok(restored.state_root)
+        } else {
+            Err("the state or the range of blocks is another one")
+        }
     })?;
     ledger.store().replace_state(&restored.changes, Some(&tip)).map_err(|error| storage(error.to_string()))?;
     Ok(tip)

@@ -61,7 +61,8 @@ impl SignatureOracle for Verdicts {
 
     fn first_invalid(&self, items: &[(PublicKey, Hash, Signature)]) -> Option<usize> {
         let names: Vec<Hash> = items.iter().map(|(key, message, sig)| Self::name(key, message, sig)).collect();
-        let unknown: Vec<usize> = (0..items.len()).filter(|index| !names.get(*index).is_some_and(|n| self.knows(n))).collect();
+        let unknown: Vec<usize> =
+            (0..items.len()).filter(|index| !names.get(*index).is_some_and(|n| self.knows(n))).collect();
         let fresh: Vec<_> = unknown.iter().filter_map(|index| items.get(*index).copied()).collect();
         if let Some(bad) = Zip215.first_invalid(&fresh) {
             return unknown.get(bad).copied();

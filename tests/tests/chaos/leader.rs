@@ -47,7 +47,11 @@ fn kill_of_the_leader_and_then_of_everybody_loses_no_acknowledged_payment() {
     let history = load.finish();
 
     let chain = mesh.wait_same_chain();
-    assert!(history.count(Acknowledged::Ordered) >= 140, "{} payments were ordered", history.count(Acknowledged::Ordered));
+    assert!(
+        history.count(Acknowledged::Ordered) >= 140,
+        "{} payments were ordered",
+        history.count(Acknowledged::Ordered)
+    );
     for number in mesh.numbers() {
         let breaches = history.breaches(&chain, &mesh.balances(number, &["alice", "bob"]));
         assert!(breaches.is_empty(), "on node {number}: {} breaches:\n{}", breaches.len(), breaches.join("\n"));

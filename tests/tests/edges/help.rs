@@ -22,7 +22,8 @@ fn every_command_shows_an_example() {
         open.extend(below.into_iter().map(|name| [command.clone(), vec![name]].concat()));
     }
     assert!(leaves.len() >= 25, "the walk found few commands: {leaves:?}");
-    for wanted in ["up", "node init", "testnet up", "event cascade", "ledger verify", "gov vote", "freeze", "task run"] {
+    for wanted in ["up", "node init", "testnet up", "event cascade", "ledger verify", "gov vote", "freeze", "task run"]
+    {
         assert!(leaves.iter().any(|leaf| leaf == wanted), "`{wanted}` is not among {leaves:?}");
     }
     assert!(without.is_empty(), "without an example: {without:?}");

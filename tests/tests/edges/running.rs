@@ -165,7 +165,8 @@ fn strangers_at_the_api(setup: &Setup) {
 fn foreign_hosts(setup: &Setup) {
     let api = setup.mesh.node(1).api;
     let port = api.port();
-    let rebound = [format!("evil.example:{port}"), format!("127.0.0.1.evil.example:{port}"), format!("10.0.0.1:{port}")];
+    let rebound =
+        [format!("evil.example:{port}"), format!("127.0.0.1.evil.example:{port}"), format!("10.0.0.1:{port}")];
     for host in rebound.iter().map(String::as_str).chain(["127.0.0.1:1", "127.0.0.1", ""]) {
         let (code, text) = http(api, &request("/v1/status", host));
         assert_eq!(code, 403, "Host: {host}: {text}");
@@ -211,7 +212,9 @@ fn receipts(setup: Setup) {
     fs::copy(setup.mesh.layout().genesis_file(), &genesis).unwrap();
     let api = setup.mesh.node(1).api;
     drop(setup.mesh);
-    wait_until("the mesh is gone", STRANGER_TIMEOUT, || TcpStream::connect(api).map_or(Ok(()), |_| Err(api.to_string())));
+    wait_until("the mesh is gone", STRANGER_TIMEOUT, || {
+        TcpStream::connect(api).map_or(Ok(()), |_| Err(api.to_string()))
+    });
 
     let shell = Shell::new(&setup.home);
     let path = setup.home.join("receipt.json");
@@ -246,7 +249,8 @@ fn places(json: &str) -> Vec<usize> {
             places.push(at + part.len() / 2);
         }
         let bytes = part.as_bytes();
-        let ends_number = |at: &usize| bytes[*at].is_ascii_digit() && !bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+        let ends_number =
+            |at: &usize| bytes[*at].is_ascii_digit() && !bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
         if !is_text {
             places.extend((0..bytes.len()).filter(ends_number).map(|inside| at + inside));
         }

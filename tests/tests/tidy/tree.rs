@@ -35,8 +35,8 @@ fn walk(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
         let name = entry.file_name().into_string().expect("file names are UTF-8");
         let path = format!("{prefix}{name}");
         if entry.path().is_dir() {
-            // `.git` is a folder in a clone and a file in a work tree; `target` is cargo's.
-            if name != ".git" && name != "target" {
+            // `.git` is a folder in a clone and a file in a work tree; `target` is cargo's; `vendor` holds others' code.
+            if !matches!(name.as_str(), ".git" | "target" | "vendor") {
                 walk(&entry.path(), &format!("{path}/"), files);
             }
         } else if name != ".git" {

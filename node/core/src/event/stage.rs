@@ -34,7 +34,7 @@ pub struct StageReport {
     pub sent_at: MeshTimeUs,
     /// By class.
     pub classes: [ClassStage; 6],
-    /// Agents with enough samples of their own.
+    /// Machine agents (humans take hours to measure) with enough samples of their own.
     pub warm: u32,
     /// Agents taken to be down.
     pub down: u32,

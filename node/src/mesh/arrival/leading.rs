@@ -129,7 +129,7 @@ impl Engine {
                 LeadAction::ToHost { host, message } => self.send(host, Message::Host { cluster, tenure, message }),
                 LeadAction::ToParent(UpMessage::Stage(report)) => {
                     if let Some(led) = self.leads.get_mut(&cluster) {
-                        (led.agents, led.warm) = (report.agents(ClassSet::ALL), report.warm);
+                        (led.agents, led.warm) = (report.agents(ClassSet::MACHINES), report.warm);
                     }
                     let up =
                         Message::Up { tenure: Some(tenure), message: UpMessage::Stage(report), answers: Vec::new() };

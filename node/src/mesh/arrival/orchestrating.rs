@@ -220,12 +220,14 @@ impl Engine {
     pub(super) fn publish_state(&self, now: &Now) {
         let held = || self.leads.values().filter(|led| led.parked_us.is_none());
         let mesh = self.orchestrator.stage_report(now.mesh);
-        let known = u32::try_from(self.topology.roster().agents.len()).unwrap_or(u32::MAX);
+        let roster = self.topology.roster();
+        let known = roster.agents.values().filter(|agent| ClassSet::MACHINES.contains(agent.class)).count();
+        let known = u32::try_from(known).unwrap_or(u32::MAX);
         let reporting = self.planners.values().filter(|p| p.stage_report(now.mesh).agents(ClassSet::ALL) > 0).count();
         self.shared.set_warm(WarmUp {
             led: held().map(|led| led.agents).sum(),
             led_warm: held().map(|led| led.warm).sum(),
-            mesh: known.max(mesh.agents(ClassSet::ALL)),
+            mesh: known.max(mesh.agents(ClassSet::MACHINES)),
             mesh_warm: mesh.warm,
             sectors: u32::try_from(reporting).unwrap_or(u32::MAX),
         });

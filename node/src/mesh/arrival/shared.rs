@@ -24,11 +24,11 @@ const REPORTS_MAX: usize = 256;
 /// How far the measuring of links has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WarmUp {
-    /// Agents in the clusters this node leads.
+    /// Machine agents in the clusters this node leads; humans take hours to measure and are not waited for.
     pub led: u32,
     /// Of those, with enough exchanges.
     pub led_warm: u32,
-    /// Agents in the whole mesh, as the coordinators report it.
+    /// Machine agents in the whole mesh, as the coordinators report it.
     pub mesh: u32,
     /// Of those, with enough exchanges.
     pub mesh_warm: u32,

@@ -5,8 +5,8 @@ mod world;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mesh30k_ledger::ops::freeze::{Freeze, Thaw};
 use mesh30k_ledger::ops::Operation;
+use mesh30k_ledger::ops::freeze::{Freeze, Thaw};
 use mesh30k_ledger::types::{ClusterId, NodeId, Scope, SectorId, TimeMs};
 
 use super::{FreezeError, FreezeHandle, MeshHandle};

@@ -1,6 +1,6 @@
 //! What the cluster needs: stage budget A3 = max L_i + g and the hit curve, for the parent (2.5).
 
-use super::super::spec::class_index;
+use super::super::spec::{ClassSet, class_index};
 use super::super::stage::{HIT_GRID_MS, StageReport};
 use super::wave::TICK_US;
 use super::{AgentView, LeadMachine, Member};
@@ -22,7 +22,8 @@ impl LeadMachine {
             let (Some(stage), Some(tail)) = (report.classes.get_mut(index), self.tails.get(index)) else { continue };
             let view = self.view(member, now);
             stage.agents = stage.agents.saturating_add(1);
-            report.warm = report.warm.saturating_add(u32::from(view.warm));
+            let is_machine = ClassSet::MACHINES.contains(member.link.class);
+            report.warm = report.warm.saturating_add(u32::from(view.warm && is_machine));
             report.down = report.down.saturating_add(u32::from(view.down));
             let Some(clock) = view.clock.filter(|_| !view.down && !self.frozen.contains(id)) else { continue };
             let g = self.params.hold_margin_us.saturating_add(TICK_US);
