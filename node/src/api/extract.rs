@@ -4,11 +4,11 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -50,7 +50,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !is_json(request.headers()) {
             return Err(ApiError::not_json("send the body with content-type: application/json"));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(too_large)?;
+        // A length that is announced needs no reading to be refused.
+        if request.body().size_hint().lower() > BODY_BYTES_MAX as u64 {
+            return Err(body_too_large());
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
         match serde_json::from_slice(&bytes) {
             Ok(body) => Ok(Self(body)),
             Err(error) => Err(ApiError::bad_request(format!("the body is not the JSON this path takes: {error}"))),
@@ -64,10 +68,14 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-fn too_large(rejection: BytesRejection) -> ApiError {
+fn body_too_large() -> ApiError {
+    ApiError::too_large(format!("a body may have at most {BODY_BYTES_MAX} bytes"))
+}
+
+fn unreadable(rejection: BytesRejection) -> ApiError {
     let text = rejection.to_string();
-    if rejection.into_response().status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-        return ApiError::too_large(format!("a body may have at most {BODY_BYTES_MAX} bytes"));
+    if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return body_too_large();
     }
     ApiError::bad_request(text)
 }

@@ -168,6 +168,7 @@ mod tests {
         let address = serve_small();
         let large = format!(r#"{{"hex":"{}"}}"#, "0".repeat(BODY_BYTES_MAX));
         let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
         let head = format!("{JSON}\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", large.len());
         stream.write_all(head.as_bytes()).unwrap();
         // Only the head is sent: the refusal must come from the length alone.
