@@ -45,13 +45,11 @@ impl Chain {
         places
     }
 
-    /// Heights at which both have a block and not the same one.
+    /// The first block whose parent is not the block before it. Where there is none, the last id vouches for all.
     #[must_use]
-    pub fn differences(&self, other: &Self) -> Vec<Height> {
-        let differs = |(height, block): &(&Height, &BlockRow)| {
-            other.blocks.get(height).is_some_and(|theirs| theirs.id != block.id)
-        };
-        self.blocks.iter().filter(differs).map(|(height, _)| *height).collect()
+    pub fn gap(&self) -> Option<Height> {
+        let broken = |((_, below), (_, above)): &((&Height, &BlockRow), (&Height, &BlockRow))| above.parent != below.id;
+        self.blocks.iter().zip(self.blocks.iter().skip(1)).find(broken).map(|(_, (height, _))| *height)
     }
 }
 

@@ -128,7 +128,7 @@ mod tests {
             let block = BlockRow {
                 height: Height(height),
                 id: Hash([height as u8; 32]),
-                parent: Hash::ZERO,
+                parent: Hash([height as u8 - 1; 32]),
                 time: TimeMs(height),
                 term: 1,
                 proposer: NodeId(1),
@@ -171,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn another_block_at_the_same_height_is_a_difference() {
-        let (one, mut other) = (chain(&[&[1], &[2]]), chain(&[&[1], &[2]]));
-        assert!(one.differences(&other).is_empty());
-        other.blocks.get_mut(&Height(2)).unwrap().id = Hash([9; 32]);
-        assert_eq!(one.differences(&other), [Height(2)]);
+    fn a_block_that_does_not_follow_is_found() {
+        let mut chain = chain(&[&[1], &[2], &[3]]);
+        assert_eq!(chain.gap(), None);
+        chain.blocks.get_mut(&Height(2)).unwrap().id = Hash([9; 32]);
+        assert_eq!(chain.gap(), Some(Height(3)));
     }
 }

@@ -36,8 +36,8 @@ async fn three(wiped: Option<MemberId>) -> (Vec<Group<SimRuntime>>, Sets, Arc<Mu
         let store = Arc::new(MemDisk::new(FlushMode::Immediate).open());
         all.push(GroupSet::new(GroupSetConfig { me, store_id: disk, store, transport, check: Arc::clone(&check) }));
     }
-    sets.set(all).ok().unwrap();
-    for set in sets.get().unwrap() {
+    sets.lock().unwrap().clone_from(&all);
+    for set in &all {
         let store = Arc::new(MemDisk::new(FlushMode::Immediate).open());
         let app = Recorder::open(store, Keeps::Nothing, Arc::default());
         let mut config = set.preset(GROUP);
@@ -87,7 +87,7 @@ fn bad_requests_are_refused_with_a_sentence() {
         let (groups, sets, last) = three(None).await;
         groups[0].initialize(&BTreeSet::from([1, 2, 3])).await.unwrap();
         leader(&groups).await;
-        let set = &sets.get().unwrap()[1];
+        let set = sets.lock().unwrap()[1].clone();
         let genuine = last.lock().unwrap().clone().unwrap();
         let says = async |from, group, lane, bytes: &[u8]| {
             String::from_utf8_lossy(&set.handle(from, group, lane, bytes).await).into_owned()
@@ -128,7 +128,7 @@ fn proposals_and_starts_are_bounded_and_named() {
         assert_eq!(leader.propose(vec![0; bytes]).await, Err(ProposeError::TooLarge { bytes, limit }));
         assert_eq!(leader.propose(vec![0; limit]).await.unwrap().response.len(), 8);
 
-        let set = &sets.get().unwrap()[0];
+        let set = sets.lock().unwrap()[0].clone();
         let app = Recorder::open(Arc::new(MemDisk::new(FlushMode::Immediate).open()), Keeps::Nothing, Arc::default());
         let again = set.start(set.preset(GROUP), Box::new(app)).await.map(|_| ());
         assert_eq!(again, Err(GroupError::Running { group: GROUP }));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use mesh30k_consensus::group::{GroupId, MemberId, StoreId};
@@ -17,7 +17,10 @@ use crate::wire::{Sets, Wire};
 const GROUPS: [GroupId; 2] = [GroupId::global(0, 0), GroupId::sector(1, 0, 0)];
 const ENTRIES: u64 = 200;
 
-async fn start(folder: &Path) -> Vec<GroupSet<TokioRuntime>> {
+/// Members, the wire between them, and their databases as seen from outside.
+type Life = (Vec<GroupSet<TokioRuntime>>, Sets<TokioRuntime>, Vec<Weak<RocksStore>>);
+
+async fn start(folder: &Path) -> Life {
     let sets: Sets<TokioRuntime> = Arc::default();
     let mut all = Vec::new();
     for me in 1..=3 {
@@ -26,7 +29,7 @@ async fn start(folder: &Path) -> Vec<GroupSet<TokioRuntime>> {
         let (store, store_id, check) = (Arc::new(store), StoreId([me as u8; 32]), accept_any_peer());
         all.push((GroupSet::new(GroupSetConfig { me, store_id, store: store.clone(), transport, check }), store));
     }
-    sets.set(all.iter().map(|(set, _)| set.clone()).collect()).ok().unwrap();
+    *sets.lock().unwrap() = all.iter().map(|(set, _)| set.clone()).collect();
     for (set, store) in &all {
         for id in GROUPS {
             // Both groups' applications would share a key; one of them keeps nothing.
@@ -36,7 +39,8 @@ async fn start(folder: &Path) -> Vec<GroupSet<TokioRuntime>> {
             group.initialize(&BTreeSet::from([1, 2, 3])).await.unwrap();
         }
     }
-    all.into_iter().map(|(set, _)| set).collect()
+    let stores = all.iter().map(|(_, store)| Arc::downgrade(store)).collect();
+    (all.into_iter().map(|(set, _)| set).collect(), sets, stores)
 }
 
 async fn leader(sets: &[GroupSet<TokioRuntime>], id: GroupId) -> (MemberId, Group<TokioRuntime>) {
@@ -56,12 +60,23 @@ async fn propose_all(group: &Group<TokioRuntime>) -> u64 {
     counts.max().unwrap()
 }
 
+/// openraft's tasks end a little after the group has: the lock is free once the last of them let go.
+async fn released(stores: &[Weak<RocksStore>]) {
+    for _ in 0..1_000 {
+        if stores.iter().all(|store| store.strong_count() == 0) {
+            return;
+        }
+        TokioRuntime::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a stopped group still holds its database");
+}
+
 #[test]
 fn groups_share_a_database_and_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     RaftConfig::<TokioRuntime>::run(async {
         for life in 1..=2 {
-            let sets = start(folder.path()).await;
+            let (sets, wire, stores) = start(folder.path()).await;
             for id in GROUPS {
                 let started = Instant::now();
                 let (_, group) = leader(&sets, id).await;
@@ -73,6 +88,9 @@ fn groups_share_a_database_and_survive_a_restart() {
             for set in &sets {
                 set.stop_all().await;
             }
+            wire.lock().unwrap().clear();
+            drop(sets);
+            released(&stores).await;
         }
     });
 }

@@ -9,7 +9,6 @@ use openraft::StorageError;
 use openraft::impls::TokioRuntime;
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::type_config::{AsyncRuntime, TypeConfigExt};
-use openraft_rt_sim::SimRuntime;
 
 use crate::recorder::{History, Keeps, Recorder};
 
@@ -36,8 +35,6 @@ fn twin_passes_openrafts_suite() {
         RaftConfig::<TokioRuntime>::run(Suite::<RaftConfig<TokioRuntime>, _, _, _, _>::test_all(OnTwin(keeps)))
             .unwrap();
     }
-    RaftConfig::<SimRuntime>::run(Suite::<RaftConfig<SimRuntime>, _, _, _, _>::test_all(OnTwin(Keeps::Nothing)))
-        .unwrap();
 }
 
 #[cfg(feature = "rocksdb")]

@@ -1,6 +1,6 @@
 //! A network that delivers at once, on any runtime.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +10,8 @@ use mesh30k_consensus::raft::GroupSet;
 use mesh30k_consensus::transport::{RaftLane, Transport, TransportError};
 use openraft::type_config::AsyncRuntime;
 
-pub type Sets<RT> = Arc<OnceLock<Vec<GroupSet<RT>>>>;
+/// The members by number, from 1. Sets and wires hold each other: a test that restarts members clears this.
+pub type Sets<RT> = Arc<Mutex<Vec<GroupSet<RT>>>>;
 
 /// Delivers to the set of that number, and keeps the last request for the test to play with.
 pub struct Wire<RT: AsyncRuntime> {
@@ -28,8 +29,11 @@ impl<RT: AsyncRuntime> Transport for Wire<RT> {
         request: Bytes,
         _: Duration,
     ) -> BoxFuture<'static, Result<Bytes, TransportError>> {
-        let (sets, me) = (Arc::clone(&self.sets), self.me);
+        let (set, me) = (self.sets.lock().unwrap().get(target as usize - 1).cloned(), self.me);
         *self.last.lock().unwrap() = Some(request.clone());
-        Box::pin(async move { Ok(sets.get().unwrap()[target as usize - 1].handle(me, group, lane, &request).await) })
+        Box::pin(async move {
+            let set = set.ok_or_else(|| TransportError::Unreachable("down".into()))?;
+            Ok(set.handle(me, group, lane, &request).await)
+        })
     }
 }
