@@ -1,6 +1,7 @@
 //! The one place of the node that reads the machine's clocks.
 //!
 //! Everything else takes the time as an argument, so that it can be tested and simulated.
+#![expect(clippy::disallowed_methods, reason = "the one place that reads the clocks")]
 
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

@@ -132,12 +132,40 @@ async fn register(
         tx.sponsor = Some(sponsor);
         ask_sponsor(control, peer, tx.sign(&[&key])).await?
     };
-    match ledger.wait_final(&id, FINAL_TIMEOUT).await.map_err(|error| error.to_string())? {
-        TxStatus::Final(_, outcome) => match outcome.rejection() {
+    match settled(ledger, identity, standing, &id).await.map_err(|error| error.to_string())? {
+        None => Ok(()),
+        Some(TxStatus::Final(_, outcome)) => match outcome.rejection() {
             None => Ok(()),
             Some(rejection) => Err(rejection.to_string()),
         },
-        other => Err(format!("the registration is {other:?} after {} s", FINAL_TIMEOUT.as_secs())),
+        Some(other) => Err(format!("the registration is {other:?} after {} s", FINAL_TIMEOUT.as_secs())),
+    }
+}
+
+/// What came of a registration; none when its effect is here without it, for a snapshot brings state and no transactions.
+async fn settled(
+    ledger: &LedgerHandle,
+    identity: &NodeIdentity,
+    before: Standing,
+    id: &Hash,
+) -> Result<Option<TxStatus>, StateError> {
+    let mut finals = ledger.finals();
+    let wait = async {
+        loop {
+            finals.borrow_and_update();
+            let status = ledger.status_of(id)?;
+            let is_final = matches!(status, TxStatus::Final(..));
+            if !is_final && standing(ledger, identity)? != before {
+                return Ok(None);
+            }
+            if is_final || finals.changed().await.is_err() {
+                return Ok(Some(status));
+            }
+        }
+    };
+    match tokio::time::timeout(FINAL_TIMEOUT, wait).await {
+        Ok(settled) => settled,
+        Err(_) => ledger.status_of(id).map(Some),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mesh30k_consensus::group::{GroupId, MemberId, StoreId};
 use mesh30k_consensus::raft::{Group, GroupSet, GroupSetConfig, RaftConfig, accept_any_peer};
@@ -78,12 +78,9 @@ fn groups_share_a_database_and_survive_a_restart() {
         for life in 1..=2 {
             let (sets, wire, stores) = start(folder.path()).await;
             for id in GROUPS {
-                let started = Instant::now();
                 let (_, group) = leader(&sets, id).await;
-                let elected = started.elapsed();
                 let count = TokioRuntime::timeout(Duration::from_secs(60), propose_all(&group)).await.unwrap();
                 assert_eq!(count, life * ENTRIES, "{id} remembers its earlier life");
-                eprintln!("{id}: leader after {elected:?}, {ENTRIES} entries by {:?}", started.elapsed());
             }
             for set in &sets {
                 set.stop_all().await;

@@ -98,7 +98,7 @@ impl Core {
         let header = block.header;
         let signed = SignedHeader::of(&block);
         let refusal = match execute_with(&self.overlay, &block, self.verdicts.as_ref()) {
-            Ok(execution) => match self.accept(now, position, signed.clone(), block, execution) {
+            Ok(execution) => match self.accept(now, position, signed, block, execution) {
                 Ok(()) => {
                     self.proposer.on_block(now, true, header.term, header.height);
                     return Ok(Applied::Executed(header.height));

@@ -208,7 +208,7 @@ mod tests {
     fn the_text_holds_both_registries_and_no_end_mark() {
         let metrics = Metrics::new().unwrap();
         metrics.blocks_final.inc_by(3);
-        metrics.clone().observe_release(-7_000);
+        metrics.observe_release(-7_000);
         metrics.count_drops("event", 2);
         metrics.count_task(TaskOutcome::Completed, 2_500, 40);
         let mut other = prometheus_client::registry::Registry::default();

@@ -105,7 +105,7 @@ pub(super) struct SelfKnowledge {
 impl Question {
     /// The question an event asks, if it is one.
     pub(super) fn of(event: &Event) -> Option<Self> {
-        (event.kind == Verb::Observe).then(|| match event.payload.as_slice() {
+        (event.kind == Verb::Observe).then_some(match event.payload.as_slice() {
             b"context_hash" => Self::ContextHash,
             b"class" => Self::Class,
             b"state" => Self::State,

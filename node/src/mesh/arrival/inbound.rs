@@ -100,7 +100,7 @@ impl Engine {
         now: &Now,
     ) -> Result<(), Refusal> {
         let scope = Scope::Cluster(cluster);
-        if !self.leads.get(&cluster).is_some_and(|led| led.parked_us.is_none()) {
+        if !self.leads_now(cluster) {
             return Err(Refusal::NotHere { scope });
         }
         self.check_coordinator(from, cluster.sector)?;

@@ -102,7 +102,7 @@ impl Engine {
     pub(super) fn on_reply(&mut self, arrived: &Now, reply: &HostReply, said: &[Said]) -> Result<(), Refusal> {
         let cluster = reply.cluster;
         let scope = Scope::Cluster(cluster);
-        if !self.leads.get(&cluster).is_some_and(|led| led.parked_us.is_none()) {
+        if !self.leads_now(cluster) {
             return Err(Refusal::NotHere { scope });
         }
         for said in said {
@@ -119,6 +119,11 @@ impl Engine {
         let actions = self.leads.get_mut(&cluster).map(|led| led.machine.on_reply(arrived.mesh, reply));
         self.lead_actions(cluster, actions.unwrap_or_default());
         Ok(())
+    }
+
+    /// Whether the cluster's lease is held here.
+    pub(super) fn leads_now(&self, cluster: ClusterId) -> bool {
+        self.leads.get(&cluster).is_some_and(|led| led.parked_us.is_none())
     }
 
     fn lead_actions(&mut self, cluster: ClusterId, actions: Vec<LeadAction>) {

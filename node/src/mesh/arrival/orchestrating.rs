@@ -183,7 +183,7 @@ impl Engine {
     pub(super) fn orchestrator_actions(&mut self, actions: Vec<ParentAction>) {
         for action in actions {
             match action {
-                ParentAction::ToChild { child: Scope::Sector(sector), message } => self.to_sector(sector, message),
+                ParentAction::ToChild { child: Scope::Sector(sector), message } => self.dispatch(sector, message),
                 ParentAction::ToChild { .. } | ParentAction::ToParent(UpMessage::Stage(_)) => {
                     self.shared.count("no_child");
                 }
@@ -201,7 +201,7 @@ impl Engine {
         }
     }
 
-    fn to_sector(&mut self, sector: SectorId, message: DownMessage) {
+    fn dispatch(&mut self, sector: SectorId, message: DownMessage) {
         let event = match &message {
             DownMessage::Prepare(prepare) => prepare.event.event.id,
             DownMessage::Cancel(event) => *event,

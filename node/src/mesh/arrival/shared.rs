@@ -62,6 +62,9 @@ struct Reports {
     order: VecDeque<EventId>,
 }
 
+/// Delays of hosted agents, and whether each is frozen.
+pub(super) type HostedFigures = BTreeMap<AgentId, (Impedance, bool)>;
+
 /// The shared part.
 pub(super) struct Shared {
     pub(super) clock: ArrivalClock,
@@ -74,7 +77,7 @@ pub(super) struct Shared {
     stopped: AtomicBool,
     reports: Mutex<Reports>,
     warm: Mutex<WarmUp>,
-    measured: Mutex<(Hash, BTreeMap<AgentId, (Impedance, bool)>)>,
+    measured: Mutex<(Hash, HostedFigures)>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -147,11 +150,11 @@ impl Shared {
         *lock(&self.warm)
     }
 
-    pub(super) fn set_measured(&self, context: Hash, agents: BTreeMap<AgentId, (Impedance, bool)>) {
+    pub(super) fn set_measured(&self, context: Hash, agents: HostedFigures) {
         *lock(&self.measured) = (context, agents);
     }
 
-    pub(super) fn measured(&self) -> (Hash, BTreeMap<AgentId, (Impedance, bool)>) {
+    pub(super) fn measured(&self) -> (Hash, HostedFigures) {
         lock(&self.measured).clone()
     }
 

@@ -130,9 +130,11 @@ impl Dispatcher {
         let (host, now) = (signed.batch.host, self.post.now());
         let Some(batch) = self.verified(signed) else { return };
         let home = home_cluster(&self.post.roster().load(), host, sector);
-        let batch = match home.map(|home| self.desk.take(home, batch.clone(), now)) {
-            Some(Ok(())) => return,
-            Some(Err(batch)) => batch,
+        let batch = match home {
+            Some(home) => match self.desk.take(home, batch, now) {
+                Some(batch) => batch,
+                None => return,
+            },
             None => batch,
         };
         if let Some(seat) = self.sectors.seat(sector)

@@ -32,18 +32,13 @@ impl LeadDesk {
     }
 
     /// Takes in a host's batch if this node leads its home cluster; gives it back otherwise.
-    pub(in crate::mesh) fn take(
-        &self,
-        home: ClusterId,
-        batch: VerifiedBatch,
-        now: TimeUs,
-    ) -> Result<(), VerifiedBatch> {
+    pub(in crate::mesh) fn take(&self, home: ClusterId, batch: VerifiedBatch, now: TimeUs) -> Option<VerifiedBatch> {
         self.with(|folds| match folds.get_mut(&home) {
             Some(fold) => {
                 fold.fold.push(batch, now);
-                Ok(())
+                None
             }
-            None => Err(batch),
+            None => Some(batch),
         })
     }
 

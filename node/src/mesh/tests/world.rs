@@ -139,7 +139,7 @@ impl World {
         let ledger = Arc::new(TestLedger {
             state: Mutex::new(state),
             context: genesis.context(),
-            validators: genesis.validators.clone(),
+            validators: genesis.validators,
             recorded: Mutex::default(),
             finals: watch::Sender::new(FinalBlockTip::default()),
         });
