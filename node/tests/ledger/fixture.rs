@@ -19,22 +19,22 @@ use mesh30k_node::identity::NodeIdentity;
 use mesh30k_node::telemetry::Metrics;
 use mesh30k_p2p::{Config, Event, TransportKind, Verdict};
 
-pub const BALANCE: Uftns = Uftns::ftns(1_000);
+pub(crate) const BALANCE: Uftns = Uftns::ftns(1_000);
 
-pub struct Mesh {
-    pub genesis: Genesis,
-    pub nodes: Vec<Foundation>,
+pub(crate) struct Mesh {
+    pub(crate) genesis: Genesis,
+    pub(crate) nodes: Vec<Foundation>,
     alice: SecretKey,
     _dir: tempfile::TempDir,
 }
 
 impl Mesh {
-    pub fn bob(&self) -> AccountId {
+    pub(crate) fn bob(&self) -> AccountId {
         KeyPolicy::single(key(200).public()).account()
     }
 
     /// Starts validators and observers; returns when every validator is connected to every other.
-    pub async fn start(validators: usize, observers: usize) -> Self {
+    pub(crate) async fn start(validators: usize, observers: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let identities: Vec<NodeIdentity> = (0..validators + observers)
             .map(|index| NodeIdentity::load_or_create(&dir.path().join(format!("{index}/keys"))).unwrap())
@@ -143,7 +143,7 @@ fn genesis(validators: &[NodeIdentity]) -> Genesis {
 }
 
 /// Alice pays bob.
-pub fn transfer(mesh: &Mesh, nonce: u64, amount: Uftns) -> SignedTransaction {
+pub(crate) fn transfer(mesh: &Mesh, nonce: u64, amount: Uftns) -> SignedTransaction {
     let alice = KeyPolicy::single(mesh.alice.public()).account();
     let op = Operation::Transfer(Transfer { to: mesh.bob(), amount, memo: String::new() });
     let valid_until = TimeMs(clock::wall_ms() + 60_000);
