@@ -58,7 +58,11 @@ fn coordinator(mesh: &mut TestMesh) {
     let missing = machines(Some(id));
     assert!(missing > 0, "the killed node hosts machines");
     // At once: clusters that the killed node led are silent until their leases end, and are counted as what they are.
-    whole(&cascade(mesh, others[0]), machines(None), missing);
+    let report = cascade(mesh, others[0]);
+    whole(&report, machines(None), missing);
+    let is_led = |row: &AgentRow| first.clusters.iter().any(|c| c.cluster == row.cluster && c.lead != Some(id));
+    let led = agents.iter().filter(|row| row.class != AgentClass::F && row.host != id && is_led(row)).count() as u64;
+    assert!(report.ready * 2 >= led, "{led} machines live and have a lead that does: {report:?}");
     wait_since(killed, "every cluster has a lead that lives", LEADS_MAX, || {
         let leads: Vec<_> = sector(mesh, others[0])?.clusters.iter().map(|cluster| cluster.lead).collect();
         let is_led = leads.iter().all(|lead| lead.is_some_and(|lead| lead != id));
@@ -66,7 +70,8 @@ fn coordinator(mesh: &mut TestMesh) {
     });
     let report = cascade(mesh, others[0]);
     whole(&report, machines(None), missing);
-    assert!(report.ready > 0, "those that are there arrive: {report:?}");
+    let there = machines(None) - missing;
+    assert!(report.ready * 2 >= there, "{there} machines are there: {report:?}");
 
     mesh.restart(number);
     mesh.wait_level(number, others[0]);

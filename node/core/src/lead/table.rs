@@ -1,6 +1,6 @@
 //! The newest lease of each cluster, at voters and at everybody who follows them.
 
-use super::{Fencing, Lease, LeaseError, LeaseGrant, Tenure};
+use super::{Fencing, Lease, LeaseError, LeaseGrant, Rank, Tenure};
 use crate::time::MeshTimeUs;
 use mesh30k_ledger::types::{ClusterId, NodeId};
 use std::collections::BTreeMap;
@@ -58,7 +58,8 @@ impl LeaseTable {
         Ok(true)
     }
 
-    /// Judges a node that acts for a cluster under `tenure` at `now`: refused with the newer number when it is stale.
+    /// Judges a node that acts for a cluster under `tenure` at `now`: refused with the newer number when it is stale, unless
+    /// the newer number is its own renewal.
     ///
     /// A tenure by a lease not seen here yet is accepted: numbers come only from the sector group, and the claim is signed
     /// by who makes it.
@@ -66,14 +67,17 @@ impl LeaseTable {
     /// # Errors
     /// [`LeaseError::Stale`], [`LeaseError::NotHolder`].
     pub fn check(&self, cluster: ClusterId, node: NodeId, tenure: Tenure, now: MeshTimeUs) -> Result<(), LeaseError> {
-        let newest = self.fencing(cluster);
-        if tenure.fencing < newest {
-            return Err(LeaseError::Stale { cluster, found: tenure.fencing, newest });
+        let Some(lease) = self.leases.get(&cluster) else { return Ok(()) };
+        let holder = lease.holder(now);
+        if tenure.fencing < lease.fencing {
+            // A renewal reaches its holder and the others in any order: what the holder sends meanwhile still bears the number
+            // that was renewed. It is the holder all the same; a deposed lead never is.
+            let renewed =
+                tenure.rank == Rank::Lead && holder.is_some_and(|(lead, held)| lead == node && held.rank == Rank::Lead);
+            let stale = LeaseError::Stale { cluster, found: tenure.fencing, newest: lease.fencing };
+            return if renewed { Ok(()) } else { Err(stale) };
         }
-        let holds = self
-            .leases
-            .get(&cluster)
-            .is_none_or(|lease| tenure.fencing > lease.fencing || lease.holder(now) == Some((node, tenure)));
+        let holds = tenure.fencing > lease.fencing || holder == Some((node, tenure));
         if holds { Ok(()) } else { Err(LeaseError::NotHolder { cluster, node, fencing: tenure.fencing }) }
     }
 

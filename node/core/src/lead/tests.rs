@@ -53,6 +53,24 @@ fn stale_decisions_and_stale_leads_are_refused_with_the_newer_number() {
     assert!(matches!(table.check(CLUSTER, NodeId(9), newest, old.until), Err(LeaseError::NotHolder { .. })));
 }
 
+#[test]
+fn a_lead_whose_renewal_others_heard_of_first_is_still_the_lead() {
+    let mut table = LeaseTable::new();
+    let (first, second, third) = (Fencing::new(1, 1), Fencing::new(1, 4), Fencing::new(1, 9));
+    let lease = table.grant(first, grant(1, 2, T0, Fencing::NONE)).unwrap();
+    let claim = |fencing, rank| Tenure { fencing, rank };
+    let renewed = table.grant(second, grant(1, 2, T0.plus_us(1), first)).unwrap();
+    assert!(table.check(CLUSTER, NodeId(1), claim(first, Rank::Lead), T0.plus_us(2)).is_ok());
+    assert!(
+        table.check(CLUSTER, NodeId(2), claim(first, Rank::Deputy), T0.plus_us(2)).is_err(),
+        "no deputy of an old lease"
+    );
+    assert!(table.check(CLUSTER, NodeId(1), claim(first, Rank::Lead), renewed.until).is_err(), "not after its lease");
+    table.grant(third, grant(2, 1, renewed.until, second)).unwrap();
+    assert!(table.check(CLUSTER, NodeId(1), claim(second, Rank::Lead), renewed.until).is_err(), "not once deposed");
+    assert!(lease.until < renewed.until);
+}
+
 /// Commits what the book wants, in order.
 fn commit(book: &mut LeadBook, table: &mut LeaseTable, index: &mut u64, now: MeshTimeUs) {
     for grant in book.decide(table, now) {

@@ -84,7 +84,7 @@ impl Engine {
         now: &Now,
     ) -> Result<(), Refusal> {
         let scope = Scope::Sector(sector);
-        if !self.sectors.contains_key(&sector) {
+        if !self.coordinates(sector) {
             return Err(Refusal::NotHere { scope });
         }
         self.check_event_of(from, scope, message, now)?;
@@ -100,6 +100,10 @@ impl Engine {
         now: &Now,
     ) -> Result<(), Refusal> {
         let scope = Scope::Cluster(cluster);
+        if !self.leads_now(cluster) && self.view.lead(cluster, now.mesh).is_some_and(|(lead, _)| lead == self.me) {
+            // The coordinator may know of the lease before this thread looked.
+            self.refresh();
+        }
         if !self.leads_now(cluster) {
             return Err(Refusal::NotHere { scope });
         }
@@ -152,7 +156,7 @@ impl Engine {
         match child {
             Scope::Cluster(cluster) => {
                 let sector = cluster.sector;
-                if !self.sectors.contains_key(&sector) {
+                if !self.coordinates(sector) {
                     return Err(Refusal::NotHere { scope: Scope::Sector(sector) });
                 }
                 self.check_lead(from, cluster, tenure.ok_or(Refusal::NoRight { scope: child })?, now)?;

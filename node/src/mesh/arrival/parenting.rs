@@ -44,6 +44,15 @@ impl Engine {
         }
     }
 
+    /// Whether this node coordinates the sector. The others may know of its election before this thread looked: what they
+    /// send at once must not be lost.
+    pub(super) fn coordinates(&mut self, sector: SectorId) -> bool {
+        if !self.sectors.contains_key(&sector) && self.view.coordinator(sector) == Some(self.me) {
+            self.refresh();
+        }
+        self.sectors.contains_key(&sector)
+    }
+
     /// Asks coordinators for their reports: new ones at once, known ones again and again.
     pub(super) fn watch_sectors(&mut self, now: &Now) {
         let sectors: Vec<SectorId> = self.topology.roster().sectors.keys().copied().collect();
@@ -63,7 +72,8 @@ impl Engine {
     /// A node wants this sector's reports: it gets one at once.
     pub(super) fn on_watch(&mut self, now: &Now, from: NodeId, sector: SectorId) -> Result<(), Refusal> {
         let scope = Scope::Sector(sector);
-        let own = self.sectors.get_mut(&sector).ok_or(Refusal::NotHere { scope })?;
+        let is_here = self.coordinates(sector);
+        let own = self.sectors.get_mut(&sector).filter(|_| is_here).ok_or(Refusal::NotHere { scope })?;
         if own.watchers.len() >= WATCHERS_MAX && !own.watchers.contains_key(&from) {
             return Err(Refusal::Full { what: "list of watchers", limit: WATCHERS_MAX });
         }
