@@ -1,4 +1,5 @@
 //! `mesh30k`: run a node, operate the mesh, manage keys.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod cmd;
 mod exit;

@@ -179,6 +179,8 @@ impl Layout {
             ("api.listen", Value::Text(node.api.to_string())),
             ("agents.count", Value::Integer(i64::from(node.agents))),
             ("agents.seed", Value::Integer(i64::from(AGENT_SEED.saturating_add(node.number)))),
+            // All nodes share this machine's cores; one task at a time keeps each of them small.
+            ("tasks.parallel", Value::Integer(1)),
             ("harness.enabled", Value::Bool(true)),
             ("log.format", Value::Text("human".to_owned())),
         ];

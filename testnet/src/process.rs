@@ -14,6 +14,14 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pace at which a leaving process is looked at.
 const LEAVE_POLL: Duration = Duration::from_millis(20);
 
+/// How glibc's allocator gives memory back soon: many nodes share one machine, and each should hold only what it uses.
+const LEAN_MEMORY: [(&str, &str); 4] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_MMAP_THRESHOLD_", "65536"),
+    ("MALLOC_TRIM_THRESHOLD_", "65536"),
+    ("MALLOC_TOP_PAD_", "65536"),
+];
+
 /// A child that can't be started, or ended otherwise than asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -52,7 +60,9 @@ impl NodeProcess {
         let errors = output.try_clone().map_err(io("opening the log file"))?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors);
-        command.env("MALLOC_ARENA_MAX", "2");
+        for (variable, value) in LEAN_MEMORY {
+            command.env(variable, value);
+        }
         // Ctrl-C in the terminal is for the driver, which then stops its nodes in order.
         command.process_group(0);
         die_with_parent(&mut command);
