@@ -95,14 +95,30 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Lays a network out in `dir`, which must be empty or not there yet.
+    /// Lays a network out in `dir`, which must be empty or not there yet. All ports are any free ones.
     ///
     /// # Errors
     /// When the folder is in use or holds something else, or can't be written, or no ports are free.
     pub fn create(dir: &Path, size: Size) -> Result<Self> {
+        Self::create_with(dir, size, Ports::free)
+    }
+
+    /// As [`Self::create`], for the network that people talk to: its first node's API is where they look for it, if that
+    /// port is free.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_for_people(dir: &Path, size: Size) -> Result<Self> {
+        Self::create_with(dir, size, Ports::default_api)
+    }
+
+    fn create_with(dir: &Path, size: Size, first_api: fn(&mut Ports) -> Result<u16>) -> Result<Self> {
         claim(dir)?;
         let mut ports = Ports::default();
-        let nodes = (1..=size.nodes).map(|number| Draft::make(dir, number, size, &mut ports));
+        let nodes = (1..=size.nodes).map(|number| {
+            let api = if number == 1 { first_api(&mut ports)? } else { ports.free()? };
+            Draft::make(dir, number, size, api, ports.free()?)
+        });
         let drafts = nodes.collect::<Result<Vec<_>>>()?;
         let people = People::make(dir)?;
         let founders: Vec<Founder> = drafts.iter().take(size.validators as usize).map(|d| d.founder.clone()).collect();
@@ -195,15 +211,13 @@ struct Draft {
 }
 
 impl Draft {
-    fn make(dir: &Path, number: u32, size: Size, ports: &mut Ports) -> Result<Self> {
+    fn make(dir: &Path, number: u32, size: Size, api: u16, p2p_port: u16) -> Result<Self> {
         let name = format!("node-{number}");
         let home = dir.join(&name);
         let data_dir = home.join("data");
         let opened = DataDir::open(&data_dir)?;
         let identity = NodeIdentity::load_or_create(&opened.keys())?;
         let transport = identity.transport()?.public();
-        let p2p_port = ports.free()?;
-        let api = if number == 1 { ports.default_api()? } else { ports.free()? };
         let place = REGIONS.iter().cycle().nth(number.saturating_sub(1) as usize).copied().unwrap_or("US");
         let region = genesis::region(place)?;
         let transport_key = transport.clone().try_into_ed25519().context("a node's transport key is not Ed25519")?;

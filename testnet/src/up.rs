@@ -59,7 +59,7 @@ pub fn run(options: &UpOptions) -> Result<()> {
     let dir = options.dir.clone().map_or_else(fresh_dir, Ok)?;
     // Nodes read these paths from their configuration, wherever they are started.
     let dir = std::path::absolute(&dir).with_context(|| format!("finding {}", dir.display()))?;
-    let layout = Layout::create(&dir, size)?;
+    let layout = Layout::create_for_people(&dir, size)?;
     let program = std::env::current_exe().context("finding this program")?;
     introduce(&console, &layout);
     let started_us = monotonic_us();

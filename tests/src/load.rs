@@ -41,6 +41,7 @@ pub struct Client {
 pub struct Load {
     stop: Arc<AtomicBool>,
     settled: Arc<AtomicU64>,
+    deaths: Arc<AtomicU64>,
     before: BTreeMap<AccountId, u64>,
     threads: Vec<JoinHandle<Vec<Payment>>>,
 }
@@ -52,16 +53,16 @@ impl Load {
     /// When a client's account can't be read.
     #[must_use]
     pub fn start(clients: Vec<Client>) -> Self {
-        let (stop, settled) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let (stop, settled, deaths) = (Arc::<AtomicBool>::default(), Arc::default(), Arc::default());
         let rows: Vec<_> = clients.iter().map(|client| client.wallet.row().expect("the payer's account")).collect();
         let before = rows.iter().map(|row| (row.account, row.balance_uftns.0)).collect();
         let start = |(client, nonce): (Client, u64)| {
-            let payer = Payer::new(client, nonce, Arc::clone(&settled));
+            let payer = Payer::new(client, nonce, Arc::clone(&settled), Arc::clone(&deaths));
             let stop = Arc::clone(&stop);
             thread::spawn(move || payer.run(&stop))
         };
         let threads = clients.into_iter().zip(rows.iter().map(|row| row.next_nonce)).map(start).collect();
-        Self { stop, settled, before, threads }
+        Self { stop, settled, deaths, before, threads }
     }
 
     /// Waits until so many more payments are final.
@@ -75,6 +76,12 @@ impl Load {
             let settled = self.settled.load(Ordering::Relaxed);
             if settled >= goal { Ok(()) } else { Err(format!("{} of them are", settled + payments - goal)) }
         });
+    }
+
+    /// To be told when nodes that clients talk to are dead and before they are started again: a client may not notice a
+    /// node that is back at once, which owes nothing of what it only accepted.
+    pub fn nodes_died(&self) {
+        self.deaths.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Lets the clients finish what is under way; what they were told.
@@ -94,22 +101,30 @@ struct Open {
     index: usize,
     signed: SignedTransaction,
     /// In which session its node accepted it: a node that was lost meanwhile owes nothing, and it is sent again.
-    accepted_in: Option<u64>,
+    accepted_in: Option<Session>,
 }
+
+/// How often a client had turned elsewhere, and how often nodes had died.
+type Session = (u64, u64);
 
 struct Payer {
     client: Client,
     node: usize,
-    session: u64,
+    turns: u64,
     next_nonce: u64,
     open: VecDeque<Open>,
     payments: Vec<Payment>,
     settled: Arc<AtomicU64>,
+    deaths: Arc<AtomicU64>,
 }
 
 impl Payer {
-    fn new(client: Client, next_nonce: u64, settled: Arc<AtomicU64>) -> Self {
-        Self { client, node: 0, session: 0, next_nonce, open: VecDeque::new(), payments: Vec::new(), settled }
+    fn new(client: Client, next_nonce: u64, settled: Arc<AtomicU64>, deaths: Arc<AtomicU64>) -> Self {
+        Self { client, node: 0, turns: 0, next_nonce, open: VecDeque::new(), payments: Vec::new(), settled, deaths }
+    }
+
+    fn session(&self) -> Session {
+        (self.turns, self.deaths.load(Ordering::SeqCst))
     }
 
     fn run(mut self, stop: &AtomicBool) -> Vec<Payment> {
@@ -147,11 +162,12 @@ impl Payer {
     }
 
     fn send(&mut self, place: usize) {
+        let session = self.session();
         let open = &mut self.open[place];
         let body = HexBody { hex: hex::encode(open.signed.to_bytes()) };
         match self.client.nodes[self.node].post::<_, TransactionRow>("/v1/transactions", &body) {
             Ok(_) => {
-                open.accepted_in = Some(self.session);
+                open.accepted_in = Some(session);
                 let payment = &mut self.payments[open.index];
                 payment.acknowledged = payment.acknowledged.max(Acknowledged::Accepted);
                 payment.refusal = None;
@@ -165,7 +181,7 @@ impl Payer {
     fn look(&mut self) {
         let mut moved = false;
         for place in 0..self.open.len() {
-            let (id, session) = (self.open[place].signed.id(), self.session);
+            let (id, session) = (self.open[place].signed.id(), self.session());
             let Some(row) = self.ask(&id, 0) else { return };
             moved |= self.note(place, &row);
             let is_owed = self.open[place].accepted_in == Some(session);
@@ -211,7 +227,7 @@ impl Payer {
 
     /// The node is gone: the next one that answers.
     fn turn_elsewhere(&mut self) {
-        self.session += 1;
+        self.turns += 1;
         let nodes = &self.client.nodes;
         self.node = wait_until("a client finds a node that answers", SILENCE_MAX, || {
             let turn = (1..=nodes.len()).map(|step| (self.node + step) % nodes.len());

@@ -40,6 +40,7 @@ fn kill_of_the_leader_and_then_of_everybody_loses_no_acknowledged_payment() {
     for number in mesh.numbers() {
         mesh.kill(number);
     }
+    load.nodes_died();
     for number in mesh.numbers() {
         mesh.restart(number);
     }
