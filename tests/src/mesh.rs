@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use mesh30k_ledger::key_policy::KeyPolicy;
+use mesh30k_ledger::ops::{Operation, Transfer};
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::types::{AccountId, Height, NodeId, Uftns};
 use mesh30k_node::api::types::{AccountRow, MeshTree, Status};
@@ -31,6 +32,8 @@ use crate::wait::wait_until;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long a node may take to come back and be where the others are.
 pub const RETURN_MAX: Duration = Duration::from_secs(45);
+/// How long one payment may take.
+const PAYMENT_MAX: Duration = Duration::from_secs(20);
 /// Lines of each node's log that a failed test shows.
 const LOG_LINES: usize = 25;
 
@@ -215,9 +218,9 @@ impl TestMesh {
         });
         let first = Chain::fetch(&self.api(1)).expect("the blocks of node 1");
         assert_eq!(first.gap(), None, "the blocks of node 1 do not follow each other");
-        let last = first.blocks.get(&highest).expect("the highest block").id;
+        let last = first.blocks.get(&highest).map(|block| block.id);
         for number in self.others(1) {
-            assert_eq!(block_id(&self.api(number), highest).ok(), Some(last), "block {highest} of node {number}");
+            assert_eq!(block_id(&self.api(number), highest).ok(), last, "block {highest} of node {number}");
         }
         first
     }
@@ -231,6 +234,17 @@ impl TestMesh {
         let key = self.layout.unlock(name).expect("a key of the testnet");
         // Its requests may wait at the node until something is final or complete.
         Wallet::open(ApiClient::new(&self.node(number).api_url()), key).expect("a wallet")
+    }
+
+    /// Alice pays bob 1 uFTNS through a node, which shows that the ledger goes on.
+    ///
+    /// # Panics
+    /// When it is not final in time.
+    #[track_caller]
+    pub fn pay(&self, number: u32) {
+        let transfer = Transfer { to: self.account("bob"), amount: Uftns(1), memo: String::new() };
+        let paid = self.wallet("alice", number).execute(Operation::Transfer(transfer), PAYMENT_MAX);
+        assert!(paid.is_ok(), "a payment through node {number}: {paid:?}");
     }
 
     /// The account of `name`.

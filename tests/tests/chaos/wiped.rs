@@ -4,21 +4,17 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
-use mesh30k_ledger::ops::{Operation, Transfer};
-use mesh30k_ledger::types::Uftns;
 use mesh30k_tests::mesh::TestMesh;
 use mesh30k_tests::wait::wait_until;
 
 /// Time until a node that is refused has ended.
 const REFUSED_MAX: Duration = Duration::from_secs(20);
-/// Time for a payment.
-const PAYMENT_MAX: Duration = Duration::from_secs(20);
 
 #[test]
 fn wiped_validator_is_refused_under_its_old_id_and_the_others_go_on() {
     let mut mesh = TestMesh::start(4, 4, 8);
     let wiped = 4;
-    pay(&mesh);
+    mesh.pay(1);
     mesh.kill(wiped);
 
     // The database is gone; keys, store id and sign-log are there.
@@ -33,7 +29,7 @@ fn wiped_validator_is_refused_under_its_old_id_and_the_others_go_on() {
     }
     refused(&mut mesh, wiped, "node 4 is registered with another one");
 
-    pay(&mesh);
+    mesh.pay(1);
 }
 
 /// Starts the wiped node, which has to end by itself, not well, and say what to do.
@@ -46,10 +42,4 @@ fn refused(mesh: &mut TestMesh, number: u32, why: &str) {
     for part in [why, "old id", "restore the old directory", "join as a new node"] {
         assert!(said.contains(part), "`{part}` is not in:\n{said}");
     }
-}
-
-fn pay(mesh: &TestMesh) {
-    let to = mesh.account("bob");
-    let transfer = Operation::Transfer(Transfer { to, amount: Uftns(1), memo: String::new() });
-    mesh.wallet("alice", 1).execute(transfer, PAYMENT_MAX).expect("a payment by the others");
 }
