@@ -86,6 +86,42 @@ proptest! {
     }
 
     #[test]
+    fn trees_of_several_pages_agree_with_the_model(
+        first in 1_000..4_000_u32, changed in proptest::collection::vec((0..5_000_u32, any::<bool>()), 1..400)
+    ) {
+        // Twelve levels and more: three pages below each other, some of which come and go.
+        let key = |n: u32| [b"a".as_slice(), &n.to_be_bytes()].concat();
+        let (mut state, mut model) = (MemoryState::new(), Model::new());
+        let mut changes: ChangeSet = (0..first).map(|n| (key(n), Some(vec![1]))).collect();
+        model.extend((0..first).map(|n| (key(n), vec![1])));
+        prop_assert_eq!(smt::update(&state, &mut changes).unwrap(), naive_root(&model));
+        state.apply(changes);
+        let mut changes = ChangeSet::new();
+        for (n, kept) in &changed {
+            changes.insert(key(*n), kept.then(|| vec![2]));
+            if *kept { model.insert(key(*n), vec![2]) } else { model.remove(&key(*n)) };
+        }
+        let root = smt::update(&state, &mut changes).unwrap();
+        prop_assert_eq!(root, naive_root(&model));
+        state.apply(changes);
+        for (n, _) in changed.iter().take(20) {
+            let value = model.get(&key(*n)).map(Vec::as_slice);
+            let proof = smt::prove(&state, &key(*n)).unwrap();
+            prop_assert_eq!(proof.verify(&root, &key(*n), value), Ok(()));
+        }
+        // A page that was changed where it lies is noticed.
+        let entry = state.entries().filter(|(key, _)| key[0] == b'S' && key.len() > 3).map(|(k, v)| (k.clone(), v.clone())).next();
+        if let Some((page, mut bytes)) = entry {
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            let mut spoiled = state.clone();
+            spoiled.apply([(page, Some(bytes))].into());
+            let mut all: ChangeSet = model.keys().map(|key| (key.clone(), Some(vec![3]))).collect();
+            prop_assert!(smt::update(&spoiled, &mut all).is_err());
+        }
+    }
+
+    #[test]
     fn overlays_read_like_the_state_they_stand_for(
         base in proptest::collection::btree_map(0..40_u8, any::<u8>(), 0..30),
         layers in proptest::collection::vec(proptest::collection::btree_map(0..40_u8, proptest::option::of(any::<u8>()), 0..15), 0..4),

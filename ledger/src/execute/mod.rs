@@ -106,6 +106,37 @@ pub fn execute_with(
     block: &Block,
     oracle: &dyn SignatureOracle,
 ) -> Result<Execution, BlockError> {
+    let Applied { mut changes, outcomes, due, transactions } = apply(state, block, oracle)?;
+    let block_id = block.id();
+    let state_root = smt::update(state, &mut changes)?;
+    let blocks_root = mmr::append(state, &mut changes, &block_id)?;
+    let leaves = outcome_leaves(&outcomes, &transactions, &due);
+    let commitment = Commitment { state_root, outcomes_root: merkle::root(&leaves), blocks_root };
+    let header = &block.header;
+    let tip = Tip { height: header.height, block: block_id, time: header.time, state_root, round: header.round };
+    changes.insert(crate::state::keyspace::TIP.to_vec(), Some(crate::codec::encode(&tip)));
+    Ok(Execution { changes, outcomes, due, commitment, block: block_id, transactions })
+}
+
+/// What a block does to the records, before anything commits to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Changed records, without tree and tip.
+    pub changes: ChangeSet,
+    /// One for each transaction, in order.
+    pub outcomes: Vec<Outcome>,
+    /// What fell due in it, in order.
+    pub due: Vec<DueEvent>,
+    /// Its transactions' names, in order.
+    pub transactions: Vec<TxId>,
+}
+
+/// The first half of [`execute_with`]: checks the block and carries out what it holds. Only [`execute_with`] gives roots; this is
+/// for measuring, and for whoever wants to know what a block would do.
+///
+/// # Errors
+/// A block that may not follow, or state that cannot be read.
+pub fn apply(state: &dyn StateRead, block: &Block, oracle: &dyn SignatureOracle) -> Result<Applied, BlockError> {
     let mut working = Working::open(state, block.header.height, block.header.time)?;
     let fee_account = check_header(&working, block, oracle)?;
     check_signatures(block, oracle)?;
@@ -122,17 +153,7 @@ pub fn execute_with(
         transactions.push(id);
     }
     working.pay_proposer(fee_account)?;
-    let mut changes = working.finish()?;
-
-    let block_id = block.id();
-    let state_root = smt::update(state, &mut changes)?;
-    let blocks_root = mmr::append(state, &mut changes, &block_id)?;
-    let leaves = outcome_leaves(&outcomes, &transactions, &due);
-    let commitment = Commitment { state_root, outcomes_root: merkle::root(&leaves), blocks_root };
-    let header = &block.header;
-    let tip = Tip { height: header.height, block: block_id, time: header.time, state_root, round: header.round };
-    changes.insert(crate::state::keyspace::TIP.to_vec(), Some(crate::codec::encode(&tip)));
-    Ok(Execution { changes, outcomes, due, commitment, block: block_id, transactions })
+    Ok(Applied { changes: working.finish()?, outcomes, due, transactions })
 }
 
 /// Checks what can be checked before any transaction; gives the account of the proposer.

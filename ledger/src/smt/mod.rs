@@ -1,7 +1,8 @@
 //! The commitment over the state: a binary sparse Merkle tree a domain (256-bit BLAKE3 paths, a lone leaf stands at the top of
-//! its empty subtree), their roots under one. Nodes live beside the records and are addressed by where they are.
+//! its empty subtree), their roots under one. Nodes live beside the records, four levels to a page.
 
 mod node;
+mod page;
 mod proof;
 mod update;
 

@@ -3,9 +3,11 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::node::{Node, inner_hash, leaf_hash, path_of, storage_key, turns_right, value_hash};
+use super::node::{inner_hash, leaf_hash, path_of, turns_right, value_hash};
+use super::page::{BOTTOM, Slot, TOP, left, right};
+use super::update::load;
 use super::{DomainRoot, join};
-use crate::state::{StateError, StateRead, keyspace, read, read_or_corrupt};
+use crate::state::{StateError, StateRead, keyspace, read_or_corrupt};
 use crate::types::Hash;
 
 /// The way from a state root to a key's leaf, or to where it would be.
@@ -44,20 +46,32 @@ pub enum ProofError {
 /// # Errors
 /// State that cannot be read.
 pub fn prove(state: &dyn StateRead, key: &[u8]) -> Result<StateProof, StateError> {
-    let domains = read_or_corrupt(state, keyspace::DOMAIN_ROOTS)?;
+    let domains: Vec<DomainRoot> = read_or_corrupt(state, keyspace::DOMAIN_ROOTS)?;
+    let root = domains.iter().find(|root| key.first() == Some(&root.domain)).copied();
     let mut proof = StateProof { domains, siblings: Vec::new(), other_leaf: None };
-    let Some(domain) = key.first() else { return Ok(proof) };
+    let Some(DomainRoot { domain, root }) = root.filter(|root| root.root != Hash::ZERO) else { return Ok(proof) };
     let path = path_of(key);
+    let mut page = load(state, domain, 0, &path, &root)?;
+    let mut position = TOP;
     for depth in 0..=256_u16 {
-        match read::<Node, _>(state, &storage_key(*domain, depth, &path))? {
-            Some(Node::Inner { left, right }) => {
-                proof.siblings.push(if turns_right(&path, depth) { left } else { right });
-            }
-            Some(Node::Leaf { path: found, value }) => {
+        match page.slot(position) {
+            Slot::Empty => break,
+            Slot::Leaf { path: found, value } => {
                 proof.other_leaf = (found != path).then_some((found, value));
                 break;
             }
-            None => break,
+            Slot::Inner(hash) => {
+                if position >= BOTTOM {
+                    (page, position) = (load(state, domain, depth, &path, &hash)?, TOP);
+                }
+                let (own, other) = if turns_right(&path, depth) {
+                    (right(position), left(position))
+                } else {
+                    (left(position), right(position))
+                };
+                proof.siblings.push(page.slot(other).hash());
+                position = own;
+            }
         }
     }
     Ok(proof)

@@ -1,8 +1,10 @@
-//! Bringing the trees up to date, once a block, with all changed leaves together.
+//! Bringing the trees up to date, once a block, with all changed leaves together: every page on a changed path is read and
+//! written once, every inner node hashed once.
 
 use std::collections::BTreeMap;
 
-use super::node::{Node, path_of, storage_key, turns_right, value_hash};
+use super::node::{path_of, turns_right, value_hash};
+use super::page::{BOTTOM, Page, Slot, TOP, left, right, storage_key};
 use super::{DomainRoot, join};
 use crate::codec::encode;
 use crate::state::{ChangeSet, StateError, StateRead, keyspace, read};
@@ -13,7 +15,7 @@ type ByPath<T> = (Hash, T);
 /// A leaf to set (its value's hash) or to take away.
 type Change = (Hash, Option<Hash>);
 
-/// Adds to `changes` what the trees' nodes become, and gives the state root after them. `state` is the state before.
+/// Adds to `changes` what the trees' pages become, and gives the state root after them. `state` is the state before.
 ///
 /// # Errors
 /// State that cannot be read, or a tree that does not hang together.
@@ -31,11 +33,23 @@ pub fn update(state: &dyn StateRead, changes: &mut ChangeSet) -> Result<Hash, St
         let Some(mut leaves) = by_domain.remove(&root.domain) else { continue };
         leaves.sort_unstable_by_key(|(path, _)| *path);
         let mut writer = Writer { state, domain: root.domain, changes };
-        root.root = writer.rebuild_root(&leaves)?;
+        root.root = writer.rebuild_root(root.root, &leaves)?;
     }
     let state_root = join(&roots);
     changes.insert(keyspace::DOMAIN_ROOTS.to_vec(), Some(encode(&roots)));
     Ok(state_root)
+}
+
+/// Reads the page whose top has this hash.
+///
+/// # Errors
+/// A page that is missing, is none, or has another hash.
+pub(super) fn load(state: &dyn StateRead, domain: u8, depth: u16, at: &Hash, hash: &Hash) -> Result<Page, StateError> {
+    let key = storage_key(domain, depth, at);
+    let corrupt = |reason: &str| StateError::Corrupt { key: hex::encode(&key), reason: reason.into() };
+    let bytes = state.get(&key)?.ok_or_else(|| corrupt("a page of the state tree is missing"))?;
+    let page = Page::decode(&bytes).ok_or_else(|| corrupt("it is no page of the state tree"))?;
+    if page.slot(TOP).hash() == *hash { Ok(page) } else { Err(corrupt("a page of the state tree has another hash")) }
 }
 
 struct Writer<'a> {
@@ -44,144 +58,125 @@ struct Writer<'a> {
     changes: &'a mut ChangeSet,
 }
 
-/// What a subtree has become. A leaf is not stored yet: it may rise further.
+/// Where in which page.
 #[derive(Clone, Copy)]
-enum Sub {
-    Empty,
-    Leaf { path: Hash, value: Hash },
-    Stored(Hash),
+struct Place {
+    position: usize,
+    depth: u16,
+    at: Hash,
+}
+
+impl Place {
+    const fn top(depth: u16, at: Hash) -> Self {
+        Self { position: TOP, depth, at }
+    }
+
+    fn left(self) -> Self {
+        Self { position: left(self.position), depth: self.depth.saturating_add(1), at: self.at }
+    }
+
+    fn right(self) -> Self {
+        let at = with_bit(&self.at, self.depth);
+        Self { position: right(self.position), depth: self.depth.saturating_add(1), at }
+    }
 }
 
 impl Writer<'_> {
-    fn rebuild_root(&mut self, leaves: &[Change]) -> Result<Hash, StateError> {
-        let existing = self.load(0, &Hash::ZERO)?;
-        let sub = self.rebuild(0, &Hash::ZERO, existing, leaves)?;
-        Ok(self.settle(0, &Hash::ZERO, sub))
-    }
-
-    fn load(&self, depth: u16, path: &Hash) -> Result<Option<Node>, StateError> {
-        read(self.state, &storage_key(self.domain, depth, path))
-    }
-
-    fn put(&mut self, depth: u16, path: &Hash, node: Option<&Node>) {
-        self.changes.insert(storage_key(self.domain, depth, path), node.map(encode));
-    }
-
-    /// Stores a leaf where it has come to rest; gives the subtree's hash.
-    fn settle(&mut self, depth: u16, path: &Hash, sub: Sub) -> Hash {
-        match sub {
-            Sub::Empty => Hash::ZERO,
-            Sub::Stored(hash) => hash,
-            Sub::Leaf { path: leaf, value } => {
-                let node = Node::Leaf { path: leaf, value };
-                self.put(depth, path, Some(&node));
-                node.hash()
-            }
+    fn rebuild_root(&mut self, root: Hash, leaves: &[Change]) -> Result<Hash, StateError> {
+        let before = if root == Hash::ZERO { Slot::Empty } else { Slot::Inner(root) };
+        let top = self.rebuild_page(0, Hash::ZERO, before, leaves)?;
+        if let Slot::Leaf { .. } = top {
+            // A lone leaf rises no further than the top of all.
+            let mut page = Page::new();
+            page.set(TOP, top);
+            self.changes.insert(storage_key(self.domain, 0, &Hash::ZERO), Some(page.encode()));
         }
+        Ok(top.hash())
     }
 
-    fn rebuild(
-        &mut self,
-        depth: u16,
-        at: &Hash,
-        existing: Option<Node>,
-        changes: &[Change],
-    ) -> Result<Sub, StateError> {
-        let (left, right) = match existing {
-            None => return Ok(self.build(depth, at, &present(changes))),
-            Some(Node::Leaf { path, value }) => {
+    /// What the subtree under a page becomes. The page is written, or taken away when no two leaves are left in it.
+    fn rebuild_page(&mut self, depth: u16, at: Hash, before: Slot, changes: &[Change]) -> Result<Slot, StateError> {
+        let existed = before != Slot::Empty;
+        let mut page = match before {
+            Slot::Inner(hash) => load(self.state, self.domain, depth, &at, &hash)?,
+            _ => Page::new(),
+        };
+        let top = self.rebuild(&mut page, Place::top(depth, at), changes)?;
+        page.set(TOP, top);
+        let kept = matches!(top, Slot::Inner(_));
+        if kept || existed {
+            self.changes.insert(storage_key(self.domain, depth, &at), kept.then(|| page.encode()));
+        }
+        Ok(top)
+    }
+
+    fn rebuild(&mut self, page: &mut Page, place: Place, changes: &[Change]) -> Result<Slot, StateError> {
+        match page.slot(place.position) {
+            Slot::Empty => self.build(page, place, &present(changes)),
+            Slot::Leaf { path, value } => {
                 let mut leaves = present(changes);
-                if let Err(place) = changes.binary_search_by_key(&path, |(changed, _)| *changed) {
+                if let Err(spot) = changes.binary_search_by_key(&path, |(changed, _)| *changed) {
                     // Its place among those that are set: as many as are set before it.
-                    let before = present(changes.get(..place).unwrap_or_default()).len();
+                    let before = present(changes.get(..spot).unwrap_or_default()).len();
                     leaves.insert(before, (path, value));
                 }
-                let sub = self.build(depth, at, &leaves);
-                if !matches!(sub, Sub::Stored(_)) {
-                    self.put(depth, at, None);
+                self.build(page, place, &leaves)
+            }
+            inner @ Slot::Inner(_) if place.position >= BOTTOM => {
+                self.rebuild_page(place.depth, place.at, inner, changes)
+            }
+            Slot::Inner(hash) => {
+                if page.joined(place.position) != hash {
+                    let key = hex::encode(storage_key(self.domain, place.depth, &place.at));
+                    let reason = "a node of the state tree has another hash than its children give".into();
+                    return Err(StateError::Corrupt { key, reason });
                 }
-                return Ok(sub);
-            }
-            Some(Node::Inner { left, right }) => (left, right),
-        };
-        let (to_left, to_right) = split(changes, depth);
-        let below = depth.saturating_add(1);
-        let (left_at, right_at) = (*at, with_bit(at, depth));
-        let left = self.child(below, &left_at, left, to_left)?;
-        let right = self.child(below, &right_at, right, to_right)?;
-        let (left, right) = match (left, right) {
-            (Sub::Empty, other) | (other, Sub::Empty) => {
-                let side = if matches!(right, Sub::Empty) { left_at } else { right_at };
-                let other = self.unstore_leaf(below, &side, other)?;
-                if !matches!(other, Sub::Stored(_)) {
-                    self.put(depth, at, None);
-                    return Ok(other);
+                let (to_left, to_right) = split(changes, place.depth);
+                for (child, changes) in [(place.left(), to_left), (place.right(), to_right)] {
+                    if !changes.is_empty() {
+                        let slot = self.rebuild(page, child, changes)?;
+                        page.set(child.position, slot);
+                    }
                 }
-                (left, right)
+                Ok(close(page, place.position))
             }
-            both => both,
-        };
-        Ok(self.join(depth, at, left, right))
-    }
-
-    /// A child with its changes carried out; untouched it stays the hash it was.
-    fn child(&mut self, depth: u16, at: &Hash, hash: Hash, changes: &[Change]) -> Result<Sub, StateError> {
-        if changes.is_empty() {
-            return Ok(if hash == Hash::ZERO { Sub::Empty } else { Sub::Stored(hash) });
-        }
-        let existing = if hash == Hash::ZERO { None } else { Some(self.must_load(depth, at, hash)?) };
-        self.rebuild(depth, at, existing, changes)
-    }
-
-    /// A lone child that is a leaf rises: it is taken from where it is stored.
-    fn unstore_leaf(&mut self, depth: u16, at: &Hash, sub: Sub) -> Result<Sub, StateError> {
-        let Sub::Stored(hash) = sub else { return Ok(sub) };
-        let key = storage_key(self.domain, depth, at);
-        if self.changes.contains_key(&key) {
-            // Written in this update, hence an inner node: leaves are not stored before they settle.
-            return Ok(sub);
-        }
-        match self.must_load(depth, at, hash)? {
-            Node::Leaf { path, value } => {
-                self.put(depth, at, None);
-                Ok(Sub::Leaf { path, value })
-            }
-            Node::Inner { .. } => Ok(sub),
         }
     }
 
-    fn must_load(&self, depth: u16, at: &Hash, hash: Hash) -> Result<Node, StateError> {
-        let corrupt = |reason: &str| StateError::Corrupt {
-            key: hex::encode(storage_key(self.domain, depth, at)),
-            reason: reason.into(),
-        };
-        let node = self.load(depth, at)?.ok_or_else(|| corrupt("a node of the state tree is missing"))?;
-        if node.hash() == hash { Ok(node) } else { Err(corrupt("a node of the state tree has another hash")) }
-    }
-
-    /// A subtree of these leaves alone, where nothing was.
-    fn build(&mut self, depth: u16, at: &Hash, leaves: &[(Hash, Hash)]) -> Sub {
+    /// A subtree of these leaves alone.
+    fn build(&mut self, page: &mut Page, place: Place, leaves: &[(Hash, Hash)]) -> Result<Slot, StateError> {
         match leaves {
-            [] => Sub::Empty,
-            [(path, value)] => Sub::Leaf { path: *path, value: *value },
+            [] => Ok(Slot::Empty),
+            [(path, value)] => Ok(Slot::Leaf { path: *path, value: *value }),
+            _ if place.position >= BOTTOM => {
+                let mut below = Page::new();
+                let top = self.build(&mut below, Place::top(place.depth, place.at), leaves)?;
+                below.set(TOP, top);
+                self.changes.insert(storage_key(self.domain, place.depth, &place.at), Some(below.encode()));
+                Ok(top)
+            }
             _ => {
-                let (to_left, to_right) = split(leaves, depth);
-                let below = depth.saturating_add(1);
-                let left = self.build(below, at, to_left);
-                let right = self.build(below, &with_bit(at, depth), to_right);
-                self.join(depth, at, left, right)
+                let (to_left, to_right) = split(leaves, place.depth);
+                for (child, leaves) in [(place.left(), to_left), (place.right(), to_right)] {
+                    let slot = self.build(page, child, leaves)?;
+                    page.set(child.position, slot);
+                }
+                Ok(close(page, place.position))
             }
         }
     }
+}
 
-    fn join(&mut self, depth: u16, at: &Hash, left: Sub, right: Sub) -> Sub {
-        let below = depth.saturating_add(1);
-        let left = self.settle(below, at, left);
-        let right = self.settle(below, &with_bit(at, depth), right);
-        let node = Node::Inner { left, right };
-        self.put(depth, at, Some(&node));
-        Sub::Stored(node.hash())
-    }
+/// What an inner node becomes by its children: one that is left with a lone leaf gives way to it.
+fn close(page: &mut Page, position: usize) -> Slot {
+    let (below_left, below_right) = (page.slot(left(position)), page.slot(right(position)));
+    let lone = match (below_left, below_right) {
+        (Slot::Empty, lone @ (Slot::Empty | Slot::Leaf { .. })) | (lone @ Slot::Leaf { .. }, Slot::Empty) => lone,
+        _ => return Slot::Inner(page.joined(position)),
+    };
+    page.set(left(position), Slot::Empty);
+    page.set(right(position), Slot::Empty);
+    lone
 }
 
 fn present(changes: &[Change]) -> Vec<(Hash, Hash)> {
