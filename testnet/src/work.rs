@@ -13,14 +13,14 @@ use mesh30k_ledger::receipt::{Receipt, ReceiptError};
 use mesh30k_ledger::types::{AgentId, EscrowId, Hash, HexError, NodeId, TimeMs, TxId, Uftns};
 use mesh30k_node::api::types::{DispatchAnswer, DispatchRequest};
 use mesh30k_node::clock::wall_ms;
-use mesh30k_node::execution::{ExecutionError, builtin};
+use mesh30k_node::execution::builtin;
 use serde::{Serialize, Serializer};
 
 use crate::client::{ApiClient, ClientError};
 use crate::wallet::{Wallet, WalletError};
 
 /// Parts that are dispatched at a time.
-const DISPATCHES: usize = 8;
+const DISPATCHES: usize = 4;
 /// How long one part may take, other agents' tries included.
 const DISPATCH_TIMEOUT: Duration = Duration::from_secs(100);
 /// How long an escrow or a release may take to be final.
@@ -49,9 +49,6 @@ pub enum WorkError {
     /// No module of that name.
     #[error("no module `{0}` ships with this program; name a .wasm file or one of the shipped ones")]
     UnknownModule(String),
-    /// The module is none.
-    #[error(transparent)]
-    Module(#[from] ExecutionError),
     /// Too few lines to split.
     #[error(
         "a header and at least {parts} lines are needed for {parts} parts, there are {lines} lines after the header"
@@ -120,7 +117,7 @@ impl Module {
         match self {
             Self::Named(name) => {
                 let module = builtin(name).ok_or_else(|| WorkError::UnknownModule(name.clone()))?;
-                Ok(Hash::of(module.wasm()?))
+                Ok(Hash::of(module.wasm))
             }
             Self::Bytes(bytes) => Ok(Hash::of(bytes)),
         }
@@ -444,7 +441,7 @@ mod tests {
     #[test]
     fn a_shipped_module_is_named_by_what_it_holds() {
         let named = Module::Named("hello".to_owned());
-        let bytes = Module::Bytes(builtin("hello").unwrap().wasm().unwrap().to_vec());
+        let bytes = Module::Bytes(builtin("hello").unwrap().wasm.to_vec());
         assert_eq!(named.hash().unwrap(), bytes.hash().unwrap());
         assert!(matches!(Module::Named("nothing".to_owned()).hash(), Err(WorkError::UnknownModule(_))));
     }

@@ -18,15 +18,19 @@ pub(super) async fn dispatch(
     State(state): State<ApiState>,
     Body(body): Body<DispatchRequest>,
 ) -> Result<Json<DispatchAnswer>, ApiError> {
-    let module = match (body.module_name.is_empty(), body.module_hex.is_empty()) {
-        (false, true) => TaskModule::Builtin(body.module_name),
-        (true, false) => TaskModule::Bytes(unhex("module_hex", &body.module_hex)?),
+    let done = state.member()?.tasks.dispatch(order(body)?).await.map_err(|error| problem(&error))?;
+    Ok(Json(answer(&done)))
+}
+
+/// Takes the whole request, so that its text, twice the size of the bytes, is gone while the work is done.
+fn order(request: DispatchRequest) -> Result<Dispatch, ApiError> {
+    let module = match (request.module_name.is_empty(), request.module_hex.is_empty()) {
+        (false, true) => TaskModule::Builtin(request.module_name),
+        (true, false) => TaskModule::Bytes(unhex("module_hex", &request.module_hex)?),
         _ => return Err(ApiError::bad_request("give either `module_name` or `module_hex`")),
     };
-    let input = unhex("input_hex", &body.input_hex)?;
-    let order = Dispatch { escrow: body.escrow, part: body.part, module, input };
-    let done = state.member()?.tasks.dispatch(order).await.map_err(|error| problem(&error))?;
-    Ok(Json(answer(&done)))
+    let input = unhex("input_hex", &request.input_hex)?;
+    Ok(Dispatch { escrow: request.escrow, part: request.part, module, input })
 }
 
 fn answer(done: &Dispatched) -> DispatchAnswer {
@@ -54,7 +58,7 @@ const fn energy_method(method: EnergyMethod) -> &'static str {
 fn problem(error: &DispatchError) -> ApiError {
     match error {
         DispatchError::UnknownEscrow(_) => ApiError::not_found(sentence(error)),
-        DispatchError::UnknownModule(_) | DispatchError::Module(_) => ApiError::bad_request(sentence(error)),
+        DispatchError::UnknownModule(_) => ApiError::bad_request(sentence(error)),
         DispatchError::TooLarge { .. } => ApiError::too_large(sentence(error)),
         DispatchError::EscrowClosed { .. }
         | DispatchError::UnknownPart { .. }

@@ -1,8 +1,6 @@
-//! The modules shipped with the node: embedded as text, made binary once per process when first asked for.
+//! The modules shipped with the node, embedded as binaries; a test keeps them true to their text in `modules/`.
 
-use std::sync::OnceLock;
-
-use super::{ExecutionError, HostFunction};
+use super::HostFunction;
 
 /// A module that comes with the node.
 #[derive(Debug)]
@@ -13,8 +11,8 @@ pub struct Builtin {
     pub summary: &'static str,
     /// What it must be granted.
     pub grants: &'static [HostFunction],
-    text: &'static str,
-    binary: OnceLock<Result<Vec<u8>, String>>,
+    /// The WebAssembly binary.
+    pub wasm: &'static [u8],
 }
 
 static BUILTINS: [Builtin; 2] = [
@@ -22,15 +20,13 @@ static BUILTINS: [Builtin; 2] = [
         name: "hello",
         summary: "answers \"hello, \" and its input",
         grants: &[],
-        text: include_str!("../../modules/hello.wat"),
-        binary: OnceLock::new(),
+        wasm: include_bytes!("../../modules/hello.wasm"),
     },
     Builtin {
         name: "carbon_aggregate",
         summary: "carbon intensity per balancing authority from a slice of an hourly CSV",
         grants: &[],
-        text: include_str!("../../modules/carbon_aggregate.wat"),
-        binary: OnceLock::new(),
+        wasm: include_bytes!("../../modules/carbon_aggregate.wasm"),
     },
 ];
 
@@ -44,18 +40,4 @@ pub fn builtins() -> &'static [Builtin] {
 #[must_use]
 pub fn builtin(name: &str) -> Option<&'static Builtin> {
     BUILTINS.iter().find(|module| module.name == name)
-}
-
-impl Builtin {
-    /// The WebAssembly binary.
-    ///
-    /// # Errors
-    /// [`ExecutionError::BadModule`] if the embedded text does not parse; a test keeps that from shipping.
-    pub fn wasm(&self) -> Result<&[u8], ExecutionError> {
-        let parsed = self.binary.get_or_init(|| wat::parse_str(self.text).map_err(|error| error.to_string()));
-        match parsed {
-            Ok(binary) => Ok(binary),
-            Err(reason) => Err(ExecutionError::BadModule { reason: reason.clone() }),
-        }
-    }
 }

@@ -35,12 +35,21 @@ fn run(wasm: &[u8], input: &[u8], limits: Limits) -> Result<Execution, Execution
     run_on(&WasmiEngine::new(), wasm, input, limits)
 }
 
+#[test]
+fn shipped_binaries_are_what_their_texts_say() {
+    let texts = [("hello", include_str!("../../modules/hello.wat"))];
+    let texts = texts.into_iter().chain([("carbon_aggregate", include_str!("../../modules/carbon_aggregate.wat"))]);
+    let assembled: Vec<_> = texts.map(|(name, text)| (name, wat::parse_str(text).unwrap())).collect();
+    let shipped: Vec<_> = builtins().iter().map(|module| (module.name, module.wasm.to_vec())).collect();
+    assert_eq!(shipped, assembled, "run: cargo run --package mesh30k-node --example assemble_modules");
+}
+
 const ENDLESS: &str = "(loop $again (br $again)) (i64.const 0)";
 
 #[test]
 fn hello_answers_and_the_result_is_the_same_again() {
     let engine = WasmiEngine::new();
-    let wasm = builtin("hello").unwrap().wasm().unwrap();
+    let wasm = builtin("hello").unwrap().wasm;
     let first = run_on(&engine, wasm, b"mesh", Limits::default()).unwrap();
     assert_eq!(first.output, b"hello, mesh");
     assert_eq!(first.output_hash, *blake3::hash(b"hello, mesh").as_bytes());
@@ -325,7 +334,7 @@ async fn a_job_nobody_waits_for_is_stopped() {
 }
 
 fn carbon(input: &[u8]) -> Execution {
-    run(builtin("carbon_aggregate").unwrap().wasm().unwrap(), input, Limits::default()).unwrap()
+    run(builtin("carbon_aggregate").unwrap().wasm, input, Limits::default()).unwrap()
 }
 
 /// The aggregate computed the plain way, from the rules in the module's heading and not from its code.

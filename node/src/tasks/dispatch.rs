@@ -22,7 +22,6 @@ use super::handle::{Dispatch, Dispatched};
 use super::host::Host;
 use super::refusal::TaskRefusal;
 use super::wire::{REQUEST_BYTES_MAX, TaskAnswer, TaskModule, TaskRequest, WorkId};
-use crate::execution::ExecutionError;
 use crate::lanes;
 use crate::roster::Roster;
 
@@ -63,9 +62,6 @@ pub enum DispatchError {
     /// No module of that name.
     #[error("no module `{0}` ships with the node")]
     UnknownModule(String),
-    /// The module can't be read.
-    #[error(transparent)]
-    Module(#[from] ExecutionError),
     /// The module is not the one the escrow pays for.
     #[error("the module is {found}, the escrow pays for {expected}")]
     OtherModule {
@@ -347,7 +343,7 @@ fn check_receipt(
 }
 
 fn module_hash(module: &TaskModule) -> Result<Hash, DispatchError> {
-    match (module.binary()?, module) {
+    match (module.binary(), module) {
         (Some(binary), _) => Ok(Hash::of(binary)),
         (None, TaskModule::Builtin(name)) => Err(DispatchError::UnknownModule(name.chars().take(64).collect())),
         (None, TaskModule::Bytes(_)) => Err(DispatchError::UnknownModule(String::new())),

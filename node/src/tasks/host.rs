@@ -93,8 +93,8 @@ impl Host {
 
     async fn admitted(&self, request: &TaskRequest) -> Result<Admitted, TaskRefusal> {
         let node = self.mesh.me();
-        let binary = request.module.binary()?;
-        let module = Bytes::copy_from_slice(binary.ok_or_else(|| unknown_module(request))?);
+        let binary = request.module.binary().ok_or_else(|| unknown_module(request))?;
+        let module = Bytes::copy_from_slice(binary);
         let module_hash = Hash::of(&module);
         let mut finals = self.ledger.finals();
         let admission = tokio::time::timeout(ESCROW_WAIT, async {

@@ -6,7 +6,7 @@ use mesh30k_ledger::ops::TaskReceipt;
 use mesh30k_ledger::types::{AgentId, EscrowId, Hash};
 
 use super::refusal::TaskRefusal;
-use crate::execution::{ExecutionError, builtin};
+use crate::execution::builtin;
 use crate::lanes;
 
 /// Bytes of a request or an answer, at most: the lane's bound.
@@ -61,13 +61,11 @@ pub(super) struct WorkId {
 
 impl TaskModule {
     /// The WebAssembly binary; none if no module of that name ships with the node.
-    ///
-    /// # Errors
-    /// A shipped module that does not parse; a test keeps that from shipping.
-    pub fn binary(&self) -> Result<Option<&[u8]>, ExecutionError> {
+    #[must_use]
+    pub fn binary(&self) -> Option<&[u8]> {
         match self {
-            Self::Builtin(name) => builtin(name).map(|module| module.wasm()).transpose(),
-            Self::Bytes(bytes) => Ok(Some(bytes)),
+            Self::Builtin(name) => builtin(name).map(|module| module.wasm),
+            Self::Bytes(bytes) => Some(bytes),
         }
     }
 }
