@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Makes the data files of the product from the full sets they are samples of; same input, same bytes.
 #
-#   .tools/replay-data.sh FOLDER     FOLDER holds latency-seattle, latency-planetlab, latency-cities,
-#                                    carbon-hourly-us, carbon-annual-owid and countries
+#   .tools/replay-data.sh FOLDER     FOLDER holds latency-seattle, latency-planetlab, latency-cities, latency-aws,
+#                                    churn-tor, workload-azure-llm, carbon-hourly-us, carbon-annual-owid and countries
 #
-# Written: node/core/data/{seattle,planetlab,cities}.csv.gz, ledger/data/carbon_intensity.csv,
-# testnet/data/carbon_hourly_us.csv.gz. Formats, sources and licences: the README.md beside each.
+# Written: node/core/data/{seattle,planetlab,cities,aws}.csv.gz, testnet/sim/data/{churn,arrivals}.csv.gz,
+# ledger/data/carbon_intensity.csv, testnet/data/carbon_hourly_us.csv.gz. Formats, sources and licences: the README.md beside each.
 # A sample is every k-th row in the order of the source, so it leans towards no kind of link.
 set -euo pipefail
 export LC_ALL=C
@@ -13,13 +13,15 @@ export LC_ALL=C
 seattle_links=480
 planetlab_pairs=480
 city_pairs=600
+churn_nodes=3000
+arrivals=2000
 
 [ $# -eq 1 ] || { echo "usage: replay-data.sh FOLDER" >&2; exit 2; }
 from=$1
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir -p "$root/node/core/data" "$root/ledger/data" "$root/testnet/data"
+mkdir -p "$root/node/core/data" "$root/ledger/data" "$root/testnet/data" "$root/testnet/sim/data"
 
 # Keeps exactly $1 lines of stdin, evenly spread.
 every_kth() {
@@ -59,6 +61,26 @@ cities() {
         every_kth "$city_pairs"
 }
 
+# Distances between regions and within them, all of them: the set is small.
+aws() {
+    echo "series_id,kind,p50_ms,p90_ms"
+    awk -F, 'NR > 1 { print "aws-" $1 ">" $2 ",rtt_ms_quantiles," $3 "," $4 }' "$from/latency-aws/regions.csv"
+}
+
+# Sessions of every k-th node of the trace, whole.
+churn() {
+    gzip -dc "$from/churn-tor/sessions_2019-11.csv.gz" | awk -F, 'NR > 1 { print $1 }' | sort -un | every_kth "$churn_nodes" >"$scratch/nodes"
+    echo "node,up_from_h,up_to_h"
+    gzip -dc "$from/churn-tor/sessions_2019-11.csv.gz" | awk -F, 'NR == FNR { keep[$1] = 1; next } FNR > 1 && ($1 in keep)' "$scratch/nodes" -
+}
+
+# The first requests as distances between them, with the size of the answer.
+arrival_gaps() {
+    echo "gap_ms,generated_tokens"
+    gzip -dc "$from/workload-azure-llm/conv_first70pct.csv.gz" |
+        awk -F, -v want="$arrivals" 'NR > 2 && NR <= want + 2 { printf "%.1f,%d\n", $1 - last, $3 } NR > 1 { last = $1 }'
+}
+
 # The latest year of each country; grams become integer milligrams.
 carbon_intensity() {
     echo "country,mg_co2e_per_kwh,year"
@@ -72,6 +94,9 @@ carbon_intensity() {
 seattle | gzip -9n >"$root/node/core/data/seattle.csv.gz"
 planetlab | gzip -9n >"$root/node/core/data/planetlab.csv.gz"
 cities | gzip -9n >"$root/node/core/data/cities.csv.gz"
+aws | gzip -9n >"$root/node/core/data/aws.csv.gz"
+churn | gzip -9n >"$root/testnet/sim/data/churn.csv.gz"
+arrival_gaps | gzip -9n >"$root/testnet/sim/data/arrivals.csv.gz"
 carbon_intensity >"$root/ledger/data/carbon_intensity.csv"
 install -m 644 "$from/carbon-hourly-us/hourly_2022_jan_aug_6ba.csv.gz" "$root/testnet/data/carbon_hourly_us.csv.gz"
-ls -l "$root"/node/core/data/*.gz "$root/ledger/data/carbon_intensity.csv" "$root/testnet/data/carbon_hourly_us.csv.gz"
+ls -l "$root"/node/core/data/*.gz "$root"/testnet/sim/data/*.gz "$root/ledger/data/carbon_intensity.csv" "$root/testnet/data/carbon_hourly_us.csv.gz"

@@ -1,51 +1,33 @@
-//! Runs the arrival simulation and prints one line per wave: `cargo run -p mesh30k-sim --example arrival -- [seed] [agents]`.
+//! Runs the simulation and prints its report as JSON:
+//! `cargo run --release -p mesh30k-sim --example arrival -- [seed] [agents] [waves] [scenario] [strategy...]`.
 
 use std::process::ExitCode;
 
+use mesh30k_sim::{SimConfig, SimError, StrategyKind};
+
+fn config() -> Result<SimConfig, SimError> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |index: usize| arguments.get(index).and_then(|text| text.parse::<u32>().ok());
+    let mut config = SimConfig::default();
+    config.seed = number(0).map_or(config.seed, u64::from);
+    config.agents = number(1).unwrap_or(config.agents);
+    config.waves = number(2).unwrap_or(config.waves);
+    if let Some(name) = arguments.get(3) {
+        config.scenario = name.parse()?;
+    }
+    let named: Vec<StrategyKind> =
+        StrategyKind::ALL.into_iter().filter(|kind| arguments.iter().skip(4).any(|a| a == kind.name())).collect();
+    if !named.is_empty() {
+        config.strategies = named;
+    }
+    Ok(config)
+}
+
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).map_while(|a| a.parse::<u32>().ok());
-    let mut config = mesh30k_sim::SimConfig::default();
-    config.seed = u64::from(arguments.next().unwrap_or(1));
-    config.agents = arguments.next().unwrap_or(config.agents);
-    match mesh30k_sim::run(&config) {
-        Ok(report) => {
-            println!("seed {} agents {} warm {} steps {}", report.seed, report.agents, report.warm, report.steps);
-            for w in &report.waves {
-                println!(
-                    "{:?} lead {} ms predicted {:.3} enrolled {} 2ms {} 5ms {} 10ms {} 50ms {} 250ms {} median {} us armed {} misses {:?} classes {:?}",
-                    w.strategy,
-                    w.lead_ms,
-                    w.predicted_hit,
-                    w.enrolled,
-                    w.within_2ms,
-                    w.within_5ms,
-                    w.within_10ms,
-                    w.within_50ms,
-                    w.within_250ms,
-                    w.median_abs_us,
-                    w.armed_by_target,
-                    w.misses,
-                    w.classes
-                );
-                if let Some(f) = &w.folded {
-                    let t = &f.tally;
-                    println!(
-                        "   folded: correction {} enrolled {} released {} late {} transit {} conflict {} est10 {} proved {} estimated {} possible {} slowest {:?}",
-                        f.correction,
-                        t.sum(|c| c.enrolled),
-                        t.sum(|c| c.released),
-                        t.sum(|c| c.late),
-                        t.sum(|c| c.transit),
-                        t.sum(|c| c.conflict),
-                        t.errors.within(10_000),
-                        t.proved,
-                        t.estimated,
-                        t.possible,
-                        t.slowest
-                    );
-                }
-            }
-            println!("trace {}", report.trace_hash);
+    let report = config().and_then(|config| mesh30k_sim::run(&config));
+    match report.map_err(|e| e.to_string()).and_then(|r| serde_json::to_string(&r).map_err(|e| e.to_string())) {
+        Ok(text) => {
+            println!("{text}");
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -1,86 +1,143 @@
 //! What is simulated.
 
-use mesh30k_core::event::{ArrivalParams, ClassSet, Strategy};
-use mesh30k_core::hosted::ReplayError;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use mesh30k_core::hosted::{Replay, ReplayError};
 use mesh30k_ledger::types::ChainIdError;
 use thiserror::Error;
 
+use crate::delays::DelayFileError;
+use crate::strategies::StrategyKind;
+
 /// Largest mesh the simulator accepts.
-pub(crate) const MAX_AGENTS: u32 = 100_000;
+pub const MAX_AGENTS: u32 = 1_000_000;
+/// Most waves of a run.
+pub const MAX_WAVES: u32 = 1_000;
+
+/// What goes wrong, and where the last hops come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// The model: asymmetric paths, queues, congestion, other routes, spikes, loss, cold starts, pauses, dead agents,
+    /// stalled leads, timer ticks, clock steps, errors of provider time.
+    Mixed,
+    /// Measured last hops; joins and leaves, distances and weights of events from traces.
+    Replayed,
+    /// Mixed, and a tenth of the leads are off by 200 ms.
+    Liars,
+    /// Mixed, and in the middle half of the agents become 1.5 times slower at once.
+    Slowdown,
+    /// Mixed, and a coordinator is killed shortly before each T.
+    CoordinatorKilled,
+    /// Mixed, and a twentieth of the leads stall for two seconds before each T.
+    LeadStalled,
+}
+
+/// All scenarios with their names.
+pub const SCENARIOS: [(Scenario, &str); 6] = [
+    (Scenario::Mixed, "mixed"),
+    (Scenario::Replayed, "replayed"),
+    (Scenario::Liars, "liars"),
+    (Scenario::Slowdown, "slowdown"),
+    (Scenario::CoordinatorKilled, "coordinator-killed"),
+    (Scenario::LeadStalled, "lead-stalled"),
+];
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = SCENARIOS.iter().find(|(s, _)| s == self).map_or("", |(_, name)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = SimError;
+
+    fn from_str(text: &str) -> Result<Self, SimError> {
+        let known = SCENARIOS.iter().find(|(_, name)| *name == text).map(|(scenario, _)| *scenario);
+        known.ok_or_else(|| SimError::Scenario(text.chars().take(40).collect()))
+    }
+}
+
+/// A rule broken on purpose, to see that its invariant notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// Leads ask for a release three seconds early.
+    EarlyRelease,
+    /// Hosts run a slot a second time.
+    SecondRelease,
+    /// Leads lose answers that reached them.
+    LostAck,
+    /// A coordinator forgets a cluster.
+    ForgottenCluster,
+    /// Leads send standbys without a budget.
+    Overspending,
+}
 
 /// A run. The same configuration gives the same trace.
 #[derive(Clone, Debug)]
 pub struct SimConfig {
     /// Seed of everything random.
     pub seed: u64,
-    /// Hosted agents, dealt to hosts, clusters and sectors in sequence.
+    /// Agents; shape and classes follow from their number.
     pub agents: u32,
-    /// Host processes.
-    pub hosts: u32,
-    /// Agents of a cluster.
-    pub cluster_size: u32,
-    /// Agents of a sector.
-    pub sector_capacity: u32,
+    /// Events, each to everybody.
+    pub waves: u32,
+    /// What goes wrong.
+    pub scenario: Scenario,
+    /// What is compared, each on the same waves in a mesh of its own.
+    pub strategies: Vec<StrategyKind>,
+    /// Wanted probability of being armed by T; none for each strategy's own.
+    pub target_p: Option<f64>,
+    /// Last hops of [`Scenario::Replayed`]; none for the embedded ones.
+    pub replay: Option<Arc<Replay>>,
     /// From forming to the first wave, microseconds.
     pub warm_up_us: i64,
-    /// The waves, one after the other.
-    pub waves: Vec<Strategy>,
-    /// Who takes part.
-    pub classes: ClassSet,
-    /// Parameters of the machines.
-    pub params: ArrivalParams,
-    /// Lead time of the events; none for what the plan asks for.
-    pub lead_us: Option<i64>,
-    /// Agents whose host never answers for them, from the first wave on.
-    pub dead: u32,
-    /// Largest error of a node's mesh clock, microseconds either way.
-    pub node_clock_error_us: i64,
-    /// Largest lateness of a timer, microseconds.
-    pub timer_late_us: i64,
+    /// Mean distance between two events, microseconds.
+    pub interval_us: i64,
+    /// Factor on the shares of dead agents and stalled leads.
+    pub fault_factor: f64,
+    /// Every how many events one has effects; zero for never.
+    pub effects_every: u32,
+    /// A rule broken on purpose.
+    pub plant: Option<Plant>,
+    /// Threads; each strategy takes one at a time.
+    pub threads: usize,
 }
 
 impl Default for SimConfig {
-    /// The mesh of `make up`: 600 agents on 8 hosts in two sectors, three holds and three throws.
+    /// An hour of 30,000 agents in the mixed scenario.
     fn default() -> Self {
         Self {
             seed: 1,
-            agents: 600,
-            hosts: 8,
-            cluster_size: 30,
-            sector_capacity: 300,
-            warm_up_us: 8_000_000,
-            waves: vec![
-                Strategy::Hold,
-                Strategy::Throw,
-                Strategy::Hold,
-                Strategy::Throw,
-                Strategy::Hold,
-                Strategy::Throw,
-            ],
-            classes: ClassSet::MACHINES,
-            params: ArrivalParams::default(),
-            lead_us: None,
-            dead: 0,
-            node_clock_error_us: 100,
-            timer_late_us: 500,
+            agents: 30_000,
+            waves: 100,
+            scenario: Scenario::Mixed,
+            strategies: StrategyKind::ALL.to_vec(),
+            target_p: None,
+            replay: None,
+            warm_up_us: 60_000_000,
+            interval_us: 35_000_000,
+            fault_factor: 1.0,
+            effects_every: 0,
+            plant: None,
+            threads: 1,
         }
     }
 }
 
 impl SimConfig {
     pub(crate) fn check(&self) -> Result<(), SimError> {
-        let fields = [
-            ("agents", self.agents, MAX_AGENTS),
-            ("hosts", self.hosts, MAX_AGENTS),
-            ("cluster_size", self.cluster_size, 256),
-            ("sector_capacity", self.sector_capacity, 3_000),
-        ];
-        for (field, value, limit) in fields {
+        for (field, value, limit) in [("agents", self.agents, MAX_AGENTS), ("waves", self.waves, MAX_WAVES)] {
             if value == 0 || value > limit {
                 return Err(SimError::Field { field, value, limit });
             }
         }
-        Ok(())
+        match self.target_p {
+            Some(p) if !(0.5..=0.999_9).contains(&p) => Err(SimError::TargetP(p)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -97,10 +154,32 @@ pub enum SimError {
         /// Its limit.
         limit: u32,
     },
+    /// A probability outside its range.
+    #[error("target p is {0}, allowed are 0.5 to 0.9999")]
+    TargetP(f64),
+    /// No scenario of this name.
+    #[error("{0:?} is no scenario; there are mixed, replayed, liars, slowdown, coordinator-killed and lead-stalled")]
+    Scenario(String),
+    /// Delays given in a file cannot be used.
+    #[error(transparent)]
+    Delays(#[from] DelayFileError),
     /// The simulated network's own name was refused.
     #[error("name of the simulated network")]
     Chain(#[from] ChainIdError),
     /// The embedded delays are unusable.
     #[error("replayed delays")]
     Replay(#[from] ReplayError),
+    /// An embedded trace is unusable.
+    #[error("{file}, line {line}: {field:?} is not what stands there in a trace")]
+    Trace {
+        /// Which file.
+        file: &'static str,
+        /// Which line, from one.
+        line: usize,
+        /// What stands there.
+        field: String,
+    },
+    /// A strategy's thread ended badly.
+    #[error("the run of {0} ended without a result")]
+    Lost(StrategyKind),
 }

@@ -3,12 +3,26 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod agenda;
+mod churn;
 mod config;
+mod delays;
+mod explain;
+mod invariants;
 mod layout;
-mod network;
 mod report;
+mod run;
+mod schedule;
+mod strategies;
+mod surroundings;
+mod tally;
+mod trace;
+mod truth;
 mod world;
 
-pub use config::{SimConfig, SimError};
-pub use report::{SimReport, WaveReport};
-pub use world::run;
+pub use config::{MAX_AGENTS, MAX_WAVES, Plant, SCENARIOS, Scenario, SimConfig, SimError};
+pub use delays::{DelayFileError, replay_with};
+pub use explain::{Cause, Miss};
+pub use report::{SimReport, StrategyReport};
+pub use run::{run, run_with};
+pub use strategies::StrategyKind;
+pub use tally::Counts;

@@ -2,104 +2,121 @@
 
 use std::collections::BTreeMap;
 
-use mesh30k_core::event::{FoldedAck, MissCause, Strategy, miss_cause};
-use mesh30k_core::hosted::HarnessRecord;
-use mesh30k_ledger::types::{AgentClass, AgentId};
 use serde::Serialize;
 
-/// One wave; all figures are counts over everybody enrolled.
-#[derive(Clone, Debug, Serialize)]
-pub struct WaveReport {
-    /// Hold or throw.
-    pub strategy: Strategy,
-    /// From dispatch to T, milliseconds.
-    pub lead_ms: i64,
-    /// What the plan promised at that lead, of one.
-    pub predicted_hit: f64,
-    /// Everybody meant.
-    pub enrolled: u32,
-    /// True release within 2 ms of T.
-    pub within_2ms: u32,
-    /// Within 5 ms.
-    pub within_5ms: u32,
-    /// Within 10 ms.
-    pub within_10ms: u32,
-    /// Within 50 ms.
-    pub within_50ms: u32,
-    /// Within 250 ms.
-    pub within_250ms: u32,
-    /// Median of |error| of those released, microseconds.
-    pub median_abs_us: i64,
-    /// Armed at or before the true T.
-    pub armed_by_target: u32,
-    /// Why the rest is outside 10 ms.
-    pub misses: BTreeMap<MissCause, u32>,
-    /// (enrolled, within 10 ms) by class.
-    pub classes: BTreeMap<String, (u32, u32)>,
-    /// The last summary the orchestrator had.
-    pub folded: Option<FoldedAck>,
-}
+use crate::explain::{Cause, Miss};
+use crate::strategies::StrategyKind;
+use crate::tally::{Counts, Tally};
 
-/// A run.
-#[derive(Clone, Debug, Serialize)]
+/// A run. Counts, not rates; the denominator is everybody enrolled at dispatch, and silence is a miss.
+#[derive(Debug, Serialize)]
 pub struct SimReport {
+    /// Its scenario.
+    pub scenario: String,
     /// Its seed.
     pub seed: u64,
     /// Agents.
     pub agents: u32,
-    /// Agents with enough samples of their own when the first wave was planned.
-    pub warm: u32,
-    /// The waves.
-    pub waves: Vec<WaveReport>,
-    /// Messages and timers handled.
-    pub steps: u64,
-    /// Hash of everything that happened, in order.
+    /// Events.
+    pub waves: u32,
+    /// Hash of everything that happened, in order, over all strategies.
     pub trace_hash: String,
+    /// What came of each strategy on the same events.
+    pub strategies: BTreeMap<StrategyKind, StrategyReport>,
 }
 
-/// Window by which misses are explained, microseconds.
-const OMEGA_US: i64 = 10_000;
+/// One strategy.
+#[derive(Debug, Serialize)]
+pub struct StrategyReport {
+    /// Counts over all events.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Median of |error|, microseconds; null when more than half were silent.
+    pub median_abs_us: Option<i64>,
+    /// Shortest interval that holds 95 of 100 enrolled, microseconds; null when fewer released.
+    pub width95_us: Option<i64>,
+    /// Wanted probability of being armed by T.
+    pub target_p: f64,
+    /// Mean time a result was held, of those armed early.
+    pub mean_hold_ms: f64,
+    /// Standbys that did the work of somebody else.
+    pub duplicates: u64,
+    /// Enrolled that were neither dead nor gone at T: what a prediction can be calibrated on.
+    pub alive: u64,
+    /// Releases the plans promised within the window, summed.
+    pub predicted_within_10ms: f64,
+    /// By class.
+    pub classes: BTreeMap<String, Counts>,
+    /// Why the rest is outside 10 ms.
+    pub misses: BTreeMap<Cause, u64>,
+    /// By event.
+    pub per_wave: Vec<Counts>,
+    /// Messages and timers handled.
+    pub steps: u64,
+    /// Mesh time simulated, seconds.
+    pub mesh_s: i64,
+    /// Hash of this strategy's run.
+    pub trace_hash: String,
+    /// Rules that did not hold; empty when all did.
+    pub breaches: Vec<String>,
+    /// Some of the misses, the first of each cause first.
+    #[serde(skip)]
+    pub examples: Vec<Miss>,
+}
 
-impl WaveReport {
-    /// Counts one wave from the truth of those that ended and the list of everybody meant.
-    pub(crate) fn count(
-        strategy: Strategy,
-        enrolled: &BTreeMap<AgentId, AgentClass>,
-        records: &BTreeMap<AgentId, HarnessRecord>,
-    ) -> Self {
-        let errors: Vec<i64> = records.values().filter_map(HarnessRecord::release_error_us).collect();
-        let within = |omega: i64| errors.iter().filter(|e| e.abs() <= omega).count() as u32;
-        let mut magnitudes: Vec<i64> = errors.iter().map(|e| e.abs()).collect();
-        magnitudes.sort_unstable();
-        let mut report = Self {
-            strategy,
-            lead_ms: 0,
-            predicted_hit: 0.0,
-            enrolled: enrolled.len() as u32,
-            within_2ms: within(2_000),
-            within_5ms: within(5_000),
-            within_10ms: within(OMEGA_US),
-            within_50ms: within(50_000),
-            within_250ms: within(250_000),
-            median_abs_us: magnitudes.get(magnitudes.len() / 2).copied().unwrap_or(0),
-            armed_by_target: records.values().filter(|r| r.armed_error_us().is_some_and(|e| e <= 0)).count() as u32,
-            misses: BTreeMap::new(),
-            classes: BTreeMap::new(),
-            folded: None,
+impl SimReport {
+    /// Rules that did not hold in any strategy.
+    #[must_use]
+    pub fn breaches(&self) -> Vec<String> {
+        let of = |(kind, report): (&StrategyKind, &StrategyReport)| -> Vec<String> {
+            report.breaches.iter().map(|breach| format!("{kind}: {breach}")).collect()
         };
-        for (agent, class) in enrolled {
-            let record = records.get(agent);
-            let conflict = record.is_some_and(|r| r.released_us.is_none());
-            let armed = record.and_then(HarnessRecord::armed_error_us);
-            let released = record.and_then(HarnessRecord::release_error_us);
-            let cause = miss_cause(strategy, conflict, armed, released, OMEGA_US);
-            let row = report.classes.entry(class.to_string()).or_default();
-            row.0 += 1;
-            match cause {
-                Some(cause) => *report.misses.entry(cause).or_default() += 1,
-                None => row.1 += 1,
-            }
+        self.strategies.iter().flat_map(of).collect()
+    }
+}
+
+/// What a run gathers for its report.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) tally: Tally,
+    pub(crate) per_wave: Vec<Counts>,
+    pub(crate) misses: BTreeMap<Cause, u64>,
+    pub(crate) examples: Vec<Miss>,
+    pub(crate) duplicates: u64,
+    pub(crate) alive: u64,
+    pub(crate) predicted: f64,
+}
+
+/// Examples kept of each cause.
+const EXAMPLES_MAX: u64 = 12;
+
+impl Gathered {
+    pub(crate) fn miss(&mut self, miss: Miss) {
+        let count = self.misses.entry(miss.cause).or_default();
+        *count += 1;
+        if *count <= EXAMPLES_MAX {
+            self.examples.push(miss);
         }
-        report
+    }
+
+    pub(crate) fn report(self, target_p: f64) -> StrategyReport {
+        StrategyReport {
+            counts: self.tally.counts,
+            median_abs_us: self.tally.median_abs_us(),
+            width95_us: self.tally.width95_us(),
+            target_p,
+            mean_hold_ms: self.tally.mean_hold_ms(),
+            duplicates: self.duplicates,
+            alive: self.alive,
+            predicted_within_10ms: self.predicted,
+            classes: self.tally.classes.iter().map(|(class, counts)| (class.to_string(), *counts)).collect(),
+            misses: self.misses,
+            per_wave: self.per_wave,
+            steps: 0,
+            mesh_s: 0,
+            trace_hash: String::new(),
+            breaches: Vec::new(),
+            examples: self.examples,
+        }
     }
 }

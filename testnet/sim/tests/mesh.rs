@@ -1,46 +1,55 @@
-//! The mesh of `make up`, simulated: hold beats throw, denominators hold, one seed gives one trace.
+//! Small meshes, simulated: hold beats throw, one seed gives one trace, the dead are counted, bad input is refused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use mesh30k_core::event::{MissCause, Strategy};
-use mesh30k_sim::{SimConfig, SimError, run};
+use mesh30k_sim::{Cause, Scenario, SimConfig, SimError, StrategyKind, run};
 
-#[test]
-fn hold_reaches_ninety_seven_in_a_hundred_where_throw_stays_far_below() {
-    let report = run(&SimConfig { waves: vec![Strategy::Hold, Strategy::Throw], ..SimConfig::default() }).unwrap();
-    let [hold, throw] = report.waves.as_slice() else { panic!("two waves") };
-    assert_eq!((hold.enrolled, throw.enrolled), (560, 560));
-    assert!(hold.within_10ms * 100 >= hold.enrolled * 97, "{hold:?}");
-    assert!(throw.within_10ms * 100 <= throw.enrolled * 70, "{throw:?}");
-    for wave in &report.waves {
-        assert_eq!(wave.misses.values().sum::<u32>() + wave.within_10ms, wave.enrolled);
-        let folded = &wave.folded.as_ref().unwrap().tally;
-        assert_eq!(folded.sum(|c| c.enrolled), wave.enrolled);
-        let share = f64::from(wave.within_10ms) / f64::from(wave.enrolled);
-        assert!((wave.predicted_hit - share).abs() < 0.08, "predicted {} got {share}", wave.predicted_hit);
-    }
+fn small(seed: u64) -> SimConfig {
+    SimConfig { seed, agents: 600, waves: 4, warm_up_us: 20_000_000, interval_us: 10_000_000, ..SimConfig::default() }
 }
 
 #[test]
-fn the_dead_are_counted_as_silent_and_do_not_spoil_the_rest() {
-    let config = SimConfig { agents: 120, hosts: 4, dead: 12, waves: vec![Strategy::Hold], ..SimConfig::default() };
-    let wave = run(&config).unwrap().waves.remove(0);
-    let silent = wave.misses.get(&MissCause::Silent).copied().unwrap_or(0);
-    assert!((11..=12).contains(&silent), "{wave:?}");
-    let folded = wave.folded.unwrap().tally;
-    assert_eq!(folded.sum(|c| c.transit), silent);
-    assert_eq!(folded.sum(|c| c.enrolled), wave.enrolled);
+fn each_strategy_is_better_than_the_one_before_where_it_should_be() {
+    let report = run(&small(1)).unwrap();
+    assert_eq!(report.breaches(), Vec::<String>::new());
+    let within = |kind: StrategyKind| report.strategies[&kind].counts.within_10ms * 1_000 / 2_400;
+    assert_eq!(report.strategies.len(), 4);
+    for strategy in report.strategies.values() {
+        assert_eq!(strategy.counts.enrolled, 2_400);
+        assert_eq!(strategy.misses.values().sum::<u64>() + strategy.counts.within_10ms, 2_400);
+        assert_eq!(strategy.per_wave.len(), 4);
+    }
+    assert!(within(StrategyKind::FirstDraft) < 500, "{report:?}");
+    assert!((400..700).contains(&within(StrategyKind::LearnedThrow)), "{report:?}");
+    assert!(within(StrategyKind::Hold) >= 980, "{report:?}");
+    assert!(within(StrategyKind::HoldHedge) >= 980, "{report:?}");
 }
 
 #[test]
 fn one_seed_gives_one_trace_and_another_another() {
-    let small = |seed| SimConfig { seed, agents: 60, hosts: 2, waves: vec![Strategy::Hold], ..SimConfig::default() };
-    let first = run(&small(1)).unwrap().trace_hash;
-    assert_eq!(first, run(&small(1)).unwrap().trace_hash);
-    assert_ne!(first, run(&small(2)).unwrap().trace_hash);
+    for scenario in [Scenario::Mixed, Scenario::Replayed] {
+        let config = |seed| SimConfig { agents: 120, waves: 2, scenario, ..small(seed) };
+        let first = run(&config(1)).unwrap();
+        assert_eq!(first.trace_hash, run(&SimConfig { threads: 2, ..config(1) }).unwrap().trace_hash);
+        assert_ne!(first.trace_hash, run(&config(2)).unwrap().trace_hash);
+    }
 }
 
 #[test]
-fn an_empty_mesh_is_refused() {
+fn the_dead_are_misses_and_named_so() {
+    let strategies = vec![StrategyKind::Hold];
+    let report = run(&SimConfig { fault_factor: 50.0, strategies, ..small(3) }).unwrap();
+    let hold = &report.strategies[&StrategyKind::Hold];
+    let dead = hold.counts.enrolled - hold.alive;
+    // A tenth are dead at any time.
+    assert!((100..400).contains(&dead), "{dead}");
+    assert!(hold.misses[&Cause::Dead] * 10 >= dead * 9, "{:?} of {dead}", hold.misses);
+}
+
+#[test]
+fn what_is_out_of_range_is_refused_by_name() {
     let refused = run(&SimConfig { agents: 0, ..SimConfig::default() });
     assert!(matches!(refused, Err(SimError::Field { field: "agents", value: 0, .. })));
+    let refused = run(&SimConfig { target_p: Some(1.0), ..SimConfig::default() });
+    assert!(matches!(refused, Err(SimError::TargetP(_))));
+    assert!("mixd".parse::<Scenario>().unwrap_err().to_string().contains("mixed, replayed"));
 }

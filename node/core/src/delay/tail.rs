@@ -1,5 +1,7 @@
 //! The pooled tail of one class at one lead: a decayed, mergeable log-bucket histogram of z = (D - m) / s (2.1, 2.3).
 
+use std::sync::OnceLock;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Buckets of a tail: one below [`LOWEST_Z`], the rest a tenth wider each.
@@ -107,7 +109,7 @@ impl ClassTail {
             return 0.0;
         }
         let below: f64 =
-            self.weights.iter().enumerate().filter(|(i, _)| upper_edge(*i) <= z).map(|(_, weight)| weight).sum();
+            self.weights.iter().zip(edges()).take_while(|(_, edge)| **edge <= z).map(|(weight, _)| weight).sum();
         (below / total).clamp(0.0, 1.0)
     }
 
@@ -130,5 +132,11 @@ fn bucket(z: f64) -> usize {
 }
 
 fn upper_edge(index: usize) -> f64 {
-    LOWEST_Z * GROWTH.powi(i32::try_from(index).unwrap_or(i32::MAX))
+    edges().get(index).copied().unwrap_or(f64::MAX)
+}
+
+/// Upper edges of all buckets: powers are too dear for reports that ask thousands of times a second.
+fn edges() -> &'static [f64; TAIL_BUCKETS] {
+    static EDGES: OnceLock<[f64; TAIL_BUCKETS]> = OnceLock::new();
+    EDGES.get_or_init(|| std::array::from_fn(|index| LOWEST_Z * GROWTH.powi(i32::try_from(index).unwrap_or(i32::MAX))))
 }

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Hash, NodeId};
 
 use super::due::{DueQueue, HarnessRecord, HostedAction, Item};
-use super::link::ReplayedLink;
-use super::processing::ProcessingModel;
 use super::replay::Replay;
-use super::virtual_clock::VirtualClock;
+use super::surroundings::{Habitat, ReplayedHabitat, Surroundings};
 use crate::delay::kappa;
 use crate::event::{
     AgentAnswer, AgentSlot, AgentState, AnswerBody, ConflictKind, Event, EventId, HostMessage, HostReply, SignedEvent,
@@ -62,12 +60,9 @@ pub struct HostedCounters {
 }
 
 #[derive(Debug)]
-struct Hosted {
+struct Hosted<S> {
     spec: HostedAgent,
-    link: ReplayedLink,
-    clock: VirtualClock,
-    work: ProcessingModel,
-    works: u64,
+    around: S,
     frozen: bool,
 }
 
@@ -92,11 +87,10 @@ struct Staged {
 
 /// The machine. `now_us` is always the machine's own time; what agents see of it passes their virtual clocks.
 #[derive(Debug)]
-pub struct HostedAgents {
+pub struct HostedAgents<H: Habitat = ReplayedHabitat> {
     host: NodeId,
-    seed: u64,
-    replay: Arc<Replay>,
-    agents: BTreeMap<AgentId, Hosted>,
+    habitat: H,
+    agents: BTreeMap<AgentId, Hosted<H::Around>>,
     staged: BTreeMap<EventId, Staged>,
     slots: BTreeMap<(EventId, AgentId), Slot>,
     due: DueQueue,
@@ -104,13 +98,20 @@ pub struct HostedAgents {
 }
 
 impl HostedAgents {
-    /// A host without agents.
+    /// A host without agents, which will live in replayed surroundings.
     #[must_use]
     pub fn new(host: NodeId, seed: u64, replay: Arc<Replay>) -> Self {
+        Self::within(host, ReplayedHabitat::new(seed, replay))
+    }
+}
+
+impl<H: Habitat> HostedAgents<H> {
+    /// A host without agents, which will live in `habitat`.
+    #[must_use]
+    pub fn within(host: NodeId, habitat: H) -> Self {
         Self {
             host,
-            seed,
-            replay,
+            habitat,
             agents: BTreeMap::new(),
             staged: BTreeMap::new(),
             slots: BTreeMap::new(),
@@ -121,19 +122,11 @@ impl HostedAgents {
 
     /// Runs one more agent from `now_us` on; false when it already runs.
     pub fn add(&mut self, now_us: i64, spec: HostedAgent) -> bool {
-        let id = spec.agent.0;
         if self.agents.contains_key(&spec.agent) {
             return false;
         }
-        let hosted = Hosted {
-            spec,
-            link: ReplayedLink::seeded(&self.replay, self.seed, id, spec.class),
-            clock: VirtualClock::seeded(self.seed, id, now_us),
-            work: ProcessingModel::seeded(self.seed, id, spec.class),
-            works: 0,
-            frozen: false,
-        };
-        self.agents.insert(spec.agent, hosted);
+        let around = self.habitat.around(now_us, &spec);
+        self.agents.insert(spec.agent, Hosted { spec, around, frozen: false });
         true
     }
 
@@ -191,7 +184,7 @@ impl HostedAgents {
                 Item::Leave { cluster, answer } => answers.entry(cluster).or_default().push(answer),
                 Item::Probe { agent, cluster, seq, work } => self.on_probe(now_us, agent, cluster, seq, work),
                 Item::ProbeDone { agent, cluster, seq, received, work } => {
-                    let answered = self.agents.get(&agent).map(|h| h.clock.read(now_us)).unwrap_or_default();
+                    let answered = self.agents.get(&agent).map(|h| h.around.read(now_us)).unwrap_or_default();
                     // By the agent's own clock, as everything it says.
                     let work_us = if work { u32::try_from(answered.since_us(received)).ok() } else { None };
                     self.answer(now_us, cluster, agent, AnswerBody::Probe { seq, received, answered, work_us });
@@ -244,7 +237,13 @@ impl HostedAgents {
     /// How far the agent's clock is off at `now_us`: for the harness only.
     #[must_use]
     pub fn true_offset_us(&self, agent: AgentId, now_us: i64) -> Option<i64> {
-        self.agents.get(&agent).map(|h| h.clock.true_offset_us(now_us))
+        self.agents.get(&agent).map(|h| h.around.read(now_us).0.saturating_sub(now_us))
+    }
+
+    /// What surrounds an agent: for the harness only.
+    #[must_use]
+    pub fn around(&self, agent: AgentId) -> Option<&H::Around> {
+        self.agents.get(&agent).map(|h| &h.around)
     }
 
     fn stage(&mut self, signed: &SignedEvent) {
@@ -269,15 +268,15 @@ impl HostedAgents {
     }
 
     fn deliver(&mut self, now_us: i64, agent: AgentId, item: Item) {
-        match self.agents.get(&agent) {
-            Some(hosted) => self.plan(now_us.saturating_add(hosted.link.forward_us(now_us)), item),
-            None => bump(&mut self.counters.foreign),
+        let Some(hosted) = self.agents.get_mut(&agent) else { return bump(&mut self.counters.foreign) };
+        if let Some(delay_us) = hosted.around.forward_us(now_us) {
+            self.plan(now_us.saturating_add(delay_us), item);
         }
     }
 
     fn answer(&mut self, now_us: i64, cluster: ClusterId, agent: AgentId, body: AnswerBody) {
-        if let Some(hosted) = self.agents.get(&agent) {
-            let leaves_us = now_us.saturating_add(hosted.link.return_us(now_us));
+        if let Some(delay_us) = self.agents.get_mut(&agent).and_then(|h| h.around.return_us(now_us)) {
+            let leaves_us = now_us.saturating_add(delay_us);
             self.plan(leaves_us, Item::Leave { cluster, answer: AgentAnswer { agent, body } });
         }
     }
@@ -291,9 +290,9 @@ impl HostedAgents {
     /// Clock exchanges are the host runtime's, not the agent's: a frozen agent's clock is still measured, its work not.
     fn on_probe(&mut self, now_us: i64, agent: AgentId, cluster: ClusterId, seq: u32, work: bool) {
         let Some(hosted) = self.agents.get_mut(&agent) else { return };
-        let received = hosted.clock.read(now_us);
+        let received = hosted.around.read(now_us);
         let work = work && !hosted.frozen;
-        let work_us = if work { hosted.next_work_us(1.0) } else { 0 };
+        let Some(work_us) = (if work { hosted.around.work_us(now_us, 1.0) } else { Some(0) }) else { return };
         self.plan(now_us.saturating_add(work_us), Item::ProbeDone { agent, cluster, seq, received, work });
     }
 
@@ -318,17 +317,19 @@ impl HostedAgents {
             bump(&mut self.counters.frozen);
             return None;
         }
-        let mut machine = AgentSlot::receive(staged.strategy, staged.effects, target, hosted.clock.read(now_us));
+        let mut machine = AgentSlot::receive(staged.strategy, staged.effects, target, hosted.around.read(now_us));
         let spec = hosted.spec;
         let able =
             spec.capabilities & staged.capabilities == staged.capabilities && staged.classes.contains(spec.class);
         if !able {
             machine.conflict();
         }
-        let work_us = hosted.next_work_us(kappa(staged.weight_milli, 0));
+        let work_us = hosted.around.work_us(now_us, kappa(staged.weight_milli, 0));
         self.slots.insert((event, agent), Slot { machine, cluster, received_us: now_us, armed_us: None });
         if able {
-            self.plan(now_us.saturating_add(work_us), Item::WorkDone { agent, event });
+            if let Some(work_us) = work_us {
+                self.plan(now_us.saturating_add(work_us), Item::WorkDone { agent, event });
+            }
             return None;
         }
         let detail = Hash::of(&spec.capabilities.to_le_bytes());
@@ -339,24 +340,25 @@ impl HostedAgents {
 
     fn on_cancel(&mut self, now_us: i64, agent: AgentId, event: EventId) {
         if let (Some(hosted), Some(slot)) = (self.agents.get(&agent), self.slots.get_mut(&(event, agent))) {
-            slot.machine.cancel(hosted.clock.read(now_us));
+            slot.machine.cancel(hosted.around.read(now_us));
         }
     }
 
     fn on_work_done(&mut self, now_us: i64, agent: AgentId, event: EventId) -> Option<HostedAction> {
-        let (Some(hosted), Some(slot)) = (self.agents.get(&agent), self.slots.get_mut(&(event, agent))) else {
+        let (Some(hosted), Some(slot)) = (self.agents.get_mut(&agent), self.slots.get_mut(&(event, agent))) else {
             return None;
         };
         if hosted.frozen {
             bump(&mut self.counters.frozen);
             return None;
         }
-        let now = hosted.clock.read(now_us);
+        let now = hosted.around.read(now_us);
         let release = slot.machine.on_work_done(now);
         let armed = slot.machine.armed()?;
         slot.armed_us = Some(now_us);
         let (cluster, received) = (slot.cluster, slot.machine.received());
-        let wakeup_us = slot.machine.next_wakeup().map(|at| hosted.clock.true_time_of(at));
+        let wakeup_us = slot.machine.next_wakeup().map(|at| hosted.around.true_time_of(at));
+        let wakeup_us = wakeup_us.map(|at_us| at_us.saturating_add(hosted.around.timer_late_us(at_us)));
         self.answer(now_us, cluster, agent, AnswerBody::Armed { event, received, armed });
         if let Some(release) = release {
             return self.released(now_us, agent, event, now, release.late);
@@ -375,7 +377,7 @@ impl HostedAgents {
             bump(&mut self.counters.frozen);
             return None;
         }
-        let now = hosted.clock.read(now_us);
+        let now = hosted.around.read(now_us);
         match slot.machine.poll(now) {
             Some(release) => self.released(now_us, agent, event, now, release.late),
             None => {
@@ -424,13 +426,6 @@ impl HostedAgents {
         for key in ended {
             self.slots.remove(&key);
         }
-    }
-}
-
-impl Hosted {
-    fn next_work_us(&mut self, kappa: f64) -> i64 {
-        self.works = self.works.wrapping_add(1);
-        self.work.draw_us(self.works, kappa)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The replayed way between a lead and one hosted agent.
 
+use std::sync::Arc;
+
 use mesh30k_ledger::types::AgentClass;
 
 use super::noise::{noise, unit};
@@ -12,7 +14,7 @@ pub const SLICE_US: i64 = 200_000;
 /// Both ways of one link: the series' floor split by the path's fixed asymmetry, what is above it by chance.
 #[derive(Clone, Debug)]
 pub struct ReplayedLink {
-    rtt_us: Vec<u32>,
+    rtt_us: Arc<[u32]>,
     floor_us: f64,
     forward_share: f64,
     seed: u64,
@@ -23,7 +25,7 @@ impl ReplayedLink {
     /// The link of `agent` under `seed`; a class without a series has none and no delay.
     #[must_use]
     pub fn seeded(replay: &Replay, seed: u64, agent: u64, class: AgentClass) -> Self {
-        let rtt_us = replay.series_of(seed, agent, class).map(|s| s.rtt_us.clone()).unwrap_or_default();
+        let rtt_us = replay.series_of(seed, agent, class).map(|s| s.rtt_us.clone()).unwrap_or_else(|| Arc::from([]));
         let floor_us = f64::from(rtt_us.iter().copied().min().unwrap_or(0));
         Self { rtt_us, floor_us, forward_share: 0.5 + asymmetry(seed, agent) / 2.0, seed, agent }
     }

@@ -9,11 +9,14 @@ mod link;
 mod noise;
 mod processing;
 mod replay;
+mod surroundings;
 mod virtual_clock;
 
 pub use agents::{HostedAgent, HostedAgents, HostedCounters, PauseChange};
 pub use due::{HarnessRecord, HostedAction, MAX_DUE};
 pub use link::{ReplayedLink, SLICE_US};
+pub use noise::{noise, normal, unit};
 pub use processing::ProcessingModel;
-pub use replay::{DelaySeries, Replay, ReplayError, ReplaySource};
+pub use replay::{DelaySeries, Replay, ReplayError, ReplaySource, drawn_from_mean, drawn_from_quantiles};
+pub use surroundings::{Habitat, Replayed, ReplayedHabitat, Surroundings};
 pub use virtual_clock::VirtualClock;

@@ -1,17 +1,20 @@
 //! Seeded noise: the same seed and labels give the same figure, on every machine and in any order of asking.
 
 /// Mixes a seed with three labels (splitmix64 finaliser).
-pub(super) fn noise(seed: u64, a: u64, b: u64, c: u64) -> u64 {
+#[must_use]
+pub fn noise(seed: u64, a: u64, b: u64, c: u64) -> u64 {
     [a, b, c].into_iter().fold(mix(seed), |state, label| mix(state ^ mix(label)))
 }
 
 /// Uniform in [0, 1).
-pub(super) fn unit(bits: u64) -> f64 {
+#[must_use]
+pub fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// About standard normal: four uniforms of 16 bits, scaled; never beyond 3.5.
-pub(super) fn normal(bits: u64) -> f64 {
+#[must_use]
+pub fn normal(bits: u64) -> f64 {
     let sum: f64 =
         bits.to_le_bytes().chunks(2).map(|pair| pair.iter().rev().fold(0.0, |v, b| v * 256.0 + f64::from(*b))).sum();
     // Four uniforms on [0, 1): mean 2, variance 1/3.

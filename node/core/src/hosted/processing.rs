@@ -36,6 +36,12 @@ impl ProcessingModel {
         Self { seed, agent, median_us, sigma }
     }
 
+    /// Median of its work under kappa 1, microseconds.
+    #[must_use]
+    pub const fn median_us(&self) -> f64 {
+        self.median_us
+    }
+
     /// Duration of the agent's `turn`-th work under `kappa`, microseconds.
     #[must_use]
     pub fn draw_us(&self, turn: u64, kappa: f64) -> i64 {

@@ -1,6 +1,7 @@
 //! The measured round trips this crate carries, and which class is given which of them.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 use mesh30k_ledger::types::AgentClass;
@@ -17,6 +18,8 @@ pub enum ReplaySource {
     PlanetLab,
     /// Between servers in cities (WonderNetwork): from minimum, mean and maximum, the series itself is drawn.
     Cities,
+    /// Between regions of one provider (AWS): from median and 0.9 quantile, the series itself is drawn.
+    Aws,
 }
 
 /// Round trips of one pair, in the order measured.
@@ -27,7 +30,7 @@ pub struct DelaySeries {
     /// Where it was measured.
     pub source: ReplaySource,
     /// Round trips, microseconds; never empty.
-    pub rtt_us: Vec<u32>,
+    pub rtt_us: Arc<[u32]>,
 }
 
 /// All series and who may get them.
@@ -67,10 +70,21 @@ pub enum ReplayError {
 const SEATTLE: (&str, &[u8]) = ("seattle.csv.gz", include_bytes!("../../data/seattle.csv.gz"));
 const PLANETLAB: (&str, &[u8]) = ("planetlab.csv.gz", include_bytes!("../../data/planetlab.csv.gz"));
 const CITIES: (&str, &[u8]) = ("cities.csv.gz", include_bytes!("../../data/cities.csv.gz"));
+const AWS: (&str, &[u8]) = ("aws.csv.gz", include_bytes!("../../data/aws.csv.gz"));
 /// Fewest different samples of a Seattle series; below, nothing was measured but one figure.
 const MIN_SAMPLES: usize = 8;
-/// Samples drawn for a pair of cities from its published minimum, mean and maximum.
-const CITY_SAMPLES: u64 = 64;
+/// Samples drawn for a pair of which only summary figures were published.
+const DRAWN_SAMPLES: u64 = 64;
+
+impl DelaySeries {
+    /// A series of a source that repeats a figure until it measures anew: only what is fresh counts. None when too little
+    /// was measured.
+    #[must_use]
+    pub fn measured_anew(id: String, source: ReplaySource, mut samples: Vec<u32>) -> Option<Self> {
+        samples.dedup();
+        (samples.len() >= MIN_SAMPLES).then(|| Self { id, source, rtt_us: samples.into() })
+    }
+}
 
 impl Replay {
     /// Reads the embedded files.
@@ -78,28 +92,38 @@ impl Replay {
     /// # Errors
     /// [`ReplayError`] when a file does not hold what its name says; a test reads them all.
     pub fn embedded() -> Result<Self, ReplayError> {
+        Self::from_series(Self::embedded_series()?)
+    }
+
+    /// The series of the embedded files.
+    ///
+    /// # Errors
+    /// As [`Self::embedded`].
+    pub fn embedded_series() -> Result<Vec<DelaySeries>, ReplayError> {
         let mut series = Vec::new();
         for (line, id, fields) in rows(SEATTLE)? {
-            let mut samples = numbers(SEATTLE.0, line, &fields)?;
-            // The source repeats a figure until it measures anew; only what is fresh counts.
-            samples.dedup();
-            if samples.len() >= MIN_SAMPLES {
-                series.push(DelaySeries { id, source: ReplaySource::Seattle, rtt_us: samples });
-            }
+            let samples = numbers(SEATTLE.0, line, &fields)?;
+            series.extend(DelaySeries::measured_anew(id, ReplaySource::Seattle, samples));
         }
         for (line, id, fields) in rows(PLANETLAB)? {
             let rtt_us = numbers(PLANETLAB.0, line, &fields)?;
-            series.push(DelaySeries { id, source: ReplaySource::PlanetLab, rtt_us });
+            series.push(DelaySeries { id, source: ReplaySource::PlanetLab, rtt_us: rtt_us.into() });
         }
         for (line, id, fields) in rows(CITIES)? {
-            let stats = numbers(CITIES.0, line, &fields)?;
-            let &[mean, low, high, ..] = stats.as_slice() else {
+            let &[mean, low, high, ..] = numbers(CITIES.0, line, &fields)?.as_slice() else {
                 return Err(ReplayError::Field { file: CITIES.0, line, field: id });
             };
-            let rtt_us = city_samples(line as u64, mean, low, high);
+            let rtt_us = drawn_from_mean(line as u64, mean, low, high).into();
             series.push(DelaySeries { id, source: ReplaySource::Cities, rtt_us });
         }
-        Self::from_series(series)
+        for (line, id, fields) in rows(AWS)? {
+            let &[median, ninetieth, ..] = numbers(AWS.0, line, &fields)?.as_slice() else {
+                return Err(ReplayError::Field { file: AWS.0, line, field: id });
+            };
+            let rtt_us = drawn_from_quantiles(line as u64, median, ninetieth).into();
+            series.push(DelaySeries { id, source: ReplaySource::Aws, rtt_us });
+        }
+        Ok(series)
     }
 
     /// From any series; a class gets those whose smallest round trip lies in its range.
@@ -139,9 +163,11 @@ impl Replay {
 /// to the continent; E are personal devices, all of them, as they come; F are people behind any link.
 fn range_of(class: AgentClass, source: ReplaySource) -> Option<std::ops::Range<u32>> {
     match (class, source) {
-        (AgentClass::A, ReplaySource::Cities | ReplaySource::PlanetLab) => Some(100..16_000),
-        (AgentClass::B, ReplaySource::Cities | ReplaySource::PlanetLab) => Some(8_000..70_000),
-        (AgentClass::C | AgentClass::D, ReplaySource::Cities | ReplaySource::PlanetLab) => Some(15_000..110_000),
+        (AgentClass::A, ReplaySource::Cities | ReplaySource::PlanetLab | ReplaySource::Aws) => Some(100..16_000),
+        (AgentClass::B, ReplaySource::Cities | ReplaySource::PlanetLab | ReplaySource::Aws) => Some(8_000..70_000),
+        (AgentClass::C | AgentClass::D, ReplaySource::Cities | ReplaySource::PlanetLab | ReplaySource::Aws) => {
+            Some(15_000..110_000)
+        }
         (AgentClass::E, ReplaySource::Seattle) => Some(0..u32::MAX),
         (AgentClass::F, ReplaySource::Cities | ReplaySource::Seattle) => Some(0..400_000),
         _ => None,
@@ -152,16 +178,27 @@ fn floor_us(series: &DelaySeries) -> u32 {
     series.rtt_us.iter().copied().min().unwrap_or(u32::MAX)
 }
 
-/// Minimum plus an exponential queue with the published mean, cut at the published maximum.
-fn city_samples(label: u64, mean_us: u32, low_us: u32, high_us: u32) -> Vec<u32> {
-    let queue_us = f64::from(mean_us.saturating_sub(low_us));
-    (0..CITY_SAMPLES)
-        .map(|turn| {
-            let u = unit(noise(0xC171E5, label, turn, 0));
-            let drawn = f64::from(low_us) - queue_us * (1.0 - u).ln();
-            drawn.clamp(f64::from(low_us), f64::from(high_us.max(low_us))) as u32
-        })
-        .collect()
+/// Minimum plus an exponential queue with the published mean, cut at the published maximum; `label` names the pair.
+#[must_use]
+pub fn drawn_from_mean(label: u64, mean_us: u32, low_us: u32, high_us: u32) -> Vec<u32> {
+    drawn(label, low_us, f64::from(mean_us.saturating_sub(low_us)), high_us)
+}
+
+/// A floor plus an exponential queue that has the published median and 0.9 quantile; `label` names the pair.
+#[must_use]
+pub fn drawn_from_quantiles(label: u64, median_us: u32, ninetieth_us: u32) -> Vec<u32> {
+    // Of an exponential with mean q the median is q ln 2 and the 0.9 quantile q ln 10.
+    let queue_us = f64::from(ninetieth_us.saturating_sub(median_us)) / 5.0_f64.ln();
+    let floor_us = (f64::from(median_us) - queue_us * std::f64::consts::LN_2).max(100.0);
+    drawn(label, floor_us as u32, queue_us, u32::MAX)
+}
+
+fn drawn(label: u64, low_us: u32, queue_us: f64, high_us: u32) -> Vec<u32> {
+    let draw = |turn| {
+        let rtt_us = f64::from(low_us) - queue_us * (1.0 - unit(noise(0xC171E5, label, turn, 0))).ln();
+        rtt_us.clamp(f64::from(low_us), f64::from(high_us.max(low_us))) as u32
+    };
+    (0..DRAWN_SAMPLES).map(draw).collect()
 }
 
 type Row = (usize, String, Vec<String>);

@@ -224,6 +224,12 @@ impl LeadMachine {
         self.members.values().map(|m| self.view(m, now)).collect()
     }
 
+    /// What is known of one agent's clock.
+    #[must_use]
+    pub fn clock_of(&self, agent: AgentId, now: MeshTimeUs) -> Option<ClockEstimate> {
+        self.members.get(&agent)?.clock.estimate(now)
+    }
+
     /// What was dropped.
     #[must_use]
     pub fn counters(&self) -> LeadCounters {
