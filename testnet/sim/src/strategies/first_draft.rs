@@ -19,7 +19,7 @@ use crate::tally::Counts;
 use crate::truth::SlotResult;
 use crate::world::{Machine, START_US, habitat, links, rostered_at};
 
-/// The buffer with which the draft does best: none (with 50 ms it reaches a sixth of that within 10 ms).
+/// The buffer with which the draft does best: none (50 ms late on purpose, hardly anybody is within 10 ms).
 const BUFFER_US: f64 = 0.0;
 /// A round trip that was never measured.
 const UNKNOWN_RTT_US: i64 = 100_000;
