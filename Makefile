@@ -32,6 +32,10 @@ test: setup-tests verify ## format, lints, every test, then the whole main job o
 	@$(CARGO) nextest run --locked --workspace
 	@$(MESH30K) testnet up --once --json $(ARGS)
 
+.PHONY: sequence
+sequence: ## a million random ledger operations, audited after each (ARGS="STEPS SEED")
+	@cargo run --locked --release --package mesh30k-ledger --example sequence -- $(ARGS)
+
 .PHONY: setup-tests
 setup-tests:
 	@.tools/setup.sh --tests

@@ -1,8 +1,8 @@
 //! What must hold after every block. A breach is a bug: the node halts with this report.
 
 use crate::query;
-use crate::records::{Account, EscrowStatus, Totals};
-use crate::state::{StateError, StateRead, decode_record, keyspace};
+use crate::records::{Account, Escrow, EscrowStatus, Proposal, ProposalStatus, Totals};
+use crate::state::{ChangeSet, StateError, StateRead, decode_record, keyspace};
 
 /// What does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +12,8 @@ pub enum Breach {
     Conservation(Box<Totals>),
     #[error("{what} add up to {found}, the running total says {expected}")]
     Sum { what: &'static str, found: u128, expected: u128 },
+    #[error("{what} changed by {found}, their running total by {expected}")]
+    Step { what: &'static str, found: i128, expected: i128 },
     #[error("state cannot be read")]
     State(#[from] StateError),
 }
@@ -19,13 +21,18 @@ pub enum Breach {
 /// Entries read at once.
 const PAGE: usize = 1_024;
 
+/// The kinds of places money can be in records, in the order of [`Held`].
+const PLACES: [&str; 4] = ["balances", "stakes", "escrows", "deposits"];
+
+/// What a record holds, place by place.
+type Held = [u128; 4];
+
 /// Checks the running totals: cheap, done after every block.
 ///
 /// # Errors
 /// What does not hold.
 pub fn check_totals(state: &dyn StateRead) -> Result<(), Breach> {
-    let totals = query::totals(state)?;
-    if totals.is_conserved() { Ok(()) } else { Err(Breach::Conservation(Box::new(totals))) }
+    conserved(&query::totals(state)?)
 }
 
 /// Checks the running totals against every record: for tests, simulation, snapshots and exports.
@@ -34,39 +41,89 @@ pub fn check_totals(state: &dyn StateRead) -> Result<(), Breach> {
 /// What does not hold.
 pub fn check(state: &dyn StateRead) -> Result<(), Breach> {
     check_totals(state)?;
-    let totals = query::totals(state)?;
-    let (mut balances, mut stakes) = (0_u128, 0_u128);
-    visit(state, &[keyspace::ACCOUNTS], |key, value| {
-        let account: Account = decode_record(key, value)?;
-        balances = balances.saturating_add(u128::from(account.balance.0));
-        stakes = stakes.saturating_add(u128::from(account.stake.0));
-        Ok(())
-    })?;
-    let mut escrows = 0_u128;
-    visit(state, &[keyspace::ESCROWS], |key, value| {
-        let escrow: crate::records::Escrow = decode_record(key, value)?;
-        let settled = escrow.status != EscrowStatus::Open && !escrow.locked.is_zero();
-        // Nothing stays locked in a closed escrow: counted twice, so that the sum shows it.
-        let times = if settled { 2 } else { 1 };
-        escrows = escrows.saturating_add(u128::from(escrow.locked.0).saturating_mul(times));
-        Ok(())
-    })?;
-    let mut deposits = 0_u128;
-    for open in query::globals(state)?.open_votes {
-        let held = query::proposal(state, open.proposal)?.map_or(0, |proposal| proposal.deposit.0);
-        deposits = deposits.saturating_add(u128::from(held));
+    let mut sums = Held::default();
+    for prefix in HOLDERS {
+        visit(state, prefix, |key, value| {
+            for (sum, amount) in sums.iter_mut().zip(held(key, value)?) {
+                *sum = sum.saturating_add(amount);
+            }
+            Ok(())
+        })?;
     }
-    for (what, found, expected) in [
-        ("balances", balances, totals.balances),
-        ("stakes", stakes, totals.stakes),
-        ("escrows", escrows, totals.escrows),
-        ("deposits", deposits, totals.deposits),
-    ] {
-        if found != u128::from(expected.0) {
-            return Err(Breach::Sum { what, found, expected: u128::from(expected.0) });
+    for ((what, found), expected) in PLACES.into_iter().zip(sums).zip(places(&query::totals(state)?)) {
+        if found != expected {
+            return Err(Breach::Sum { what, found, expected });
         }
     }
     Ok(())
+}
+
+/// Checks one block's changes against the state they were made on: the records' changes are those of the running totals, and
+/// the totals are conserved. What [`check`] says of the state before then holds of the state after, at the cost of the changes
+/// alone.
+///
+/// # Errors
+/// What does not hold.
+pub fn check_step(before: &dyn StateRead, changes: &ChangeSet) -> Result<(), Breach> {
+    let old = query::totals(before)?;
+    let new = match changes.get(keyspace::GLOBALS) {
+        Some(Some(bytes)) => decode_record::<crate::records::Globals>(keyspace::GLOBALS, bytes)?.totals,
+        _ => old,
+    };
+    conserved(&new)?;
+    let mut moved = [0_i128; 4];
+    for (key, value) in changes {
+        if !HOLDERS.iter().any(|prefix| key.starts_with(prefix)) {
+            continue;
+        }
+        let was = before.get(key)?.map_or(Ok(Held::default()), |bytes| held(key, &bytes))?;
+        let is = value.as_deref().map_or(Ok(Held::default()), |bytes| held(key, bytes))?;
+        for (sum, (was, is)) in moved.iter_mut().zip(was.into_iter().zip(is)) {
+            *sum = sum.saturating_add(difference(was, is));
+        }
+    }
+    for (((what, found), was), is) in PLACES.into_iter().zip(moved).zip(places(&old)).zip(places(&new)) {
+        let expected = difference(was, is);
+        if found != expected {
+            return Err(Breach::Step { what, found, expected });
+        }
+    }
+    Ok(())
+}
+
+fn conserved(totals: &Totals) -> Result<(), Breach> {
+    if totals.is_conserved() { Ok(()) } else { Err(Breach::Conservation(Box::new(*totals))) }
+}
+
+/// What the running totals say of each place.
+fn places(totals: &Totals) -> Held {
+    [totals.balances, totals.stakes, totals.escrows, totals.deposits].map(|total| u128::from(total.0))
+}
+
+fn difference(was: u128, is: u128) -> i128 {
+    let signed = |value: u128| i128::try_from(value).unwrap_or(i128::MAX);
+    signed(is).saturating_sub(signed(was))
+}
+
+/// Prefixes of the records that hold money.
+const HOLDERS: &[&[u8]] = &[&[keyspace::ACCOUNTS], &[keyspace::ESCROWS], keyspace::PROPOSALS];
+
+/// What one of these records holds.
+fn held(key: &[u8], value: &[u8]) -> Result<Held, StateError> {
+    let locked = |amount: u64| [0, 0, u128::from(amount), 0];
+    if key.starts_with(&[keyspace::ACCOUNTS]) {
+        let account: Account = decode_record(key, value)?;
+        return Ok([u128::from(account.balance.0), u128::from(account.stake.0), 0, 0]);
+    }
+    if key.starts_with(keyspace::PROPOSALS) {
+        let proposal: Proposal = decode_record(key, value)?;
+        let open = proposal.status == ProposalStatus::Active;
+        return Ok([0, 0, 0, if open { u128::from(proposal.deposit.0) } else { 0 }]);
+    }
+    let escrow: Escrow = decode_record(key, value)?;
+    // Nothing stays locked in a closed escrow: counted twice, so that the sum shows it.
+    let times = if escrow.status == EscrowStatus::Open { 1 } else { 2 };
+    Ok(locked(escrow.locked.0.saturating_mul(times)))
 }
 
 fn visit(

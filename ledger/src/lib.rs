@@ -17,6 +17,7 @@
 pub mod block;
 pub mod codec;
 pub mod execute;
+pub mod fees;
 pub mod finality;
 pub mod genesis;
 pub mod governance;
@@ -41,3 +42,4 @@ pub mod smt;
 pub mod state;
 pub mod transaction;
 pub mod types;
+mod words;

@@ -39,7 +39,7 @@ macro_rules! parameters {
 }
 
 parameters! {
-    /// Price of one unit of transaction weight, in uFTNS.
+    /// Least price of one unit of transaction weight, in uFTNS; full blocks raise it.
     BaseFee, "base_fee_uftns", 1, 0..=1_000_000;
     /// Price of one unit of work (a million fuel), in uFTNS.
     TaskUnitPrice, "task_unit_price_uftns", 1_000, 0..=1_000_000_000;
@@ -75,6 +75,10 @@ parameters! {
     DiscountPpm, "discount_ppm", 300_000, 0..=1_000_000;
     /// Discount for a wholly renewable host, in ppm of the base.
     GreenPpm, "green_ppm", 150_000, 0..=1_000_000;
+    /// Transaction weight of a block at which the fee stays as it is: five hundred payments.
+    TargetBlockWeight, "target_block_weight", 7_500, 100..=100_000_000;
+    /// The most a unit of weight ever costs, in uFTNS.
+    BaseFeeMax, "base_fee_max_uftns", 100, 0..=1_000_000_000;
 }
 
 /// Text that names no parameter.

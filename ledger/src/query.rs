@@ -1,5 +1,6 @@
 //! Reading the state: what nodes, the API and the CLI ask for.
 
+use crate::fees::BaseFee;
 use crate::finality::ValidatorSet;
 use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
@@ -119,6 +120,14 @@ lookups! {
 /// State that cannot be read.
 pub fn parameter(state: State<'_>, parameter: Parameter) -> Answer<u64> {
     Ok(parameters(state)?.get(parameter))
+}
+
+/// What a unit of weight costs in the next block.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn base_fee(state: State<'_>) -> Answer<BaseFee> {
+    Ok(read(state, keyspace::BASE_FEE)?.unwrap_or(BaseFee(0)).within(&parameters(state)?))
 }
 
 /// Where all money is.

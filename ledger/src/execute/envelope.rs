@@ -9,7 +9,6 @@ use crate::key_policy::KeyPolicy;
 use crate::operators::Operators;
 use crate::ops::{Call, Operation};
 use crate::outcome::Outcome;
-use crate::parameters::Parameter;
 use crate::records::Account;
 use crate::rejection::{Rejection, Severity};
 use crate::signing::ChainContext;
@@ -174,7 +173,7 @@ fn charge(working: &mut Working<'_>, signed: &SignedTransaction) -> Result<(Uftn
 }
 
 fn fee_of(working: &Working<'_>, signed: &SignedTransaction) -> Uftns {
-    signed.tx.fee(Uftns(working.parameter(Parameter::BaseFee)))
+    working.chain.base_fee.fee(signed.tx.weight())
 }
 
 fn balance_of(working: &Working<'_>, id: &AccountId) -> Result<Uftns, StateError> {

@@ -152,6 +152,8 @@ pub fn apply(state: &dyn StateRead, block: &Block, oracle: &dyn SignatureOracle)
         outcomes.push(outcome);
         transactions.push(id);
     }
+    let weights = block.transactions.iter().map(|signed| signed.tx.weight());
+    working.move_base_fee(weights.fold(0, u64::saturating_add));
     working.pay_proposer(fee_account)?;
     Ok(Applied { changes: working.finish()?, outcomes, due, transactions })
 }

@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeMap;
 
 use crate::codec::encode;
+use crate::fees::BaseFee;
 use crate::finality::ValidatorSet;
 use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
@@ -44,6 +45,8 @@ pub(crate) struct Chain {
     pub(crate) validators: ValidatorSet,
     pub(crate) operators: Operators,
     pub(crate) parameters: Parameters,
+    /// The same for all transactions of the block.
+    pub(crate) base_fee: BaseFee,
 }
 
 #[derive(Debug, Clone)]
@@ -69,12 +72,15 @@ impl<'a> Working<'a> {
     pub(crate) fn open(base: &'a dyn StateRead, height: Height, now: TimeMs) -> Result<Self, StateError> {
         let globals: Globals = read_or_corrupt(base, keyspace::GLOBALS)?;
         let layer = Layer { accounts: BTreeMap::new(), raw: ChangeSet::new(), globals };
+        let parameters: Parameters = read_or_corrupt(base, keyspace::PARAMETERS)?;
+        let base_fee = read(base, keyspace::BASE_FEE)?.unwrap_or(BaseFee(0)).within(&parameters);
         let chain = Chain {
             context: read_or_corrupt(base, keyspace::CONTEXT)?,
             epoch: read_or_corrupt(base, keyspace::EPOCH)?,
             validators: read_or_corrupt(base, keyspace::VALIDATORS)?,
             operators: read_or_corrupt(base, keyspace::OPERATORS)?,
-            parameters: read_or_corrupt(base, keyspace::PARAMETERS)?,
+            parameters,
+            base_fee,
         };
         let tip = read_or_corrupt(base, keyspace::TIP)?;
         Ok(Self { base, tip, chain, height, now, block: layer.clone(), tx: layer, proposer_fees: Uftns::ZERO })
@@ -226,6 +232,15 @@ impl<'a> Working<'a> {
         totals.burned = totals.burned.checked_add(burned).ok_or(Rejection::AmountOverflow)?;
         self.proposer_fees = self.proposer_fees.checked_add(share).ok_or(Rejection::AmountOverflow)?;
         Ok(())
+    }
+
+    /// Sets the price of the next block by the weight of this one.
+    pub(crate) fn move_base_fee(&mut self, weight: u64) {
+        let next = self.chain.base_fee.after(weight, &self.chain.parameters);
+        // A price that never left its floor needs no record.
+        if next != self.chain.base_fee {
+            self.write(keyspace::BASE_FEE.to_vec(), &next);
+        }
     }
 
     /// Pays the collected share of the fees.

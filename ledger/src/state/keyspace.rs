@@ -42,6 +42,7 @@ pub(crate) const VALIDATORS: &[u8] = b"cv";
 pub(crate) const EPOCH: &[u8] = b"cn";
 pub(crate) const CONTEXT: &[u8] = b"cx";
 pub(crate) const REGIONS: &[u8] = b"cr";
+pub(crate) const BASE_FEE: &[u8] = b"cb";
 pub(crate) const DUE: &[u8] = b"cd";
 pub(crate) fn due(at: TimeMs, due: &Due) -> Vec<u8> {
     let mut bytes = key(DUE, &at.0.to_be_bytes());

@@ -1,0 +1,126 @@
+//! What the clients remember between operations, from what they sent and what was answered.
+
+use crate::common::{agent_key, key, operator};
+use mesh30k_ledger::keys::SecretKey;
+use mesh30k_ledger::ops::Operation;
+use mesh30k_ledger::outcome::{DueEvent, Effect, Outcome};
+use mesh30k_ledger::records::ProposalStatus;
+use mesh30k_ledger::signing::ChainContext;
+use mesh30k_ledger::transaction::Transaction;
+use mesh30k_ledger::types::{AccountId, AgentId, Hash, NodeId, ProposalId, Scope, TimeMs, TxId};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+
+/// Remembered of each sort of thing, at most; the oldest is forgotten.
+const REMEMBERED: usize = 200;
+
+/// An agent whose key the clients hold.
+#[derive(Clone)]
+pub struct Agent {
+    pub id: AgentId,
+    pub node: NodeId,
+    pub key: SecretKey,
+}
+
+/// An escrow as its opener remembers it.
+#[derive(Clone)]
+pub struct Task {
+    pub id: TxId,
+    pub opener: AccountId,
+    pub task: Hash,
+    pub module: Hash,
+    pub parts: u32,
+}
+
+/// Everybody who sends.
+pub struct Client {
+    pub people: Vec<SecretKey>,
+    pub of_account: BTreeMap<AccountId, usize>,
+    pub context: ChainContext,
+    pub tasks: Vec<Task>,
+    pub proposals: Vec<ProposalId>,
+    pub agents: Vec<Agent>,
+    pub keys_used: u16,
+    pub frozen: Vec<Scope>,
+    pub now: TimeMs,
+}
+
+impl Client {
+    pub fn new(people: Vec<SecretKey>, context: ChainContext) -> Self {
+        let of_account = people.iter().enumerate().map(|(n, key)| (crate::common::id_of(key), n)).collect();
+        Self {
+            people,
+            of_account,
+            context,
+            tasks: Vec::new(),
+            proposals: Vec::new(),
+            agents: Vec::new(),
+            keys_used: 0,
+            frozen: Vec::new(),
+            now: TimeMs(0),
+        }
+    }
+
+    pub fn anybody(&self, rng: &mut ChaCha8Rng) -> SecretKey {
+        match rng.random_range(0..20) {
+            0 => key(rng.random_range(1..=4)),
+            1 => operator(),
+            2..10 => self.people[rng.random_range(0..self.people.len() / 10) * 10].clone(),
+            _ => self.people[rng.random_range(0..self.people.len())].clone(),
+        }
+    }
+
+    pub fn owner(&self, id: &AccountId) -> Option<SecretKey> {
+        self.of_account.get(id).map(|n| self.people[*n].clone())
+    }
+
+    /// The node's key signs as host; the nodes of the genesis have the keys 1 to 4.
+    pub fn host_key(&self, node: NodeId) -> SecretKey {
+        key(node.0 as u8)
+    }
+
+    /// What clients learn from the answer.
+    pub fn sent(&mut self, tx: &Transaction, id: TxId, outcome: &Outcome) {
+        let Outcome::Executed { effect, .. } = outcome else { return };
+        match (&tx.op, effect) {
+            (Operation::EscrowOpen(op), _) => {
+                let task = Task { id, opener: tx.account, task: op.task, module: op.module, parts: op.parts };
+                remember(&mut self.tasks, task);
+            }
+            (Operation::RegisterHost(op), Effect::HostRegistered { node, first_agent, .. }) => {
+                let from = self.keys_used - op.agents.len() as u16;
+                for n in 0..op.agents.len() as u16 {
+                    let id = AgentId(first_agent.unwrap().0 + u64::from(n));
+                    remember(&mut self.agents, Agent { id, node: *node, key: agent_key(from + n) });
+                }
+            }
+            (_, Effect::Proposed { proposal, .. }) => remember(&mut self.proposals, *proposal),
+            (_, Effect::Frozen { scope, .. }) => remember(&mut self.frozen, *scope),
+            _ => {}
+        }
+    }
+
+    pub fn fell_due(&mut self, event: &DueEvent) {
+        match event {
+            DueEvent::EscrowRefunded { escrow, .. } => self.tasks.retain(|task| task.id != *escrow),
+            DueEvent::Proposal { proposal, status } if *status != ProposalStatus::Succeeded => {
+                self.proposals.retain(|known| known != proposal);
+            }
+            DueEvent::FreezeEnded { scope } => self.frozen.retain(|known| known != scope),
+            _ => {}
+        }
+    }
+}
+
+pub fn remember<T>(list: &mut Vec<T>, item: T) {
+    if list.len() >= REMEMBERED {
+        list.remove(0);
+    }
+    list.push(item);
+}
+
+/// One of those there are.
+pub fn one<T: Clone>(list: &[T], rng: &mut ChaCha8Rng) -> Option<T> {
+    if list.is_empty() { None } else { Some(list[rng.random_range(0..list.len())].clone()) }
+}

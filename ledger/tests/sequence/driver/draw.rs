@@ -1,0 +1,149 @@
+//! Operations at random: most could pass, some cannot.
+
+use super::Draft;
+use super::client::{Client, one};
+use crate::common::{agents, id_of, key, operator};
+use mesh30k_ledger::ops::{
+    BatchTransfer, Choice, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, Operation, ParameterChange, ProposalKind,
+    Propose, RegisterHost, TaskReport, Thaw, Transfer, TransferItem, Vote, carbon_ug,
+};
+use mesh30k_ledger::parameters::Parameter;
+use mesh30k_ledger::types::{AccountId, Hash, NodeId, Scope, SectorId, TimeMs, Uftns};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+/// Agents the clients register in all.
+const AGENTS_MAX: u16 = 400;
+
+impl Client {
+    pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
+        self.now = now;
+        loop {
+            let draft = match rng.random_range(0..100) {
+                0..30 => Some(self.pay(rng)),
+                30..38 => Some(self.pay_many(rng)),
+                38..50 => Some(self.open_escrow(rng)),
+                50..64 => self.release(rng),
+                64..66 => self.register(rng),
+                66..68 => Some(self.propose(rng)),
+                68..74 => self.vote(rng),
+                74..75 => self.freeze(rng),
+                75..76 => self.thaw(rng),
+                _ => None,
+            };
+            if let Some(draft) = draft {
+                return draft;
+            }
+        }
+    }
+
+    fn receiver(&self, rng: &mut ChaCha8Rng) -> AccountId {
+        if rng.random_ratio(1, 50) {
+            return AccountId(rng.random());
+        }
+        id_of(&self.anybody(rng))
+    }
+
+    fn pay(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let op = Transfer { to: self.receiver(rng), amount: amount(rng), memo: String::new() };
+        Draft { from: self.anybody(rng), op: Operation::Transfer(op) }
+    }
+
+    fn pay_many(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let count = rng.random_range(0..12);
+        let transfers = (0..count).map(|_| TransferItem { to: self.receiver(rng), amount: small(rng) }).collect();
+        Draft { from: self.anybody(rng), op: Operation::BatchTransfer(BatchTransfer { transfers }) }
+    }
+
+    fn open_escrow(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let op = EscrowOpen {
+            task: Hash(rng.random()),
+            module: Hash::of(b"module"),
+            parts: rng.random_range(0..20),
+            amount_per_part: small(rng),
+            reserve_per_part: small(rng),
+            release_deadline: self.now.plus_ms(rng.random_range(0..60_000)),
+        };
+        Draft { from: self.anybody(rng), op: Operation::EscrowOpen(op) }
+    }
+
+    fn release(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let (task, agent) = (one(&self.tasks, rng)?, one(&self.agents, rng)?);
+        let from = if rng.random_ratio(1, 20) { self.anybody(rng) } else { self.owner(&task.opener)? };
+        let (energy_mj, intensity, renewable_ppm) =
+            (rng.random_range(0..200_000), 380_000, rng.random_range(0..500_001));
+        let report = TaskReport {
+            task: task.task,
+            part: rng.random_range(0..task.parts.max(1)),
+            module: task.module,
+            input: Hash::ZERO,
+            output: Hash::ZERO,
+            exit_code: i32::from(rng.random_ratio(1, 20)),
+            fuel: rng.random_range(0..30_000_000),
+            wall_us: 1,
+            peak_memory_bytes: 1,
+            energy_mj,
+            energy_method: EnergyMethod::Fuel,
+            intensity_mg_per_kwh: intensity,
+            renewable_ppm,
+            carbon_ug: carbon_ug(energy_mj, intensity, renewable_ppm)?,
+            host: agent.node,
+            agent: agent.id,
+        };
+        let receipt = report.sign(&self.context, &self.host_key(agent.node), &agent.key);
+        Some(Draft { from, op: Operation::EscrowRelease(EscrowRelease { escrow: task.id, receipt }) })
+    }
+
+    fn register(&mut self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let count = rng.random_range(1..4_u16);
+        if self.keys_used + count > AGENTS_MAX {
+            return None;
+        }
+        let node = NodeId(rng.random_range(1..=4));
+        let batch = agents(self.keys_used..self.keys_used + count);
+        self.keys_used += count;
+        Some(Draft { from: key(node.0 as u8), op: Operation::RegisterHost(RegisterHost { node: None, agents: batch }) })
+    }
+
+    fn propose(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let change = ParameterChange { parameter: Parameter::HoldMarginMs, value: rng.random_range(0..60_001) };
+        let op = Propose { title: "a change".into(), kind: ProposalKind::Parameter(vec![change]) };
+        Draft { from: self.anybody(rng), op: Operation::Propose(op) }
+    }
+
+    fn vote(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let proposal = one(&self.proposals, rng)?;
+        let choice =
+            [Choice::Yes, Choice::Yes, Choice::No, Choice::Abstain, Choice::NoWithVeto][rng.random_range(0..5)];
+        // The operator and the validators hold most of what votes.
+        let from = if rng.random_ratio(1, 2) { key(rng.random_range(1..=4)) } else { self.anybody(rng) };
+        Some(Draft { from, op: Operation::Vote(Vote { proposal, choice }) })
+    }
+
+    fn freeze(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let scope =
+            if rng.random_ratio(1, 4) { Scope::Global } else { Scope::Sector(SectorId(rng.random_range(0..3))) };
+        let until = self.now.plus_ms(rng.random_range(0..3_000));
+        let op = Operation::Freeze(Freeze { scope, reason: "drill".into(), until });
+        Some(Draft { from: if rng.random_ratio(1, 9) { self.anybody(rng) } else { operator() }, op })
+    }
+
+    fn thaw(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let scope = one(&self.frozen, rng)?;
+        Some(Draft { from: operator(), op: Operation::Thaw(Thaw { scope, reason: "over".into() }) })
+    }
+}
+
+/// Mostly what people have; now and then nothing, everything or more.
+pub fn amount(rng: &mut ChaCha8Rng) -> Uftns {
+    Uftns(match rng.random_range(0..20) {
+        0 => 0,
+        1 => u64::MAX,
+        2..6 => rng.random_range(0..300_000_000),
+        _ => rng.random_range(1..100_000),
+    })
+}
+
+pub fn small(rng: &mut ChaCha8Rng) -> Uftns {
+    Uftns(rng.random_range(0..20_000))
+}
