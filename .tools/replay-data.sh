@@ -2,10 +2,12 @@
 # Makes the data files of the product from the full sets they are samples of; same input, same bytes.
 #
 #   .tools/replay-data.sh FOLDER     FOLDER holds latency-seattle, latency-planetlab, latency-cities, latency-aws,
-#                                    churn-tor, workload-azure-llm, carbon-hourly-us, carbon-annual-owid and countries
+#                                    churn-tor, workload-azure-llm, carbon-hourly-us, carbon-annual-owid,
+#                                    carbon-annual-electricitymaps, cloud-regions-gcp and countries
 #
 # Written: node/core/data/{seattle,planetlab,cities,aws}.csv.gz, testnet/sim/data/{churn,arrivals}.csv.gz,
-# ledger/data/carbon_intensity.csv, testnet/data/carbon_hourly_us.csv.gz. Formats, sources and licences: the README.md beside each.
+# ledger/data/{carbon_intensity,countries,cloud_regions}.csv, ledger/odbl/data/zones.csv,
+# testnet/data/carbon_hourly_us.csv.gz. Formats, sources and licences: the README.md beside each.
 # A sample is every k-th row in the order of the source, so it leans towards no kind of link.
 set -euo pipefail
 export LC_ALL=C
@@ -21,7 +23,7 @@ from=$1
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir -p "$root/node/core/data" "$root/ledger/data" "$root/testnet/data" "$root/testnet/sim/data"
+mkdir -p "$root/node/core/data" "$root/ledger/data" "$root/ledger/odbl/data" "$root/testnet/data" "$root/testnet/sim/data"
 
 # Keeps exactly $1 lines of stdin, evenly spread.
 every_kth() {
@@ -91,6 +93,31 @@ carbon_intensity() {
         "$from/countries/countries.csv" "$from/carbon-annual-owid/carbon_intensity_2000_2022.csv" | sort
 }
 
+# Facts the access and the vulnerable list follow from; names may hold quoted commas, so columns are counted from the end.
+countries() {
+    echo "country,independent,ldc,sids,developing,income,g77,vulnerability_ppm"
+    awk -F, 'NR > 1 { at = NF - 26
+        printf "%s,%d,%d,%d,%d,%s,%d,%s\n", $1, $(at + 8) == "Yes", $(at + 9), $(at + 11), $(at + 12) == "Developing",
+            $(at + 13), $(at + 14), $(at + 16) == "" ? "" : int($(at + 16) * 1000000 + 0.5) }' "$from/countries/countries.csv" | sort
+}
+
+# The latest year of each region; shares become parts per million, blank where the provider gives none.
+cloud_regions() {
+    echo "region,grid_mg_co2e_per_kwh,carbon_free_ppm,year"
+    awk -F, 'NR > 1 && $1 >= year[$2] { year[$2] = $1; grid[$2] = $NF; free[$2] = $(NF - 1) }
+        END { for (region in year) printf "%s,%d,%s,%d\n", region, grid[region] * 1000,
+            free[region] == "" ? "" : int(free[region] * 1000000 + 0.5), year[region] }' \
+        "$from/cloud-regions-gcp/regions_2019_2023.csv" | sort
+}
+
+# The latest year of each zone, parts of countries included.
+zones() {
+    echo "zone,mg_co2e_per_kwh,renewable_ppm,carbon_free_ppm,year"
+    awk -F, 'NR > 1 && $(NF - 3) >= year[$1] { year[$1] = $(NF - 3); mg[$1] = $(NF - 2) * 1000; green[$1] = $(NF - 1); free[$1] = $NF }
+        END { for (zone in year) printf "%s,%d,%d,%d,%d\n", zone, mg[zone], green[zone] * 10000 + 0.5, free[zone] * 10000 + 0.5, year[zone] }' \
+        "$from/carbon-annual-electricitymaps/zones_2021_2023.csv" | sort
+}
+
 seattle | gzip -9n >"$root/node/core/data/seattle.csv.gz"
 planetlab | gzip -9n >"$root/node/core/data/planetlab.csv.gz"
 cities | gzip -9n >"$root/node/core/data/cities.csv.gz"
@@ -98,5 +125,9 @@ aws | gzip -9n >"$root/node/core/data/aws.csv.gz"
 churn | gzip -9n >"$root/testnet/sim/data/churn.csv.gz"
 arrival_gaps | gzip -9n >"$root/testnet/sim/data/arrivals.csv.gz"
 carbon_intensity >"$root/ledger/data/carbon_intensity.csv"
+countries >"$root/ledger/data/countries.csv"
+cloud_regions >"$root/ledger/data/cloud_regions.csv"
+zones >"$root/ledger/odbl/data/zones.csv"
 install -m 644 "$from/carbon-hourly-us/hourly_2022_jan_aug_6ba.csv.gz" "$root/testnet/data/carbon_hourly_us.csv.gz"
-ls -l "$root"/node/core/data/*.gz "$root"/testnet/sim/data/*.gz "$root/ledger/data/carbon_intensity.csv" "$root/testnet/data/carbon_hourly_us.csv.gz"
+ls -l "$root"/node/core/data/*.gz "$root"/testnet/sim/data/*.gz "$root"/ledger/data/*.csv "$root"/ledger/odbl/data/*.csv \
+    "$root/testnet/data/carbon_hourly_us.csv.gz"

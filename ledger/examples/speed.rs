@@ -70,6 +70,7 @@ fn genesis(accounts: u64) -> Genesis {
         regions: Regions::default(),
         pools: GenesisPools::default(),
         supply_cap: Uftns::ftns(1_000_000_000_000),
+        offices: Vec::new(),
     }
 }
 

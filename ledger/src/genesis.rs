@@ -10,7 +10,7 @@ use crate::key_policy::KeyPolicy;
 use crate::operators::Operators;
 use crate::ops::NodeRegistration;
 use crate::parameters::{Parameter, Parameters};
-use crate::records::{Account, Counters, Globals, NodeRecord, Regions, Tip, Totals};
+use crate::records::{Account, Counters, Globals, NodeRecord, Office, OfficeRecord, Regions, TERM_MS, Tip, Totals};
 use crate::signing::ChainContext;
 use crate::smt;
 use crate::state::{ChangeSet, MemoryState, StateError, keyspace};
@@ -43,6 +43,18 @@ pub struct Genesis {
     pub pools: GenesisPools,
     /// No path mints above it.
     pub supply_cap: Uftns,
+    /// Who holds an office from the beginning.
+    #[serde(default)]
+    pub offices: Vec<GenesisOffice>,
+}
+
+/// An office of the beginning; its term begins with the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct GenesisOffice {
+    /// Which.
+    pub office: Office,
+    /// Whose.
+    pub account: AccountId,
 }
 
 /// A node of the beginning.
@@ -164,6 +176,10 @@ impl Genesis {
         put(keyspace::OPERATORS.to_vec(), encode(&self.operators));
         put(keyspace::PARAMETERS.to_vec(), encode(&self.parameters));
         put(keyspace::REGIONS.to_vec(), encode(&self.regions));
+        for entry in &self.offices {
+            let record = OfficeRecord { since: self.time, until: self.time.plus_ms(TERM_MS) };
+            put(keyspace::office(entry.office, &entry.account), encode(&record));
+        }
         let state_root = smt::update(&MemoryState::new(), &mut changes)?;
         let tip = Tip { height: Height(0), block: self.hash(), time: self.time, state_root, round: Round(0) };
         changes.insert(keyspace::TIP.to_vec(), Some(encode(&tip)));

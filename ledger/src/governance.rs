@@ -1,7 +1,10 @@
 //! The life of proposals: opened, voted on, counted, carried out by themselves.
 
 use crate::execute::{Stop, Working};
-use crate::ops::{Choice, MAX_CHANGES, ProposalKind, Propose, Vote, within};
+use crate::offices;
+use crate::ops::{
+    Choice, MAX_CHANGES, MAX_SAVING_UG, MAX_TITLE_BYTES, ProposalKind, Propose, Vote, issue_credits, within,
+};
 use crate::outcome::{DueEvent, Effect};
 use crate::parameters::Parameter;
 use crate::records::{Due, OpenVote, Proposal, ProposalStatus, Tally, VoteRecord};
@@ -35,6 +38,11 @@ impl ProposalKind {
                 }
                 Ok(())
             }
+            Self::Office(_) => Ok(()),
+            Self::CreditImport(import) => {
+                within("source (bytes)", import.source.len() as u64, 1, MAX_TITLE_BYTES as u64)?;
+                within("amount (ug)", import.amount_ug, 1, MAX_SAVING_UG)
+            }
         }
     }
 
@@ -49,6 +57,8 @@ impl ProposalKind {
                 working.write(keyspace::PARAMETERS.to_vec(), &parameters);
                 Ok(())
             }
+            Self::Office(change) => offices::appoint(working, change.office, &change.account, change.appointed),
+            Self::CreditImport(import) => issue_credits(working, &import.to, import.amount_ug),
         }
     }
 }

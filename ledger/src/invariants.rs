@@ -1,7 +1,10 @@
 //! What must hold after every block. A breach is a bug: the node halts with this report.
 
 use crate::query;
-use crate::records::{Account, Escrow, EscrowStatus, Proposal, ProposalStatus, Totals};
+use crate::records::{
+    Account, BondRecord, CreditRecord, CreditTotals, Escrow, EscrowStatus, Proposal, ProposalStatus, ScheduleRecord,
+    Totals,
+};
 use crate::state::{ChangeSet, StateError, StateRead, decode_record, keyspace};
 
 /// What does not hold.
@@ -14,6 +17,8 @@ pub enum Breach {
     Sum { what: &'static str, found: u128, expected: u128 },
     #[error("{what} changed by {found}, their running total by {expected}")]
     Step { what: &'static str, found: i128, expected: i128 },
+    #[error("carbon credits are not conserved: {0:?}")]
+    Credits(CreditTotals),
     #[error("state cannot be read")]
     State(#[from] StateError),
 }
@@ -55,7 +60,41 @@ pub fn check(state: &dyn StateRead) -> Result<(), Breach> {
             return Err(Breach::Sum { what, found, expected });
         }
     }
-    Ok(())
+    check_bonds(state)?;
+    check_credits(state)
+}
+
+/// What accounts have bonded by duty, what is on its way out included, is their stake.
+fn check_bonds(state: &dyn StateRead) -> Result<(), Breach> {
+    let mut sum = 0_u128;
+    visit(state, keyspace::BONDS, |key, value| {
+        let record: BondRecord = decode_record(key, value)?;
+        let parts = record.bonded.values().chain(record.unbonding.iter().map(|part| &part.amount));
+        sum = parts.fold(sum, |sum, part| sum.saturating_add(u128::from(part.0)));
+        Ok(())
+    })?;
+    let expected = u128::from(query::totals(state)?.stakes.0);
+    if sum == expected { Ok(()) } else { Err(Breach::Sum { what: "bonds", found: sum, expected }) }
+}
+
+/// Every credit is held by somebody or retired.
+fn check_credits(state: &dyn StateRead) -> Result<(), Breach> {
+    let totals = query::credit_totals(state)?;
+    let (mut held, mut retired) = (0_u128, 0_u128);
+    visit(state, keyspace::CREDITS, |key, value| {
+        let record: CreditRecord = decode_record(key, value)?;
+        held = held.saturating_add(u128::from(record.held_ug));
+        retired = retired.saturating_add(u128::from(record.retired_ug));
+        Ok(())
+    })?;
+    for (what, found, expected) in
+        [("held credits", held, totals.held_ug), ("retired credits", retired, totals.retired_ug)]
+    {
+        if found != u128::from(expected) {
+            return Err(Breach::Sum { what, found, expected: u128::from(expected) });
+        }
+    }
+    if totals.is_conserved() { Ok(()) } else { Err(Breach::Credits(totals)) }
 }
 
 /// Checks one block's changes against the state they were made on: the records' changes are those of the running totals, and
@@ -106,7 +145,7 @@ fn difference(was: u128, is: u128) -> i128 {
 }
 
 /// Prefixes of the records that hold money.
-const HOLDERS: &[&[u8]] = &[&[keyspace::ACCOUNTS], &[keyspace::ESCROWS], keyspace::PROPOSALS];
+const HOLDERS: &[&[u8]] = &[&[keyspace::ACCOUNTS], &[keyspace::ESCROWS], keyspace::PROPOSALS, keyspace::SCHEDULES];
 
 /// What one of these records holds.
 fn held(key: &[u8], value: &[u8]) -> Result<Held, StateError> {
@@ -119,6 +158,10 @@ fn held(key: &[u8], value: &[u8]) -> Result<Held, StateError> {
         let proposal: Proposal = decode_record(key, value)?;
         let open = proposal.status == ProposalStatus::Active;
         return Ok([0, 0, 0, if open { u128::from(proposal.deposit.0) } else { 0 }]);
+    }
+    if key.starts_with(keyspace::SCHEDULES) {
+        let schedule: ScheduleRecord = decode_record(key, value)?;
+        return Ok(locked(schedule.amount.0.saturating_mul(u64::from(schedule.left))));
     }
     let escrow: Escrow = decode_record(key, value)?;
     // Nothing stays locked in a closed escrow: counted twice, so that the sum shows it.

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::encode;
 use crate::pricing::Price;
-use crate::records::ProposalStatus;
+use crate::records::{Duty, ProposalStatus};
 use crate::rejection::Rejection;
-use crate::types::{AccountId, AgentId, EscrowId, Hash, NodeId, ProposalId, Scope, SectorId, TimeMs, TxId, Uftns};
+use crate::types::{
+    AccountId, AgentId, EscrowId, Hash, NodeId, ProposalId, Region, Scope, SectorId, TimeMs, TxId, Uftns,
+};
 
 /// What became of a transaction in a block.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -97,6 +99,84 @@ pub enum Effect {
         /// Which.
         scope: Scope,
     },
+    /// Payments were set aside.
+    Scheduled {
+        /// Its name.
+        schedule: Hash,
+        /// How much in all.
+        locked: Uftns,
+    },
+    /// Payments were called off.
+    Unscheduled {
+        /// Which.
+        schedule: Hash,
+        /// What came back.
+        returned: Uftns,
+    },
+    /// Money answers for a duty.
+    Bonded {
+        /// Which.
+        duty: Duty,
+        /// How much now.
+        bonded: Uftns,
+    },
+    /// Bonded money was asked back.
+    UnbondingBegan {
+        /// What it answers for until then.
+        duty: Duty,
+        /// How much.
+        amount: Uftns,
+        /// When it is free.
+        until: TimeMs,
+    },
+    /// A proven offence was punished.
+    Slashed {
+        /// Whose.
+        account: AccountId,
+        /// What was taken.
+        amount: Uftns,
+        /// What of it went to whoever proved it; the rest is burned.
+        reward: Uftns,
+    },
+    /// An oracle's word was counted.
+    IntensityReported {
+        /// Where.
+        region: Region,
+        /// Fresh words there are.
+        words: u64,
+        /// Milligrams of CO2e a kilowatt-hour in force now.
+        in_force: u64,
+    },
+    /// A saving was claimed.
+    SavingClaimed {
+        /// Names it.
+        evidence: Hash,
+        /// Micrograms.
+        saved_ug: u64,
+    },
+    /// A saving was attested.
+    SavingAttested {
+        /// Names it.
+        evidence: Hash,
+        /// Reviewers so far.
+        attestations: u64,
+        /// Micrograms of credits issued by this; nothing before the last word.
+        issued_ug: u64,
+    },
+    /// Credits moved.
+    CreditsTransferred {
+        /// To whom.
+        to: AccountId,
+        /// Micrograms.
+        amount_ug: u64,
+    },
+    /// Credits were retired.
+    CreditsRetired {
+        /// Micrograms by this.
+        amount_ug: u64,
+        /// By this account so far.
+        retired_ug: u64,
+    },
 }
 
 /// What happened by itself in a block because its time had come.
@@ -123,6 +203,24 @@ pub enum DueEvent {
     FreezeEnded {
         /// Of what.
         scope: Scope,
+    },
+    /// A scheduled payment was made.
+    SchedulePaid {
+        /// Of which schedule.
+        schedule: Hash,
+        /// To whom.
+        to: AccountId,
+        /// How much.
+        amount: Uftns,
+        /// Payments still to come.
+        left: u32,
+    },
+    /// Bonded money came free.
+    Unbonded {
+        /// Whose.
+        account: AccountId,
+        /// How much.
+        amount: Uftns,
     },
 }
 

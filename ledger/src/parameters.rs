@@ -79,6 +79,20 @@ parameters! {
     TargetBlockWeight, "target_block_weight", 7_500, 100..=100_000_000;
     /// The most a unit of weight ever costs, in uFTNS.
     BaseFeeMax, "base_fee_max_uftns", 100, 0..=1_000_000_000;
+    /// How long bonded money still answers after it was asked back, in ms of block time.
+    UnbondingMs, "unbonding_ms", 604_800_000, 1_000..=2_592_000_000;
+    /// Share of a bond that a proven offence costs, in ppm.
+    SlashPpm, "slash_ppm", 100_000, 1..=1_000_000;
+    /// Share of a penalty that goes to whoever proved the offence, in ppm; the rest is burned.
+    SlashRewardPpm, "slash_reward_ppm", 50_000, 0..=500_000;
+    /// Fresh reports an intensity needs.
+    OracleReports, "oracle_reports", 3, 3..=64;
+    /// How long a report counts, in ms of block time.
+    OracleFreshMs, "oracle_fresh_ms", 86_400_000, 60_000..=2_592_000_000;
+    /// The most an intensity moves in an hour, in ppm of itself.
+    OracleStepPpm, "oracle_step_ppm", 250_000, 1_000..=1_000_000;
+    /// Reviewers who must attest a saving before its credits are issued.
+    CreditReviewers, "credit_reviewers", 2, 1..=16;
 }
 
 /// Text that names no parameter.

@@ -5,7 +5,8 @@ use crate::finality::ValidatorSet;
 use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
 use crate::records::{
-    Account, AgentRecord, ClusterRecord, Escrow, FreezeRecord, Globals, NodeRecord, Proposal, Regions, SectorRecord,
+    Account, AgentRecord, BondRecord, ClusterRecord, CreditRecord, CreditTotals, Escrow, FreezeRecord, Globals,
+    IntensityRecord, NodeRecord, Office, OfficeRecord, Proposal, Regions, SavingRecord, ScheduleRecord, SectorRecord,
     Tip, Totals, VoteRecord,
 };
 use crate::signing::ChainContext;
@@ -90,6 +91,18 @@ lookups! {
     account(id: &AccountId) -> Account = keyspace::account(id);
     /// An escrow.
     escrow(id: &EscrowId) -> Escrow = keyspace::escrow(id);
+    /// Payments to come.
+    schedule(id: &Hash) -> ScheduleRecord = keyspace::schedule(id);
+    /// What an account has bonded.
+    bond(id: &AccountId) -> BondRecord = keyspace::bond(id);
+    /// An account's carbon credits.
+    credits(id: &AccountId) -> CreditRecord = keyspace::credits(id);
+    /// A claimed saving.
+    saving(evidence: &Hash) -> SavingRecord = keyspace::saving(evidence);
+    /// What oracles say of a region's grid.
+    reported_intensity(region: Region) -> IntensityRecord = keyspace::intensity(region);
+    /// A term in an office.
+    office(office: Office, account: &AccountId) -> OfficeRecord = keyspace::office(office, account);
     /// A proposal.
     proposal(id: ProposalId) -> Proposal = keyspace::proposal(id);
     /// An account's vote on a proposal.
@@ -122,6 +135,14 @@ pub fn parameter(state: State<'_>, parameter: Parameter) -> Answer<u64> {
     Ok(parameters(state)?.get(parameter))
 }
 
+/// All carbon credits.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn credit_totals(state: State<'_>) -> Answer<CreditTotals> {
+    Ok(read(state, keyspace::CREDIT_TOTALS)?.unwrap_or_default())
+}
+
 /// What a unit of weight costs in the next block.
 ///
 /// # Errors
@@ -138,12 +159,17 @@ pub fn totals(state: State<'_>) -> Answer<Totals> {
     Ok(globals(state)?.totals)
 }
 
-/// Milligrams of CO2e a kilowatt-hour of a region's grid.
+/// Milligrams of CO2e a kilowatt-hour of a region's grid: by oracles while their median is fresh, else by the table.
 ///
 /// # Errors
 /// State that cannot be read.
 pub fn intensity_mg_per_kwh(state: State<'_>, region: Region) -> Answer<u64> {
-    Ok(regions(state)?.intensity_mg_per_kwh(region))
+    let (now, fresh_ms) = (tip(state)?.time, parameter(state, Parameter::OracleFreshMs)?);
+    let reported = reported_intensity(state, region)?.filter(|record| record.is_fresh(now, fresh_ms));
+    match reported {
+        Some(record) => Ok(record.mg_per_kwh),
+        None => Ok(regions(state)?.intensity_mg_per_kwh(region)),
+    }
 }
 
 /// The number an account's next transaction carries; 0 when it does not exist.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::PublicKey;
 use crate::parameters::Parameter;
+use crate::records::{Duty, Office};
 use crate::types::{AccountId, AgentId, ChainId, EscrowId, Hash, NodeId, ProposalId, Scope, TimeMs, Uftns};
 
 /// One reason, with the field, the value and the limit.
@@ -125,6 +126,26 @@ pub enum Rejection {
     UnknownScope(Scope),
     #[error("{0} is not frozen")]
     NotFrozen(Scope),
+
+    // Said of many kinds.
+    #[error("{what} {id} does not exist")]
+    Unknown { what: String, id: String },
+    #[error("{what} belongs to {owner}")]
+    NotOwner { what: String, owner: AccountId },
+    #[error("the {0} may not be the account itself")]
+    SelfReference(String),
+    #[error("{0} already")]
+    AlreadyDone(String),
+    #[error("there are {found} {what}, at most {max} may be")]
+    TooMany { what: String, found: u64, max: u64 },
+    #[error("account {account} is no {office} now")]
+    NotInOffice { office: Office, account: AccountId },
+    #[error("evidence proves nothing: {0}")]
+    BadEvidence(String),
+    #[error("{needed} bonded as {duty} are needed, {bonded} are")]
+    BondTooSmall { duty: Duty, needed: Uftns, bonded: Uftns },
+    #[error("{needed_ug} ug of credits are needed, {held_ug} ug are held")]
+    CreditsShort { needed_ug: u64, held_ug: u64 },
 }
 
 /// What a rejection does to the block and to the account.

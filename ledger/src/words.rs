@@ -1,6 +1,8 @@
 //! What happened, as sentences people read.
 
+use crate::ops::ProposalKind;
 use crate::outcome::{Effect, Outcome};
+use crate::parameters::Parameters;
 
 impl Outcome {
     /// One line: what it did, or why it did nothing.
@@ -35,6 +37,36 @@ impl Effect {
             Self::Voted { proposal, weight } => format!("vote on proposal {proposal} counted with {weight}"),
             Self::Frozen { scope, until } => format!("{scope} frozen until {until} ms"),
             Self::Thawed { scope } => format!("{scope} thawed"),
+            Self::Scheduled { schedule, locked } => format!("{locked} set aside for schedule {schedule}"),
+            Self::Unscheduled { schedule, returned } => format!("schedule {schedule} called off, {returned} returned"),
+            Self::Bonded { duty, bonded } => format!("{bonded} bonded as {duty}"),
+            Self::UnbondingBegan { duty, amount, until } => {
+                format!("{amount} come free at {until} ms and answer as {duty} until then")
+            }
+            Self::Slashed { account, amount, reward } => {
+                format!("{amount} taken from the bond of {account}, {reward} of it as a reward, the rest burned")
+            }
+            Self::IntensityReported { region, words, in_force } => {
+                format!("{words} fresh reports for {region}, {in_force} mg/kWh in force")
+            }
+            _ => self.carbon_sentence(),
+        }
+    }
+
+    fn carbon_sentence(&self) -> String {
+        match self {
+            Self::SavingClaimed { evidence, saved_ug } => format!("saving of {saved_ug} ug claimed by {evidence}"),
+            Self::SavingAttested { evidence, attestations, issued_ug: 0 } => {
+                format!("saving {evidence} attested by {attestations} so far")
+            }
+            Self::SavingAttested { evidence, issued_ug, .. } => {
+                format!("saving {evidence} attested, {issued_ug} ug of credits issued")
+            }
+            Self::CreditsTransferred { to, amount_ug } => format!("{amount_ug} ug of credits given to {to}"),
+            Self::CreditsRetired { amount_ug, retired_ug } => {
+                format!("{amount_ug} ug of credits retired, {retired_ug} ug by this account so far")
+            }
+            _ => String::new(),
         }
     }
 
@@ -45,7 +77,29 @@ impl Effect {
             Self::EscrowOpened { escrow, .. } => vec![escrow.to_string()],
             Self::Proposed { proposal, .. } => vec![proposal.to_string()],
             Self::HostRegistered { node, .. } => vec![node.to_string()],
+            Self::Scheduled { schedule, .. } => vec![schedule.to_string()],
             _ => Vec::new(),
+        }
+    }
+}
+
+impl ProposalKind {
+    /// What it would do, a line each; beside what is in force, where that is still to change.
+    #[must_use]
+    pub fn sentences(&self, in_force: Option<&Parameters>) -> Vec<String> {
+        match self {
+            Self::Parameter(changes) => changes
+                .iter()
+                .map(|change| match in_force {
+                    Some(now) => format!("{}: {} -> {}", change.parameter, now.get(change.parameter), change.value),
+                    None => format!("{} = {}", change.parameter, change.value),
+                })
+                .collect(),
+            Self::Office(change) if change.appointed => vec![format!("{} becomes {}", change.account, change.office)],
+            Self::Office(change) => vec![format!("{} is {} no longer", change.account, change.office)],
+            Self::CreditImport(import) => {
+                vec![format!("{} ug of carbon credits to {}, from {}", import.amount_ug, import.to, import.source)]
+            }
         }
     }
 }

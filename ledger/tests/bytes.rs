@@ -7,15 +7,17 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use common::{World, agents, alice, bob, id_of, key, node_registration, operator, register};
 use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::codec::{CodecError, decode, encode};
-use mesh30k_ledger::finality::{Certificate, SignedVote, Vote};
+use mesh30k_ledger::finality::{Certificate, Phase, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::{
-    BatchTransfer, Choice, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, Operation, ParameterChange, ProposalKind,
-    Propose, TaskReport, Thaw, Transfer, TransferItem,
+    AttestSaving, BatchTransfer, Bond, Choice, ClaimSaving, CreditImport, EnergyMethod, EscrowOpen, EscrowRelease,
+    Freeze, OfficeChange, Operation, ParameterChange, ProposalKind, Propose, ProveEquivocation, ReportIntensity,
+    RetireCredits, Schedule, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond, Unschedule,
 };
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::receipt::Receipt;
+use mesh30k_ledger::records::{Duty, Office};
 use mesh30k_ledger::transaction::{MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
 use mesh30k_ledger::types::*;
 use proptest::prelude::*;
@@ -69,6 +71,61 @@ fn operations(world: &World) -> Vec<(&'static str, Operation)> {
             Operation::Freeze(Freeze { scope: Scope::Cluster(cluster), reason: "drill".into(), until: TimeMs(11) }),
         ),
         ("thaw", Operation::Thaw(Thaw { scope: Scope::Agent(AgentId(4)), reason: "over".into() })),
+    ]
+    .into_iter()
+    .chain(later_operations(world))
+    .collect()
+}
+
+fn later_operations(world: &World) -> Vec<(&'static str, Operation)> {
+    let (to, evidence) = (id_of(&bob()), Hash::of(b"evidence"));
+    let vote = |block: &[u8]| {
+        Vote {
+            phase: Phase::First,
+            context: world.context,
+            epoch: Epoch(0),
+            round: Round(0),
+            height: Height(7),
+            block: Hash::of(block),
+            parent: Hash::ZERO,
+            commitment: Hash::ZERO,
+            lock: None,
+            validator: NodeId(2),
+        }
+        .sign(&key(52))
+    };
+    let office = OfficeChange { office: Office::Reviewer, account: to, appointed: true };
+    let import = CreditImport { to, amount_ug: 9, source: "x".into() };
+    let propose = |kind| Operation::Propose(Propose { title: "a".into(), kind });
+    vec![
+        (
+            "schedule",
+            Operation::Schedule(Schedule {
+                to,
+                amount: Uftns(1),
+                times: 2,
+                first_at: TimeMs(3),
+                every_ms: 4,
+                memo: "m".into(),
+            }),
+        ),
+        ("unschedule", Operation::Unschedule(Unschedule { schedule: evidence })),
+        ("bond", Operation::Bond(Bond { duty: Duty::Host, amount: Uftns(5) })),
+        ("unbond", Operation::Unbond(Unbond { duty: Duty::Reviewer, amount: Uftns(6) })),
+        (
+            "prove_equivocation",
+            Operation::ProveEquivocation(ProveEquivocation { first: vote(b"a"), second: vote(b"b") }),
+        ),
+        (
+            "report_intensity",
+            Operation::ReportIntensity(ReportIntensity { region: common::region("DE"), mg_per_kwh: 7 }),
+        ),
+        ("claim_saving", Operation::ClaimSaving(ClaimSaving { evidence, baseline_ug: 9, actual_ug: 8 })),
+        ("attest_saving", Operation::AttestSaving(AttestSaving { evidence })),
+        ("transfer_credits", Operation::TransferCredits(TransferCredits { to, amount_ug: 10 })),
+        ("retire_credits", Operation::RetireCredits(RetireCredits { amount_ug: 11 })),
+        ("propose.office", propose(ProposalKind::Office(office))),
+        ("propose.credit_import", propose(ProposalKind::CreditImport(import))),
     ]
 }
 
@@ -168,6 +225,14 @@ fn canonical_all(bytes: &[u8]) {
     canonical::<Genesis>(bytes);
 }
 
+/// Examples of operations below.
+const KINDS: usize = 21;
+
+#[test]
+fn every_example_is_damaged() {
+    assert_eq!(operations(&World::new()).len(), KINDS);
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
@@ -176,7 +241,7 @@ proptest! {
 
     #[test]
     fn damaged_objects_never_panic(
-        which in 0..9_usize, at in any::<prop::sample::Index>(), byte: u8, cut in any::<prop::sample::Index>()
+        which in 0..KINDS, at in any::<prop::sample::Index>(), byte: u8, cut in any::<prop::sample::Index>()
     ) {
         let world = World::new();
         let op = operations(&world).remove(which).1;

@@ -1,28 +1,21 @@
 //! The genesis of a local network: its founders, its people, its tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, anyhow};
 use mesh30k_ledger::finality::{Validator, ValidatorSet};
-use mesh30k_ledger::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisPools};
+use mesh30k_ledger::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisOffice, GenesisPools};
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::operators::Operators;
 use mesh30k_ledger::ops::NodeRegistration;
 use mesh30k_ledger::parameters::{Parameter, Parameters};
-use mesh30k_ledger::records::Regions;
+use mesh30k_ledger::records::Office;
+use mesh30k_ledger::tables;
 use mesh30k_ledger::types::{ChainId, NodeId, Region, TimeMs, Uftns};
 
 /// Name of the chain of every local network; the genesis tells them apart.
 pub const CHAIN: &str = "mesh30k-local";
-/// Yearly averages by country; source and licence stand beside the file.
-const INTENSITIES: &str = include_str!("../../ledger/data/carbon_intensity.csv");
-/// The least developed countries by the United Nations' list of December 2023.
-const ACCESS_LIST: [&str; 45] = [
-    "AF", "AO", "BD", "BF", "BI", "BJ", "CD", "CF", "DJ", "ER", "ET", "GM", "GN", "GW", "HT", "KH", "KI", "KM", "LA",
-    "LR", "LS", "MG", "ML", "MM", "MR", "MW", "MZ", "NE", "NP", "RW", "SB", "SD", "SL", "SN", "SO", "SS", "ST", "TD",
-    "TG", "TL", "TV", "TZ", "UG", "YE", "ZM",
-];
 /// Agents a sector takes: two sectors of four nodes for 600 agents on 8 nodes.
 const SECTOR_CAPACITY: u64 = 300;
 /// How long a vote stays open here, milliseconds: long enough to be seen, short enough to be watched.
@@ -88,6 +81,11 @@ pub fn compose(
         registration: founder.registration.clone(),
         renewable_ppm: 0,
     });
+    // On a local network the founders watch over each other.
+    let offices = founders.iter().flat_map(|founder| {
+        let account = KeyPolicy::single(founder.account).account();
+        [Office::Oracle, Office::Reviewer, Office::Guardian].map(|office| GenesisOffice { office, account })
+    });
     let genesis = Genesis {
         chain: ChainId::new(CHAIN).map_err(|error| anyhow!("{error}"))?,
         time,
@@ -96,9 +94,10 @@ pub fn compose(
         accounts,
         operators: Operators { threshold: 1, keys: vec![operator] },
         parameters: parameters(agents_per_node_max),
-        regions: regions()?,
+        regions: tables::regions()?,
         pools: GenesisPools { access_fund: POOL_BALANCE, carbon_pool: POOL_BALANCE, treasury: Uftns::ZERO },
         supply_cap: SUPPLY_CAP,
+        offices: offices.collect(),
     };
     genesis.initial_changes().context("the genesis of the local network contradicts itself")?;
     Ok(genesis)
@@ -112,22 +111,6 @@ fn parameters(agents_per_node_max: u32) -> Parameters {
         (Parameter::TimelockMs, TIMELOCK_MS),
         (Parameter::SponsoredPerMinute, SPONSORED_PER_MINUTE),
     ]))
-}
-
-/// The carbon intensities and the access list. A country the table lacks gets the plain mean of those it has.
-fn regions() -> Result<Regions> {
-    let mut intensities = BTreeMap::new();
-    for (number, line) in INTENSITIES.lines().enumerate().skip(1) {
-        let bad = || anyhow!("carbon intensities, line {}: `{line}` is not COUNTRY,MG_PER_KWH,YEAR", number + 1);
-        let mut fields = line.split(',');
-        let country = fields.next().ok_or_else(bad)?;
-        let intensity: u64 = fields.next().and_then(|text| text.parse().ok()).ok_or_else(bad)?;
-        intensities.insert(region(country)?, intensity);
-    }
-    let sum: u64 = intensities.values().sum();
-    let default_intensity_mg_per_kwh = sum.checked_div(intensities.len() as u64).unwrap_or(0);
-    let access_list = ACCESS_LIST.iter().map(|country| region(country)).collect::<Result<BTreeSet<_>>>()?;
-    Ok(Regions { intensities_mg_per_kwh: intensities, default_intensity_mg_per_kwh, access_list })
 }
 
 /// A region by its two letters.
@@ -189,12 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_the_countries_and_the_access_list_is_distinct() {
-        let regions = regions().unwrap();
-        assert_eq!(regions.intensities_mg_per_kwh.len(), 213);
-        assert_eq!(regions.access_list.len(), ACCESS_LIST.len());
-        let united_states = region("US").unwrap();
-        assert_eq!(regions.intensities_mg_per_kwh.get(&united_states), Some(&410_390));
+    fn the_tables_come_from_public_data_with_their_sources() {
+        let regions = example(75).regions;
+        assert_eq!(regions.intensities_mg_per_kwh.get(&region("US").unwrap()), Some(&410_390));
+        assert!(regions.access_list.contains(&region("BD").unwrap()));
+        assert_eq!(regions.sources.len(), 3);
     }
 
     #[test]

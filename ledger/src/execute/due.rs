@@ -25,6 +25,8 @@ pub(crate) fn run(working: &mut Working<'_>) -> Result<Vec<DueEvent>, StateError
             Due::Execute(proposal) => governance::execute(working, proposal, &mut events),
             Due::EscrowDeadline(escrow) => ops::refund(working, &escrow, &mut events),
             Due::FreezeEnds(scope) => ops::freeze::expire(working, &scope, &mut events),
+            Due::Payment(schedule) => ops::pay_due(working, &schedule, &mut events),
+            Due::Unbonding(account) => ops::release_unbonded(working, &account, &mut events),
         };
         match done {
             Ok(()) => working.commit(),

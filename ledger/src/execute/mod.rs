@@ -4,6 +4,7 @@ mod due;
 pub use due::MAX_DUE_PER_BLOCK;
 pub(crate) use due::parse as parse_due;
 mod envelope;
+mod funds;
 mod oracle;
 mod preflight;
 mod working;

@@ -215,7 +215,7 @@ impl<'a> Working<'a> {
         Ok(())
     }
 
-    fn keep_weight(&self, account: &mut Account) {
+    pub(super) fn keep_weight(&self, account: &mut Account) {
         let (oldest, newest) = self.tx.globals.snapshots();
         account.checkpoint(self.height, oldest, newest);
     }

@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::{Call, TaskReceipt, TaskReport, carbon_ug, task_units};
+use super::{Call, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, task_units};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::pricing::{Price, PriceInput, price};
@@ -63,8 +63,7 @@ impl EscrowRelease {
         if !self.receipt.is_signed_by_agent(&agent.key, &working.chain.context) {
             return Err(Rejection::ReceiptSignature("agent".into()).into());
         }
-        let regions: Regions = working.must_read(keyspace::REGIONS)?;
-        let min = regions.intensity_mg_per_kwh(host.region).div_ceil(INTENSITY_FLOOR);
+        let min = intensity_in_force(working, host.region)?.div_ceil(INTENSITY_FLOOR);
         if report.intensity_mg_per_kwh < min {
             return Err(Rejection::IntensityTooLow { found: report.intensity_mg_per_kwh, min }.into());
         }

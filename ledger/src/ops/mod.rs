@@ -1,27 +1,41 @@
 //! Operations: one kind a file. A new kind is a new file, a variant at the end of [`Operation`] and its line in each match.
 
+mod bond;
+mod credits;
 mod escrow_open;
 mod escrow_release;
 pub mod freeze;
+mod intensity;
 mod propose;
 mod register_host;
+mod schedule;
+mod slash;
 mod task_receipt;
 mod transfer;
 mod vote;
 
+pub use bond::{Bond, MAX_UNBONDING, Unbond};
+pub use credits::{AttestSaving, ClaimSaving, MAX_SAVING_UG, RetireCredits, TransferCredits};
 pub use escrow_open::{EscrowOpen, MAX_ESCROW_MS, MAX_PARTS};
 pub use escrow_release::EscrowRelease;
 pub use freeze::{Freeze, FreezeOrder, OrderError, Thaw};
-pub use propose::{MAX_CHANGES, MAX_TITLE_BYTES, ParameterChange, ProposalKind, Propose};
+pub use intensity::{MAX_INTENSITY_MG_PER_KWH, ReportIntensity, WINDOW_MS};
+pub use propose::{CreditImport, MAX_CHANGES, MAX_TITLE_BYTES, OfficeChange, ParameterChange, ProposalKind, Propose};
 pub use register_host::{
     AgentRegistration, Capabilities, MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_AGENTS_PER_BATCH, MAX_TRANSPORT_KEY_BYTES,
     NodeRegistration, RegisterHost,
 };
+pub use schedule::{MAX_SCHEDULE_MS, MAX_SCHEDULED, MIN_INTERVAL_MS, Schedule, Unschedule};
+pub use slash::ProveEquivocation;
 pub use task_receipt::{EnergyMethod, FUEL_PER_UNIT, TaskReceipt, TaskReport, carbon_ug, task_units};
 pub use transfer::{BatchTransfer, MAX_MEMO_BYTES, MAX_TRANSFERS, Transfer, TransferItem};
 pub use vote::{Choice, ChoiceError, Vote};
 
+pub(crate) use bond::release as release_unbonded;
+pub(crate) use credits::issue as issue_credits;
 pub(crate) use escrow_open::refund;
+pub(crate) use intensity::in_force as intensity_in_force;
+pub(crate) use schedule::pay_due;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -50,10 +64,6 @@ pub(crate) fn within(field: &str, found: u64, min: u64, max: u64) -> Result<(), 
 /// What a transaction does. Variants are only ever appended.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "half a megabyte in a full block, and no indirection for whoever builds one"
-)]
 pub enum Operation {
     /// Pays one account.
     Transfer(Transfer),
@@ -73,6 +83,26 @@ pub enum Operation {
     Freeze(Freeze),
     /// Lifts a freeze.
     Thaw(Thaw),
+    /// Sets payments aside for later times.
+    Schedule(Schedule),
+    /// Calls off scheduled payments.
+    Unschedule(Unschedule),
+    /// Sets money aside to answer for a duty.
+    Bond(Bond),
+    /// Begins to take bonded money back.
+    Unbond(Unbond),
+    /// Proves that a validator voted twice at one height.
+    ProveEquivocation(ProveEquivocation),
+    /// An oracle's word on a grid.
+    ReportIntensity(ReportIntensity),
+    /// Claims a saving of carbon.
+    ClaimSaving(ClaimSaving),
+    /// A reviewer's word that a saving is real.
+    AttestSaving(AttestSaving),
+    /// Gives carbon credits to another account.
+    TransferCredits(TransferCredits),
+    /// Retires carbon credits for good.
+    RetireCredits(RetireCredits),
 }
 
 impl Operation {
@@ -86,6 +116,10 @@ impl Operation {
             Self::EscrowRelease(_) => 30,
             Self::RegisterHost(batch) => (batch.agents.len() as u64).saturating_mul(3).saturating_add(10),
             Self::Propose(_) => 50,
+            Self::Schedule(_) => 20,
+            Self::Unschedule(_) | Self::Bond(_) | Self::TransferCredits(_) | Self::RetireCredits(_) => 5,
+            Self::Unbond(_) | Self::ReportIntensity(_) | Self::ClaimSaving(_) | Self::AttestSaving(_) => 10,
+            Self::ProveEquivocation(_) => 100,
         }
     }
 
@@ -102,6 +136,16 @@ impl Operation {
             Self::Vote(_) => "vote",
             Self::Freeze(_) => "freeze",
             Self::Thaw(_) => "thaw",
+            Self::Schedule(_) => "schedule",
+            Self::Unschedule(_) => "unschedule",
+            Self::Bond(_) => "bond",
+            Self::Unbond(_) => "unbond",
+            Self::ProveEquivocation(_) => "prove equivocation",
+            Self::ReportIntensity(_) => "report intensity",
+            Self::ClaimSaving(_) => "claim saving",
+            Self::AttestSaving(_) => "attest saving",
+            Self::TransferCredits(_) => "transfer credits",
+            Self::RetireCredits(_) => "retire credits",
         }
     }
 
@@ -129,6 +173,16 @@ impl Operation {
             Self::Vote(op) => op.apply(working, call),
             Self::Freeze(op) => op.apply(working, call),
             Self::Thaw(op) => op.apply(working, call),
+            Self::Schedule(op) => op.apply(working, call),
+            Self::Unschedule(op) => op.apply(working, call),
+            Self::Bond(op) => op.apply(working, call),
+            Self::Unbond(op) => op.apply(working, call),
+            Self::ProveEquivocation(op) => op.apply(working, call),
+            Self::ReportIntensity(op) => op.apply(working, call),
+            Self::ClaimSaving(op) => op.apply(working, call),
+            Self::AttestSaving(op) => op.apply(working, call),
+            Self::TransferCredits(op) => op.apply(working, call),
+            Self::RetireCredits(op) => op.apply(working, call),
         }
     }
 }

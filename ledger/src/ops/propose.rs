@@ -8,6 +8,8 @@ use crate::execute::{Stop, Working};
 use crate::governance;
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
+use crate::records::Office;
+use crate::types::AccountId;
 
 /// Parameters changed by one proposal, at most.
 pub const MAX_CHANGES: usize = 16;
@@ -29,6 +31,32 @@ pub struct Propose {
 pub enum ProposalKind {
     /// Sets parameters: 1 to [`MAX_CHANGES`], each once.
     Parameter(Vec<ParameterChange>),
+    /// Begins a term in an office, or ends it.
+    Office(OfficeChange),
+    /// Imports carbon credits from a registry outside.
+    CreditImport(CreditImport),
+}
+
+/// Who is to hold an office, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct OfficeChange {
+    /// Which.
+    pub office: Office,
+    /// Who.
+    pub account: AccountId,
+    /// A new term of 90 days; otherwise the present one ends.
+    pub appointed: bool,
+}
+
+/// Credits that another registry has retired in favour of this ledger.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct CreditImport {
+    /// Who receives them.
+    pub to: AccountId,
+    /// Micrograms of CO2e, 1 to [`super::MAX_SAVING_UG`].
+    pub amount_ug: u64,
+    /// Registry and serial numbers, 1 to [`MAX_TITLE_BYTES`].
+    pub source: String,
 }
 
 /// One parameter's new value.

@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use crate::types::{EscrowId, ProposalId, Scope};
+use crate::types::{AccountId, EscrowId, Hash, ProposalId, Scope};
 
 /// An entry of the due queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -17,4 +17,8 @@ pub enum Due {
     EscrowDeadline(EscrowId),
     /// A freeze ends.
     FreezeEnds(Scope),
+    /// A scheduled payment is made.
+    Payment(Hash),
+    /// Bonded money comes free.
+    Unbonding(AccountId),
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::types::Region;
 
-/// Carbon intensities and the access list, from genesis with their sources.
+/// Carbon intensities, the access list and the vulnerable list, from genesis with their sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Regions {
     /// Milligrams of CO2e a kilowatt-hour.
@@ -16,6 +16,23 @@ pub struct Regions {
     pub default_intensity_mg_per_kwh: u64,
     /// Regions whose requesters get the access discount.
     pub access_list: BTreeSet<Region>,
+    /// Regions most exposed to the climate: their requesters' work comes sooner.
+    #[serde(default)]
+    pub vulnerable_list: BTreeSet<Region>,
+    /// Where the tables come from.
+    #[serde(default)]
+    pub sources: Vec<TableSource>,
+}
+
+/// Where a table comes from.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct TableSource {
+    /// Which.
+    pub table: String,
+    /// Whose data.
+    pub source: String,
+    /// On what terms.
+    pub licence: String,
 }
 
 impl Regions {

@@ -1,9 +1,10 @@
 //! The keys of every record. The first byte is the domain; a domain is committed to by a tree of its own.
 
 use crate::codec::encode;
-use crate::records::Due;
+use crate::finality::Vote;
+use crate::records::{Due, Office};
 use crate::types::{
-    AccountId, AgentId, ClusterId, EscrowId, Hash, Height, NodeId, ProposalId, Scope, SectorId, TimeMs,
+    AccountId, AgentId, ClusterId, EscrowId, Hash, Height, NodeId, ProposalId, Region, Scope, SectorId, TimeMs,
 };
 
 /// Accounts.
@@ -43,6 +44,30 @@ pub(crate) const EPOCH: &[u8] = b"cn";
 pub(crate) const CONTEXT: &[u8] = b"cx";
 pub(crate) const REGIONS: &[u8] = b"cr";
 pub(crate) const BASE_FEE: &[u8] = b"cb";
+pub(crate) const SCHEDULES: &[u8] = b"cp";
+pub(crate) fn schedule(id: &Hash) -> Vec<u8> {
+    key(SCHEDULES, &id.0)
+}
+pub(crate) const BONDS: &[u8] = b"ck";
+pub(crate) fn bond(account: &AccountId) -> Vec<u8> {
+    key(BONDS, &account.0)
+}
+/// One offence: a validator's votes at one place, whatever they say.
+pub(crate) fn offence(vote: &Vote) -> Vec<u8> {
+    key(b"cy", &encode(&(vote.validator, vote.phase, vote.epoch, vote.round, vote.height)))
+}
+pub(crate) const INTENSITIES: &[u8] = b"ci";
+pub(crate) fn intensity(region: Region) -> Vec<u8> {
+    key(INTENSITIES, region.as_str().as_bytes())
+}
+pub(crate) const CREDITS: &[u8] = b"cc";
+pub(crate) fn credits(account: &AccountId) -> Vec<u8> {
+    key(CREDITS, &account.0)
+}
+pub(crate) const CREDIT_TOTALS: &[u8] = b"ct";
+pub(crate) fn saving(evidence: &Hash) -> Vec<u8> {
+    key(b"ce", &evidence.0)
+}
 pub(crate) const DUE: &[u8] = b"cd";
 pub(crate) fn due(at: TimeMs, due: &Due) -> Vec<u8> {
     let mut bytes = key(DUE, &at.0.to_be_bytes());
@@ -64,6 +89,12 @@ pub(crate) fn votes(id: ProposalId) -> Vec<u8> {
 }
 pub(crate) fn vote(id: ProposalId, voter: &AccountId) -> Vec<u8> {
     key(&votes(id), &voter.0)
+}
+pub(crate) fn offices(office: Office) -> Vec<u8> {
+    key(b"go", &encode(&office))
+}
+pub(crate) fn office(office: Office, account: &AccountId) -> Vec<u8> {
+    key(&offices(office), &account.0)
 }
 pub(crate) const FREEZES: &[u8] = b"gf";
 pub(crate) fn freeze(scope: &Scope) -> Vec<u8> {

@@ -4,7 +4,7 @@
 use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::execute::{BlockError, Execution, execute};
 use mesh30k_ledger::finality::{Certificate, Phase, SignedVote, Validator, ValidatorSet, Vote};
-use mesh30k_ledger::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisPools};
+use mesh30k_ledger::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisOffice, GenesisPools};
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::operators::Operators;
@@ -12,7 +12,7 @@ use mesh30k_ledger::ops::{AgentRegistration, Capabilities, NodeRegistration, Ope
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameters;
 use mesh30k_ledger::query;
-use mesh30k_ledger::records::Regions;
+use mesh30k_ledger::records::{Office, Regions};
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::state::MemoryState;
 use mesh30k_ledger::transaction::{SignedTransaction, Transaction};
@@ -69,10 +69,21 @@ pub fn genesis() -> Genesis {
             intensities_mg_per_kwh: [(region("DE"), 380_000), (region("KE"), 70_000)].into(),
             default_intensity_mg_per_kwh: 480_000,
             access_list: [region("KE")].into(),
+            ..Regions::default()
         },
         pools: GenesisPools { carbon_pool: Uftns::ftns(10), access_fund: Uftns::ftns(10), treasury: Uftns::ZERO },
         supply_cap: Uftns::ftns(1_000_000),
+        offices: offices(),
     }
+}
+
+/// Nodes 1 to 3 report, 2 to 4 review, the operator guards.
+fn offices() -> Vec<GenesisOffice> {
+    let office = |office, key: &SecretKey| GenesisOffice { office, account: id_of(key) };
+    let mut offices: Vec<_> = (1..=3).map(|n| office(Office::Oracle, &key(n))).collect();
+    offices.extend((2..=4).map(|n| office(Office::Reviewer, &key(n))));
+    offices.push(office(Office::Guardian, &operator()));
+    offices
 }
 
 pub fn node_registration(n: u8) -> NodeRegistration {

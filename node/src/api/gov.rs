@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use mesh30k_ledger::ops::ProposalKind;
 use mesh30k_ledger::parameters::{Parameter, Parameters};
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::{Proposal, ProposalStatus};
@@ -65,20 +64,15 @@ fn parameter_row(parameter: Parameter, value: u64) -> ParameterRow {
 }
 
 fn row(proposal: &Proposal, in_force: &Parameters) -> ProposalRow {
-    let ProposalKind::Parameter(changes) = &proposal.kind;
-    let is_carried_out = proposal.status == ProposalStatus::Executed;
-    let changes = changes.iter().map(|change| match is_carried_out {
-        // What it was before is no longer known.
-        true => format!("{} = {}", change.parameter, change.value),
-        false => format!("{}: {} -> {}", change.parameter, in_force.get(change.parameter), change.value),
-    });
+    // What a parameter was before is no longer known once the change is carried out.
+    let before = (proposal.status != ProposalStatus::Executed).then_some(in_force);
     let tally = &proposal.tally;
     let [yes, no, abstain, veto] = if tally.voters < CAPPED_FROM_VOTERS { tally.owned } else { tally.capped };
     ProposalRow {
         proposal: proposal.id.0,
         status: proposal.status.to_string(),
         title: proposal.title.clone(),
-        changes: changes.collect(),
+        changes: proposal.kind.sentences(before),
         yes,
         no,
         abstain,

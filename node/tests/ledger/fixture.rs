@@ -139,6 +139,7 @@ fn genesis(validators: &[NodeIdentity]) -> Genesis {
         regions: Regions::default(),
         pools: GenesisPools::default(),
         supply_cap: Uftns::ftns(1_000_000),
+        offices: Vec::new(),
     }
 }
 

@@ -5,21 +5,41 @@ use super::proposer;
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::{EscrowOpen, EscrowRelease, Operation};
 use mesh30k_ledger::outcome::DueEvent;
-use mesh30k_ledger::records::ProposalStatus;
+use mesh30k_ledger::records::{Duty, ProposalStatus};
 use mesh30k_ledger::transaction::Transaction;
-use mesh30k_ledger::types::{AccountId, ProposalId, Region, TimeMs, TxId};
+use mesh30k_ledger::types::{AccountId, Hash, ProposalId, Region, TimeMs, TxId};
 use std::collections::BTreeMap;
 
 const DEPOSIT: i128 = 1_000_000;
 const TARGET_WEIGHT: i128 = 100;
 const RATE_MIN: i128 = 1_000_000;
 const RATE_MAX: i128 = 3_000_000;
+const UNBONDING_MS: u64 = 30_000;
 
 #[derive(Default)]
 struct Book {
     free: i128,
     staked: i128,
     listed: bool,
+    credits: i128,
+    retired: i128,
+    /// Bonded, by duty.
+    bonds: BTreeMap<Duty, i128>,
+    /// On its way out: duty, amount, until.
+    leaving: Vec<(Duty, i128, TimeMs)>,
+}
+
+struct Saving {
+    account: AccountId,
+    saved: i128,
+    attested: u32,
+}
+
+struct Plan {
+    from: AccountId,
+    to: AccountId,
+    amount: i128,
+    left: i128,
 }
 
 struct Locked {
@@ -34,6 +54,8 @@ pub struct Auditor {
     books: BTreeMap<AccountId, Book>,
     escrows: BTreeMap<TxId, Locked>,
     deposits: BTreeMap<ProposalId, AccountId>,
+    plans: BTreeMap<TxId, Plan>,
+    savings: BTreeMap<Hash, Saving>,
     proposals: u64,
     renewables: Vec<i128>,
     burned: i128,
@@ -56,7 +78,8 @@ impl Auditor {
             .accounts
             .iter()
             .map(|entry| {
-                let book = Book { free: i128::from(entry.balance.0), staked: 0, listed: listed(&entry.region) };
+                let free = i128::from(entry.balance.0);
+                let book = Book { free, listed: listed(&entry.region), ..Book::default() };
                 (entry.policy.account(), book)
             })
             .collect();
@@ -68,6 +91,8 @@ impl Auditor {
             books,
             escrows: BTreeMap::new(),
             deposits: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            savings: BTreeMap::new(),
             proposals: 0,
             renewables: genesis.nodes.iter().map(|node| i128::from(node.renewable_ppm)).collect(),
             burned: 0,
@@ -88,6 +113,10 @@ impl Auditor {
 
     pub fn account(&self, id: &AccountId) -> (i128, i128) {
         self.books.get(id).map_or((0, 0), |book| (book.free, book.staked))
+    }
+
+    pub fn credits(&self, id: &AccountId) -> (i128, i128) {
+        self.books.get(id).map_or((0, 0), |book| (book.credits, book.retired))
     }
 
     /// Burned, access fund, carbon pool, treasury, minted.
@@ -124,6 +153,14 @@ impl Auditor {
             }
             DueEvent::Proposal { proposal, status } => self.proposal(*proposal, *status),
             DueEvent::FreezeEnded { .. } => {}
+            DueEvent::SchedulePaid { schedule, .. } => {
+                let plan = self.plans.get_mut(schedule).expect("audit: an unknown schedule paid");
+                plan.left -= 1;
+                assert!(plan.left >= 0, "audit: a schedule paid too often");
+                let (to, amount) = (plan.to, plan.amount);
+                self.credit(to, amount);
+            }
+            DueEvent::Unbonded { account, .. } => self.unbonded(*account),
         }
     }
 
@@ -172,8 +209,102 @@ impl Auditor {
                 self.proposals += 1;
                 self.deposits.insert(ProposalId(self.proposals), tx.account);
             }
-            Operation::RegisterHost(_) | Operation::Vote(_) | Operation::Freeze(_) | Operation::Thaw(_) => {}
+            Operation::Schedule(op) => {
+                let (amount, left) = (i128::from(op.amount.0), i128::from(op.times));
+                self.debit(tx.account, amount * left);
+                self.plans.insert(id, Plan { from: tx.account, to: op.to, amount, left });
+            }
+            Operation::Unschedule(op) => {
+                let plan = self.plans.remove(&op.schedule).expect("audit: an unknown schedule was called off");
+                assert_eq!(plan.from, tx.account, "audit: a stranger called off a schedule");
+                self.credit(plan.from, plan.amount * plan.left);
+            }
+            Operation::Bond(op) => self.bond(tx.account, op.duty, i128::from(op.amount.0)),
+            Operation::Unbond(op) => self.unbond(tx.account, op.duty, i128::from(op.amount.0)),
+            Operation::ProveEquivocation(op) => {
+                let offender = crate::common::id_of(&crate::common::key(op.first.vote.validator.0 as u8));
+                self.slash(offender, Duty::Validator, tx.account);
+            }
+            Operation::ClaimSaving(op) => {
+                let saved = i128::from(op.baseline_ug) - i128::from(op.actual_ug);
+                assert!(saved > 0, "audit: nothing was saved");
+                self.savings.insert(op.evidence, Saving { account: tx.account, saved, attested: 0 });
+            }
+            Operation::AttestSaving(op) => {
+                let saving = self.savings.get_mut(&op.evidence).expect("audit: an unknown saving was attested");
+                saving.attested += 1;
+                assert!(saving.attested <= 2, "audit: a saving was attested again");
+                if saving.attested == 2 {
+                    let (account, saved) = (saving.account, saving.saved);
+                    self.books.entry(account).or_default().credits += saved;
+                }
+            }
+            Operation::TransferCredits(op) => {
+                self.take_credits(tx.account, op.amount_ug);
+                self.books.entry(op.to).or_default().credits += i128::from(op.amount_ug);
+            }
+            Operation::RetireCredits(op) => {
+                self.take_credits(tx.account, op.amount_ug);
+                self.books.entry(tx.account).or_default().retired += i128::from(op.amount_ug);
+            }
+            Operation::ReportIntensity(_)
+            | Operation::RegisterHost(_)
+            | Operation::Vote(_)
+            | Operation::Freeze(_)
+            | Operation::Thaw(_) => {}
         }
+    }
+
+    fn take_credits(&mut self, from: AccountId, amount_ug: u64) {
+        let book = self.books.entry(from).or_default();
+        book.credits -= i128::from(amount_ug);
+        assert!(book.credits >= 0, "audit: {from} was let to use credits it does not have");
+    }
+
+    fn bond(&mut self, id: AccountId, duty: Duty, amount: i128) {
+        self.debit(id, amount);
+        let book = self.books.entry(id).or_default();
+        book.staked += amount;
+        *book.bonds.entry(duty).or_default() += amount;
+    }
+
+    fn unbond(&mut self, id: AccountId, duty: Duty, amount: i128) {
+        let until = self.now.plus_ms(UNBONDING_MS);
+        let book = self.books.entry(id).or_default();
+        *book.bonds.entry(duty).or_default() -= amount;
+        assert!(book.bonds[&duty] >= 0, "audit: {id} was let to unbond what it has not bonded");
+        book.leaving.push((duty, amount, until));
+    }
+
+    fn unbonded(&mut self, id: AccountId) {
+        let now = self.now;
+        let book = self.books.entry(id).or_default();
+        let freed: i128 = book.leaving.iter().filter(|(_, _, until)| *until <= now).map(|(_, amount, _)| amount).sum();
+        book.leaving.retain(|(_, _, until)| *until > now);
+        book.staked -= freed;
+        book.free += freed;
+    }
+
+    /// A tenth of what answers for the duty, rounded up: bonded first, then on its way out; a twentieth of it to whoever proved it.
+    fn slash(&mut self, offender: AccountId, duty: Duty, prover: AccountId) {
+        let book = self.books.entry(offender).or_default();
+        let leaving: i128 = book.leaving.iter().filter(|part| part.0 == duty).map(|part| part.1).sum();
+        let answering = book.bonds.get(&duty).copied().unwrap_or(0) + leaving;
+        let taken = (answering + 9) / 10;
+        let mut wanted = taken;
+        let bonded = book.bonds.entry(duty).or_default();
+        let own = wanted.min(*bonded);
+        *bonded -= own;
+        wanted -= own;
+        for part in book.leaving.iter_mut().filter(|part| part.0 == duty) {
+            let own = wanted.min(part.1);
+            part.1 -= own;
+            wanted -= own;
+        }
+        book.staked -= taken;
+        let reward = if prover == offender { 0 } else { taken / 20 };
+        self.credit(prover, reward);
+        self.burned += taken - reward;
     }
 
     fn pay(&mut self, from: AccountId, to: AccountId, amount: u64) {
@@ -227,5 +358,14 @@ fn weight(op: &Operation) -> i128 {
         Operation::EscrowRelease(_) => 30,
         Operation::RegisterHost(batch) => 10 + 3 * batch.agents.len() as i128,
         Operation::Propose(_) => 50,
+        Operation::Schedule(_) => 20,
+        Operation::ProveEquivocation(_) => 100,
+        Operation::Unbond(_)
+        | Operation::ReportIntensity(_)
+        | Operation::ClaimSaving(_)
+        | Operation::AttestSaving(_) => 10,
+        Operation::Unschedule(_) | Operation::Bond(_) | Operation::TransferCredits(_) | Operation::RetireCredits(_) => {
+            5
+        }
     }
 }

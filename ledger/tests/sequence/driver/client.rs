@@ -4,7 +4,7 @@ use crate::common::{agent_key, key, operator};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::outcome::{DueEvent, Effect, Outcome};
-use mesh30k_ledger::records::ProposalStatus;
+use mesh30k_ledger::records::{Duty, ProposalStatus};
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::transaction::Transaction;
 use mesh30k_ledger::types::{AccountId, AgentId, Hash, NodeId, ProposalId, Scope, TimeMs, TxId};
@@ -43,6 +43,11 @@ pub struct Client {
     pub agents: Vec<Agent>,
     pub keys_used: u16,
     pub frozen: Vec<Scope>,
+    pub schedules: Vec<(TxId, AccountId)>,
+    pub bonded: Vec<(AccountId, Duty)>,
+    pub savings: Vec<Hash>,
+    pub creditors: Vec<AccountId>,
+    pub offences: u64,
     pub now: TimeMs,
 }
 
@@ -58,6 +63,11 @@ impl Client {
             agents: Vec::new(),
             keys_used: 0,
             frozen: Vec::new(),
+            schedules: Vec::new(),
+            bonded: Vec::new(),
+            savings: Vec::new(),
+            creditors: Vec::new(),
+            offences: 0,
             now: TimeMs(0),
         }
     }
@@ -96,6 +106,14 @@ impl Client {
                 }
             }
             (_, Effect::Proposed { proposal, .. }) => remember(&mut self.proposals, *proposal),
+            (_, Effect::Scheduled { schedule, .. }) => remember(&mut self.schedules, (*schedule, tx.account)),
+            (_, Effect::Unscheduled { schedule, .. }) => self.schedules.retain(|(known, _)| known != schedule),
+            (Operation::Bond(op), _) => remember(&mut self.bonded, (tx.account, op.duty)),
+            (_, Effect::SavingClaimed { evidence, .. }) => remember(&mut self.savings, *evidence),
+            (_, Effect::SavingAttested { evidence, issued_ug: 1.., .. }) => {
+                self.savings.retain(|known| known != evidence);
+            }
+            (Operation::TransferCredits(op), _) => remember(&mut self.creditors, op.to),
             (_, Effect::Frozen { scope, .. }) => remember(&mut self.frozen, *scope),
             _ => {}
         }

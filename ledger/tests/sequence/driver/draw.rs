@@ -29,7 +29,16 @@ impl Client {
                 68..74 => self.vote(rng),
                 74..75 => self.freeze(rng),
                 75..76 => self.thaw(rng),
-                _ => None,
+                76..80 => Some(self.plan(rng)),
+                80..81 => self.unplan(rng),
+                81..85 => Some(self.bond(rng)),
+                85..88 => self.unbond(rng),
+                88..91 => Some(self.report(rng)),
+                91..93 => Some(self.claim_saving(rng)),
+                93..96 => self.attest(rng),
+                96..98 => Some(self.move_credits(rng)),
+                98..99 => Some(self.retire(rng)),
+                _ => self.offend(rng),
             };
             if let Some(draft) = draft {
                 return draft;

@@ -3,6 +3,7 @@
 mod audit;
 mod client;
 mod draw;
+mod later;
 
 use crate::common::{FOREVER, id_of, key};
 use audit::Auditor;
@@ -76,6 +77,7 @@ fn genesis() -> Genesis {
     // Small enough that single transactions move the fee.
     genesis.parameters.0.insert(Parameter::TargetBlockWeight, 100);
     genesis.parameters.0.insert(Parameter::BaseFeeMax, 3);
+    genesis.parameters.0.insert(Parameter::UnbondingMs, 30_000);
     genesis
 }
 
@@ -161,6 +163,9 @@ impl Driver {
             let found = (i128::from(account.balance.0), i128::from(account.stake.0));
             let predicted = self.auditor.account(&id);
             assert_eq!(found, predicted, "audit of {id} at {step}: found, predicted (free, staked)");
+            let credits = query::credits(&self.state, &id).unwrap().unwrap_or_default();
+            let found = (i128::from(credits.held_ug), i128::from(credits.retired_ug));
+            assert_eq!(found, self.auditor.credits(&id), "audit of {id} at {step}: credits (held, retired)");
         }
         let totals = query::totals(&self.state).unwrap();
         let found = [totals.burned, totals.access_fund, totals.carbon_pool, totals.treasury, totals.minted];

@@ -219,10 +219,11 @@ fn genesis(nodes: u64) -> Genesis {
         regions: Regions {
             intensities_mg_per_kwh: [(Region::new(*b"KE").unwrap(), 70_000)].into(),
             default_intensity_mg_per_kwh: 480_000,
-            access_list: [].into(),
+            ..Regions::default()
         },
         pools: GenesisPools::default(),
         supply_cap: Uftns::ftns(1_000_000),
+        offices: Vec::new(),
     }
 }
 

@@ -1,0 +1,123 @@
+//! Operations at random, continued: schedules, bonds, carbon.
+
+use super::Draft;
+use super::client::{Client, one};
+use super::draw::{amount, small};
+use crate::common::{key, region};
+use mesh30k_ledger::finality::{Phase, Vote};
+use mesh30k_ledger::keys::SecretKey;
+use mesh30k_ledger::ops::{
+    AttestSaving, Bond, ClaimSaving, Operation, ProveEquivocation, ReportIntensity, RetireCredits, Schedule,
+    TransferCredits, Unbond, Unschedule,
+};
+use mesh30k_ledger::records::Duty;
+use mesh30k_ledger::types::{AccountId, Epoch, Hash, Height, NodeId, Round};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+const DUTIES: [Duty; 3] = [Duty::Validator, Duty::Host, Duty::Reviewer];
+
+impl Client {
+    pub fn plan(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let op = Schedule {
+            to: crate::common::id_of(&self.anybody(rng)),
+            amount: small(rng),
+            times: rng.random_range(0..8),
+            first_at: self.now.plus_ms(rng.random_range(0..100_000)),
+            every_ms: rng.random_range(59_000..200_000),
+            memo: String::new(),
+        };
+        Draft { from: self.anybody(rng), op: Operation::Schedule(op) }
+    }
+
+    pub fn unplan(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let (schedule, owner) = one(&self.schedules, rng)?;
+        let from = if rng.random_ratio(1, 10) { self.anybody(rng) } else { self.owner(&owner)? };
+        Some(Draft { from, op: Operation::Unschedule(Unschedule { schedule }) })
+    }
+
+    pub fn bond(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let op = Bond { duty: DUTIES[rng.random_range(0..3)], amount: amount(rng) };
+        let from = if rng.random_ratio(1, 4) { key(rng.random_range(1..=4)) } else { self.anybody(rng) };
+        Draft { from, op: Operation::Bond(op) }
+    }
+
+    pub fn unbond(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let (owner, duty) = one(&self.bonded, rng)?;
+        let op = Unbond { duty, amount: amount(rng) };
+        Some(Draft { from: self.signer(&owner)?, op: Operation::Unbond(op) })
+    }
+
+    /// A person's or a validator's key.
+    fn signer(&self, id: &AccountId) -> Option<SecretKey> {
+        let validator = (1..=4).map(key).find(|key| crate::common::id_of(key) == *id);
+        validator.or_else(|| self.owner(id))
+    }
+
+    pub fn report(&self, rng: &mut ChaCha8Rng) -> Draft {
+        // Around the table's value, so that receipts at the table's value stay above the floor.
+        let op = ReportIntensity { region: region("DE"), mg_per_kwh: rng.random_range(300_000..900_000) };
+        let from = if rng.random_ratio(1, 10) { self.anybody(rng) } else { key(rng.random_range(1..=3)) };
+        Draft { from, op: Operation::ReportIntensity(op) }
+    }
+
+    pub fn claim_saving(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let known = one(&self.savings, rng).filter(|_| rng.random_ratio(1, 10));
+        let actual_ug = rng.random_range(0..1_000_000);
+        let op = ClaimSaving {
+            evidence: known.unwrap_or_else(|| Hash(rng.random())),
+            baseline_ug: rng.random_range(0..2_000_000),
+            actual_ug,
+        };
+        Draft { from: self.anybody(rng), op: Operation::ClaimSaving(op) }
+    }
+
+    pub fn attest(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let evidence = one(&self.savings, rng)?;
+        let from = if rng.random_ratio(1, 10) { self.anybody(rng) } else { key(rng.random_range(2..=4)) };
+        Some(Draft { from, op: Operation::AttestSaving(AttestSaving { evidence }) })
+    }
+
+    /// Who holds credits is drawn more often, else nothing would move.
+    fn creditor(&self, rng: &mut ChaCha8Rng) -> SecretKey {
+        let known = one(&self.creditors, rng).filter(|_| rng.random_ratio(9, 10));
+        known.and_then(|id| self.signer(&id)).unwrap_or_else(|| self.anybody(rng))
+    }
+
+    pub fn move_credits(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let to = crate::common::id_of(&self.anybody(rng));
+        let op = TransferCredits { to, amount_ug: rng.random_range(0..300_000) };
+        Draft { from: self.creditor(rng), op: Operation::TransferCredits(op) }
+    }
+
+    pub fn retire(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let op = RetireCredits { amount_ug: rng.random_range(0..100_000) };
+        Draft { from: self.creditor(rng), op: Operation::RetireCredits(op) }
+    }
+
+    /// Two votes at one height, rarely; sometimes the same offence again.
+    pub fn offend(&mut self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        if !rng.random_ratio(1, 8) {
+            return None;
+        }
+        self.offences += u64::from(rng.random_ratio(3, 4));
+        let validator = rng.random_range(1..=4_u8);
+        let vote = |block: &[u8]| {
+            Vote {
+                phase: Phase::First,
+                context: self.context,
+                epoch: Epoch(0),
+                round: Round(0),
+                height: Height(self.offences),
+                block: Hash::of(block),
+                parent: Hash::ZERO,
+                commitment: Hash::ZERO,
+                lock: None,
+                validator: NodeId(u64::from(validator)),
+            }
+            .sign(&key(validator + 50))
+        };
+        let op = ProveEquivocation { first: vote(b"one"), second: vote(b"other") };
+        Some(Draft { from: self.anybody(rng), op: Operation::ProveEquivocation(op) })
+    }
+}
