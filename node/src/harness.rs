@@ -61,10 +61,11 @@ impl Harness {
         }
     }
 
-    /// A slot ended.
+    /// A slot ended; of two releases the first counts.
     pub fn note_record(&self, record: HarnessRecord) {
         if let Some(mut records) = self.lock()
-            && let Some(truth) = records.truth(record.event, record.agent)
+            && let Some(truth) = records.truth(record.event, record.slot)
+            && truth.record.is_none_or(|known| known.released_us.is_none())
         {
             truth.record = Some(record);
         }
@@ -123,7 +124,7 @@ impl Truth {
     fn row(&self) -> Option<ReleaseRow> {
         let record = self.record?;
         Some(ReleaseRow {
-            agent: record.agent,
+            agent: record.slot,
             class: record.class,
             error_us: record.release_error_us()?,
             armed_us: record.armed_error_us(),
@@ -146,6 +147,7 @@ mod tests {
     fn record(event: EventId, released_us: Option<i64>) -> HarnessRecord {
         HarnessRecord {
             agent: AgentId(7),
+            slot: AgentId(7),
             class: AgentClass::B,
             event,
             strategy: Strategy::Hold,

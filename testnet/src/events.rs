@@ -1,12 +1,13 @@
 //! Events from plan to report; the CLI and the testnet driver share it.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
 use mesh30k_core::event::{ClassSet, EventId, Strategy};
 use mesh30k_core::time::MeshTimeUs;
 use mesh30k_ledger::codec::encode;
-use mesh30k_ledger::types::{AgentClass, Scope, SectorId};
+use mesh30k_ledger::types::{AgentClass, AgentId, Scope, SectorId};
 use mesh30k_node::api::types::{EventAccepted, EventReport, HexBody, PlanAnswer, PlanRequest, ReleaseRow};
 use mesh30k_node::clock::wall_us;
 use mesh30k_node::mesh::arrival::EventKind;
@@ -212,7 +213,8 @@ pub fn run(wallet: &Wallet, order: &EventOrder, timeout: Duration) -> Result<(St
     Ok((started, report))
 }
 
-/// The true releases of an event, from the nodes of a local test network that keep the truth; none if none does.
+/// The true releases of an event, one per slot (the first), from the nodes of a local test network that keep the truth;
+/// none if none does.
 ///
 /// # Errors
 /// When a node can't be asked.
@@ -220,12 +222,19 @@ pub fn truth(nodes: &[ApiClient], id: EventId) -> Result<Option<Vec<ReleaseRow>>
     let mut found = None;
     for node in nodes {
         match node.get::<Vec<ReleaseRow>>(&format!("/v1/harness/releases?event={id}")) {
-            Ok(rows) => found.get_or_insert_with(Vec::new).extend(rows),
+            Ok(rows) => {
+                let slots: &mut BTreeMap<AgentId, ReleaseRow> = found.get_or_insert_default();
+                for row in rows {
+                    if slots.get(&row.agent).is_none_or(|known| row.error_us < known.error_us) {
+                        slots.insert(row.agent, row);
+                    }
+                }
+            }
             Err(ClientError::Refused(problem)) if problem.status == 404 => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(found)
+    Ok(found.map(|slots| slots.into_values().collect()))
 }
 
 #[cfg(test)]

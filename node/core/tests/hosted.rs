@@ -163,6 +163,7 @@ fn the_frozen_do_nothing_and_stay_in_the_denominator() {
     pair.run_until(START + 7_000_000);
     assert_eq!(pair.host.set_frozen(|agent, _| agent.0 <= 10).paused, 10);
     assert_eq!(pair.host.set_frozen(|agent, _| agent.0 <= 10).paused, 0);
+    pair.lead.set_frozen((1..=10).map(AgentId).collect());
     let signed = pair.start(Strategy::Hold, 1_000_000);
     pair.run_until(signed.event.target.0 + 5_000_000);
     assert_eq!(pair.records.len(), 20);
@@ -188,7 +189,11 @@ fn a_cancelled_event_releases_nothing() {
 fn a_prepare_without_its_signed_event_is_not_obeyed() {
     let mut pair = Pair::new(AgentClass::A);
     let event = event(START + 1_000_000, Strategy::Hold).event.id;
-    let entries = vec![PrepareEntry { agent: AgentId(1), target: mesh30k_core::time::LocalTimeUs(START + 1_000_000) }];
+    let entries = vec![PrepareEntry {
+        agent: AgentId(1),
+        slot: AgentId(1),
+        target: mesh30k_core::time::LocalTimeUs(START + 1_000_000),
+    }];
     let prepare = HostPrepare { cluster: CLUSTER, event, sent_at: MeshTimeUs(START), entries };
     pair.host.on_message(START, &HostMessage::Prepare(prepare));
     pair.run_until(START + 2_000_000);

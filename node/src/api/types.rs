@@ -310,7 +310,7 @@ pub struct DispatchAnswer {
 /// One row of `GET /v1/harness/releases?event=`: the truth, by the machine's clock; only on local test networks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReleaseRow {
-    /// Which agent.
+    /// Whose slot: the agent's own, or the one this host's agent stood by for.
     pub agent: AgentId,
     /// Its class.
     pub class: AgentClass,

@@ -1,12 +1,14 @@
 //! Where a child's clock stands against mesh time: four-timestamp exchanges, minimum filter, skew, anchor voting
 //! (`arrival.md` 2.2).
 
+mod bracket;
 mod exchange;
 mod link;
 mod set;
 mod skew;
 mod vote;
 
+pub use bracket::{MAX_OUTSIDE_US, bracketed, outside_bracket_us};
 pub use exchange::{Exchange, MAX_ROUND_TRIP_US, RejectCounts, SampleError};
 pub use link::{ClockEstimate, ClockLink, RHO_FITTED_PPM, RHO_UNFITTED_PPM, RING_LEN};
 pub use set::{ClockSet, MAX_ANCHORS};

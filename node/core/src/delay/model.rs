@@ -40,6 +40,8 @@ pub struct DelaySummary {
     pub median_us: f64,
     /// s, the scale of its upper tail.
     pub spread_us: f64,
+    /// What the way alone seldom exceeds, its 0.9 quantile: also taken for the way back.
+    pub way_us: f64,
     /// True once both rings carry [`MIN_SAMPLES`].
     pub warm: bool,
 }
@@ -106,6 +108,7 @@ impl DelayModel {
         DelaySummary {
             median_us: u_mid + kappa * b_mid,
             spread_us: (doubled * (u_spread + kappa * b_spread)).max(MIN_SPREAD_US),
+            way_us: (u_mid + doubled * u_spread).max(0.0),
             warm: u_warm && own_work,
         }
     }

@@ -87,6 +87,12 @@ pub struct Tally {
     pub slowest: Option<Slowest>,
     /// At most [`MAX_CONFLICTS`], lowest agents first.
     pub conflicts: Vec<ConflictReport>,
+    /// Slots for which a standby was sent.
+    pub hedged: u32,
+    /// Slots that were to have a standby and had none, because the wave's budget was used up: overload.
+    pub unhedged: u32,
+    /// Slots that were released twice; the first release counts.
+    pub duplicates: u32,
 }
 
 impl Tally {
@@ -110,6 +116,9 @@ impl Tally {
         self.proved = self.proved.saturating_add(other.proved);
         self.estimated = self.estimated.saturating_add(other.estimated);
         self.possible = self.possible.saturating_add(other.possible);
+        self.hedged = self.hedged.saturating_add(other.hedged);
+        self.unhedged = self.unhedged.saturating_add(other.unhedged);
+        self.duplicates = self.duplicates.saturating_add(other.duplicates);
         if let Some(slowest) = other.slowest {
             self.note_slowest(slowest);
         }
@@ -144,6 +153,9 @@ impl Tally {
             && u64::from(self.proved) <= u64::from(self.estimated)
             && u64::from(self.estimated) <= u64::from(self.possible)
             && u64::from(self.possible) <= released
+            && self.duplicates <= self.hedged
+            && u64::from(self.duplicates) <= released
+            && u64::from(self.hedged).saturating_add(u64::from(self.unhedged)) <= u64::from(self.sum(|c| c.enrolled))
             && self.conflicts.len() <= MAX_CONFLICTS.min(self.sum(|c| c.conflict) as usize)
     }
 

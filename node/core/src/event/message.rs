@@ -57,6 +57,8 @@ pub enum HostMessage {
     },
     /// Answer with your clock.
     Probe(Probe),
+    /// The right to release single slots changes hands.
+    Rights(SlotRights),
 }
 
 /// A batch of prepares that leave in the same millisecond.
@@ -77,8 +79,41 @@ pub struct HostPrepare {
 pub struct PrepareEntry {
     /// Who.
     pub agent: AgentId,
+    /// Whose slot: its own, or the one it stands by for.
+    pub slot: AgentId,
     /// T on the agent's own clock.
     pub target: LocalTimeUs,
+}
+
+/// Rights to release slots of one event, given and taken (05-decisions, 22).
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SlotRights {
+    /// Cluster of the lead, to which answers go.
+    pub cluster: ClusterId,
+    /// Which event.
+    pub event: EventId,
+    /// To whom, and what.
+    pub orders: Vec<RightOrder>,
+}
+
+/// One right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RightOrder {
+    /// Who.
+    pub agent: AgentId,
+    /// In whose slot.
+    pub slot: AgentId,
+    /// Given or taken.
+    pub right: SlotRight,
+}
+
+/// What happens to a right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum SlotRight {
+    /// The standby may release: the primary said that it never will.
+    Grant,
+    /// Stop, and say so if you have not released and never will.
+    GiveUp,
 }
 
 /// A clock exchange with several agents of one host.
@@ -110,6 +145,8 @@ pub struct HostReply {
 pub struct AgentAnswer {
     /// Who.
     pub agent: AgentId,
+    /// For whose slot: its own, or the one it stands by for; its own with a clock exchange.
+    pub slot: AgentId,
     /// What.
     pub body: AnswerBody,
 }
@@ -154,6 +191,11 @@ pub enum AnswerBody {
         kind: ConflictKind,
         /// Hash of what it has instead.
         detail: Hash,
+    },
+    /// The agent has not released this slot and never will.
+    GaveUp {
+        /// Which event.
+        event: EventId,
     },
 }
 

@@ -1,6 +1,7 @@
 //! The event tree: orchestrator, coordinator, lead and agent machines, their messages and folded acks (`arrival.md` 2).
 
 mod fold;
+mod hedge;
 mod id;
 mod lead;
 mod message;
@@ -13,11 +14,12 @@ mod spec;
 mod stage;
 
 pub use fold::{ConflictReport, FoldedAck, MAX_CONFLICTS, Slowest, StateCounts, Tally};
+pub use hedge::{HedgeBudget, HedgeInputs, HedgePlan, hedge_plan};
 pub use id::{EventId, EventIdError};
-pub use lead::{AgentLink, AgentView, LeadAction, LeadCounters, LeadMachine, MAX_AGENTS};
+pub use lead::{AgentLink, AgentView, AnswerFault, LeadAction, LeadCounters, LeadMachine, MAX_AGENTS};
 pub use message::{
     AgentAnswer, AnswerBody, ConflictKind, DownMessage, HostMessage, HostPrepare, HostReply, MAX_BATCH, Prepare,
-    PrepareEntry, Probe, UpMessage,
+    PrepareEntry, Probe, RightOrder, SlotRight, SlotRights, UpMessage,
 };
 pub use miss::{MissCause, miss_cause};
 pub use params::ArrivalParams;

@@ -14,7 +14,7 @@ pub enum AgentState {
     Released,
     /// It contradicted.
     Conflict,
-    /// Stopped before T.
+    /// Stopped before it released.
     Cancelled,
 }
 
@@ -30,6 +30,8 @@ pub struct Release {
 pub struct AgentSlot {
     strategy: Strategy,
     effects: bool,
+    /// False while a standby of an event with effects waits for its grant.
+    may_release: bool,
     target: LocalTimeUs,
     received: LocalTimeUs,
     armed: Option<LocalTimeUs>,
@@ -40,7 +42,19 @@ impl AgentSlot {
     /// A prepare that came at `now`.
     #[must_use]
     pub fn receive(strategy: Strategy, effects: bool, target: LocalTimeUs, now: LocalTimeUs) -> Self {
-        Self { strategy, effects, target, received: now, armed: None, state: AgentState::Received }
+        Self { strategy, effects, may_release: true, target, received: now, armed: None, state: AgentState::Received }
+    }
+
+    /// A prepare for somebody else's slot that came at `now`. It is held, whatever the event's strategy; for an event
+    /// with effects it needs a [grant](Self::grant) (05-decisions, 22).
+    #[must_use]
+    pub fn stand_by(effects: bool, target: LocalTimeUs, now: LocalTimeUs) -> Self {
+        Self { may_release: !effects, ..Self::receive(Strategy::Hold, effects, target, now) }
+    }
+
+    /// The right to release. After T it comes too late: effects never happen late (ADR 0007).
+    pub fn grant(&mut self, now: LocalTimeUs) {
+        self.may_release |= now <= self.target && self.is_open();
     }
 
     /// The work is done. Under throw it releases at once; under hold at T. After T it releases at once and late, unless
@@ -65,22 +79,31 @@ impl AgentSlot {
             return None;
         }
         let late = armed > self.target;
-        if late && self.effects { None } else { self.release(late) }
+        if late && self.effects || !self.may_release { None } else { self.release(late) }
     }
 
     /// Stops the slot; false when it is too late for that: T has come, or it already ended.
     pub fn cancel(&mut self, now: LocalTimeUs) -> bool {
-        let open = matches!(self.state, AgentState::Received | AgentState::Armed);
-        if open && now < self.target {
+        if self.is_open() && now < self.target {
             self.state = AgentState::Cancelled;
             return true;
         }
         false
     }
 
+    /// Leaves the slot to another agent; true when it has not released and never will. False once it released, or holds a
+    /// result that T has freed.
+    pub fn give_up(&mut self, now: LocalTimeUs) -> bool {
+        let unarmed = self.armed.is_none_or(|armed| armed > self.target);
+        if self.is_open() && (now < self.target || unarmed || !self.may_release) {
+            self.state = AgentState::Cancelled;
+        }
+        matches!(self.state, AgentState::Cancelled | AgentState::Conflict)
+    }
+
     /// The agent contradicts; false when it already ended.
     pub fn conflict(&mut self) -> bool {
-        let open = matches!(self.state, AgentState::Received | AgentState::Armed);
+        let open = self.is_open();
         if open {
             self.state = AgentState::Conflict;
         }
@@ -92,6 +115,7 @@ impl AgentSlot {
     pub fn next_wakeup(&self) -> Option<LocalTimeUs> {
         let waits = self.state == AgentState::Armed
             && self.strategy == Strategy::Hold
+            && self.may_release
             && !(self.effects && self.armed.is_some_and(|armed| armed > self.target));
         waits.then_some(self.target)
     }
@@ -112,6 +136,10 @@ impl AgentSlot {
     #[must_use]
     pub fn armed(&self) -> Option<LocalTimeUs> {
         self.armed
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.state, AgentState::Received | AgentState::Armed)
     }
 
     fn release(&mut self, late: bool) -> Option<Release> {

@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Hash, NodeId};
 
-use super::due::{DueQueue, HarnessRecord, HostedAction, Item};
+use super::due::{DueQueue, HarnessRecord, HostedAction, Item, SlotKey};
 use super::replay::Replay;
 use super::surroundings::{Habitat, ReplayedHabitat, Surroundings};
 use crate::delay::kappa;
 use crate::event::{
-    AgentAnswer, AgentSlot, AgentState, AnswerBody, ConflictKind, Event, EventId, HostMessage, HostReply, SignedEvent,
+    AgentAnswer, AgentSlot, AnswerBody, ConflictKind, Event, EventId, HostMessage, HostReply, SignedEvent, SlotRight,
     Strategy,
 };
 use crate::time::{LocalTimeUs, MeshTimeUs};
 
 /// Events staged at one host at once.
 const MAX_STAGED: usize = 64;
+/// Slots of all events at one host, its agents' own and those they stand by for.
+const MAX_SLOTS: usize = 1 << 16;
 /// How long after its expiry an event's slots are still known, so that a late prepare finds its slot taken.
 const EXPIRY_SLACK_US: i64 = 5_000_000;
 
@@ -92,7 +94,7 @@ pub struct HostedAgents<H: Habitat = ReplayedHabitat> {
     habitat: H,
     agents: BTreeMap<AgentId, Hosted<H::Around>>,
     staged: BTreeMap<EventId, Staged>,
-    slots: BTreeMap<(EventId, AgentId), Slot>,
+    slots: BTreeMap<SlotKey, Slot>,
     due: DueQueue,
     counters: HostedCounters,
 }
@@ -132,7 +134,7 @@ impl<H: Habitat> HostedAgents<H> {
 
     /// Stops running an agent; what it had under way is forgotten.
     pub fn remove(&mut self, agent: AgentId) -> bool {
-        self.slots.retain(|(_, id), _| *id != agent);
+        self.slots.retain(|key, _| key.agent != agent);
         self.agents.remove(&agent).is_some()
     }
 
@@ -161,9 +163,16 @@ impl<H: Habitat> HostedAgents<H> {
             }
             HostMessage::Prepare(prepare) => {
                 for entry in &prepare.entries {
-                    let (agent, target) = (entry.agent, entry.target);
-                    let item = Item::Prepare { agent, cluster: prepare.cluster, event: prepare.event, target };
-                    self.deliver(now_us, agent, item);
+                    let key = SlotKey { event: prepare.event, agent: entry.agent, slot: entry.slot };
+                    let item = Item::Prepare { key, cluster: prepare.cluster, target: entry.target };
+                    self.deliver(now_us, entry.agent, item);
+                }
+            }
+            HostMessage::Rights(rights) => {
+                for order in &rights.orders {
+                    let key = SlotKey { event: rights.event, agent: order.agent, slot: order.slot };
+                    let item = Item::Right { key, cluster: rights.cluster, right: order.right };
+                    self.deliver(now_us, order.agent, item);
                 }
             }
             HostMessage::Cancel { cluster, event } => {
@@ -187,14 +196,20 @@ impl<H: Habitat> HostedAgents<H> {
                     let answered = self.agents.get(&agent).map(|h| h.around.read(now_us)).unwrap_or_default();
                     // By the agent's own clock, as everything it says.
                     let work_us = if work { u32::try_from(answered.since_us(received)).ok() } else { None };
-                    self.answer(now_us, cluster, agent, AnswerBody::Probe { seq, received, answered, work_us });
+                    self.answer(
+                        now_us,
+                        cluster,
+                        (agent, agent),
+                        AnswerBody::Probe { seq, received, answered, work_us },
+                    );
                 }
-                Item::Prepare { agent, cluster, event, target } => {
-                    actions.extend(self.on_prepare(now_us, agent, cluster, event, target));
+                Item::Prepare { key, cluster, target } => {
+                    actions.extend(self.on_prepare(now_us, key, cluster, target));
                 }
+                Item::Right { key, cluster, right } => self.on_right(now_us, key, cluster, right),
                 Item::Cancel { agent, event } => self.on_cancel(now_us, agent, event),
-                Item::WorkDone { agent, event } => actions.extend(self.on_work_done(now_us, agent, event)),
-                Item::Release { agent, event } => actions.extend(self.on_release_due(now_us, agent, event)),
+                Item::WorkDone { key } => actions.extend(self.on_work_done(now_us, key)),
+                Item::Release { key } => actions.extend(self.on_release_due(now_us, key)),
                 Item::Expire { event } => self.expire(event),
             }
         }
@@ -274,10 +289,10 @@ impl<H: Habitat> HostedAgents<H> {
         }
     }
 
-    fn answer(&mut self, now_us: i64, cluster: ClusterId, agent: AgentId, body: AnswerBody) {
+    fn answer(&mut self, now_us: i64, cluster: ClusterId, (agent, slot): (AgentId, AgentId), body: AnswerBody) {
         if let Some(delay_us) = self.agents.get_mut(&agent).and_then(|h| h.around.return_us(now_us)) {
             let leaves_us = now_us.saturating_add(delay_us);
-            self.plan(leaves_us, Item::Leave { cluster, answer: AgentAnswer { agent, body } });
+            self.plan(leaves_us, Item::Leave { cluster, answer: AgentAnswer { agent, slot, body } });
         }
     }
 
@@ -299,25 +314,33 @@ impl<H: Habitat> HostedAgents<H> {
     fn on_prepare(
         &mut self,
         now_us: i64,
-        agent: AgentId,
+        key: SlotKey,
         cluster: ClusterId,
-        event: EventId,
         target: LocalTimeUs,
     ) -> Option<HostedAction> {
-        let hosted = self.agents.get_mut(&agent)?;
-        let Some(staged) = self.staged.get(&event).copied() else {
+        let hosted = self.agents.get_mut(&key.agent)?;
+        let Some(staged) = self.staged.get(&key.event).copied() else {
             bump(&mut self.counters.unstaged);
             return None;
         };
-        if self.slots.contains_key(&(event, agent)) {
+        if self.slots.contains_key(&key) {
             bump(&mut self.counters.repeated);
+            return None;
+        }
+        if self.slots.len() >= MAX_SLOTS {
+            bump(&mut self.counters.overflow);
             return None;
         }
         if hosted.frozen {
             bump(&mut self.counters.frozen);
             return None;
         }
-        let mut machine = AgentSlot::receive(staged.strategy, staged.effects, target, hosted.around.read(now_us));
+        let now = hosted.around.read(now_us);
+        let mut machine = if key.stands_by() {
+            AgentSlot::stand_by(staged.effects, target, now)
+        } else {
+            AgentSlot::receive(staged.strategy, staged.effects, target, now)
+        };
         let spec = hosted.spec;
         let able =
             spec.capabilities & staged.capabilities == staged.capabilities && staged.classes.contains(spec.class);
@@ -325,27 +348,56 @@ impl<H: Habitat> HostedAgents<H> {
             machine.conflict();
         }
         let work_us = hosted.around.work_us(now_us, kappa(staged.weight_milli, 0));
-        self.slots.insert((event, agent), Slot { machine, cluster, received_us: now_us, armed_us: None });
+        self.slots.insert(key, Slot { machine, cluster, received_us: now_us, armed_us: None });
         if able {
             if let Some(work_us) = work_us {
-                self.plan(now_us.saturating_add(work_us), Item::WorkDone { agent, event });
+                self.plan(now_us.saturating_add(work_us), Item::WorkDone { key });
             }
             return None;
         }
         let detail = Hash::of(&spec.capabilities.to_le_bytes());
-        let body = AnswerBody::Conflict { event, kind: ConflictKind::CapabilityMismatch, detail };
-        self.answer(now_us, cluster, agent, body);
-        self.record(agent, event, None)
+        let body = AnswerBody::Conflict { event: key.event, kind: ConflictKind::CapabilityMismatch, detail };
+        self.answer(now_us, cluster, (key.agent, key.slot), body);
+        self.record(key, None)
     }
 
-    fn on_cancel(&mut self, now_us: i64, agent: AgentId, event: EventId) {
-        if let (Some(hosted), Some(slot)) = (self.agents.get(&agent), self.slots.get_mut(&(event, agent))) {
-            slot.machine.cancel(hosted.around.read(now_us));
+    /// A grant is obeyed while it can be; who gives up says so, even before its prepare came.
+    fn on_right(&mut self, now_us: i64, key: SlotKey, cluster: ClusterId, right: SlotRight) {
+        let staged = self.staged.contains_key(&key.event);
+        let Some(hosted) = self.agents.get_mut(&key.agent).filter(|_| staged) else { return };
+        let now = hosted.around.read(now_us);
+        if right == SlotRight::GiveUp && !self.slots.contains_key(&key) && self.slots.len() < MAX_SLOTS {
+            let machine = AgentSlot::stand_by(true, now, now);
+            self.slots.insert(key, Slot { machine, cluster, received_us: now_us, armed_us: None });
+        }
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        match right {
+            SlotRight::Grant => {
+                slot.machine.grant(now);
+                if let Some(at) = slot.machine.next_wakeup() {
+                    let at_us = hosted.around.true_time_of(at);
+                    let late_us = hosted.around.timer_late_us(at_us);
+                    self.plan(at_us.saturating_add(late_us), Item::Release { key });
+                }
+            }
+            SlotRight::GiveUp if slot.machine.give_up(now) => {
+                let body = AnswerBody::GaveUp { event: key.event };
+                self.answer(now_us, cluster, (key.agent, key.slot), body);
+            }
+            SlotRight::GiveUp => {}
         }
     }
 
-    fn on_work_done(&mut self, now_us: i64, agent: AgentId, event: EventId) -> Option<HostedAction> {
-        let (Some(hosted), Some(slot)) = (self.agents.get_mut(&agent), self.slots.get_mut(&(event, agent))) else {
+    fn on_cancel(&mut self, now_us: i64, agent: AgentId, event: EventId) {
+        let Some(hosted) = self.agents.get(&agent) else { return };
+        let now = hosted.around.read(now_us);
+        for (_, slot) in self.slots.range_mut(slots_of(event)).filter(|(key, _)| key.agent == agent) {
+            slot.machine.cancel(now);
+        }
+    }
+
+    fn on_work_done(&mut self, now_us: i64, key: SlotKey) -> Option<HostedAction> {
+        let (Some(hosted), Some(slot)) = (self.agents.get_mut(&key.agent), self.slots.get_mut(&key)) else {
             return None;
         };
         if hosted.frozen {
@@ -359,18 +411,18 @@ impl<H: Habitat> HostedAgents<H> {
         let (cluster, received) = (slot.cluster, slot.machine.received());
         let wakeup_us = slot.machine.next_wakeup().map(|at| hosted.around.true_time_of(at));
         let wakeup_us = wakeup_us.map(|at_us| at_us.saturating_add(hosted.around.timer_late_us(at_us)));
-        self.answer(now_us, cluster, agent, AnswerBody::Armed { event, received, armed });
+        self.answer(now_us, cluster, (key.agent, key.slot), AnswerBody::Armed { event: key.event, received, armed });
         if let Some(release) = release {
-            return self.released(now_us, agent, event, now, release.late);
+            return self.released(now_us, key, now, release.late);
         }
         if let Some(at_us) = wakeup_us {
-            self.plan(at_us, Item::Release { agent, event });
+            self.plan(at_us, Item::Release { key });
         }
         None
     }
 
-    fn on_release_due(&mut self, now_us: i64, agent: AgentId, event: EventId) -> Option<HostedAction> {
-        let (Some(hosted), Some(slot)) = (self.agents.get(&agent), self.slots.get_mut(&(event, agent))) else {
+    fn on_release_due(&mut self, now_us: i64, key: SlotKey) -> Option<HostedAction> {
+        let (Some(hosted), Some(slot)) = (self.agents.get(&key.agent), self.slots.get_mut(&key)) else {
             return None;
         };
         if hosted.frozen {
@@ -379,37 +431,32 @@ impl<H: Habitat> HostedAgents<H> {
         }
         let now = hosted.around.read(now_us);
         match slot.machine.poll(now) {
-            Some(release) => self.released(now_us, agent, event, now, release.late),
+            Some(release) => self.released(now_us, key, now, release.late),
             None => {
                 // Rounding between the clocks may wake it a microsecond early.
-                if slot.machine.state() == AgentState::Armed {
-                    self.plan(now_us.saturating_add(1), Item::Release { agent, event });
+                if slot.machine.next_wakeup().is_some() {
+                    self.plan(now_us.saturating_add(1), Item::Release { key });
                 }
                 None
             }
         }
     }
 
-    fn released(
-        &mut self,
-        now_us: i64,
-        agent: AgentId,
-        event: EventId,
-        now: LocalTimeUs,
-        late: bool,
-    ) -> Option<HostedAction> {
-        let cluster = self.slots.get(&(event, agent))?.cluster;
-        self.answer(now_us, cluster, agent, AnswerBody::Released { event, released: now, late });
-        self.record(agent, event, Some(now_us))
+    fn released(&mut self, now_us: i64, key: SlotKey, now: LocalTimeUs, late: bool) -> Option<HostedAction> {
+        let cluster = self.slots.get(&key)?.cluster;
+        let body = AnswerBody::Released { event: key.event, released: now, late };
+        self.answer(now_us, cluster, (key.agent, key.slot), body);
+        self.record(key, Some(now_us))
     }
 
-    fn record(&self, agent: AgentId, event: EventId, released_us: Option<i64>) -> Option<HostedAction> {
-        let (slot, staged) = (self.slots.get(&(event, agent))?, self.staged.get(&event)?);
-        let class = self.agents.get(&agent)?.spec.class;
+    fn record(&self, key: SlotKey, released_us: Option<i64>) -> Option<HostedAction> {
+        let (slot, staged) = (self.slots.get(&key)?, self.staged.get(&key.event)?);
+        let class = self.agents.get(&key.agent)?.spec.class;
         Some(HostedAction::Record(HarnessRecord {
-            agent,
+            agent: key.agent,
+            slot: key.slot,
             class,
-            event,
+            event: key.event,
             strategy: staged.strategy,
             target: staged.target,
             received_us: slot.received_us,
@@ -420,13 +467,17 @@ impl<H: Habitat> HostedAgents<H> {
 
     fn expire(&mut self, event: EventId) {
         self.staged.remove(&event);
-        let first = (event, AgentId(0));
-        let last = (event, AgentId(u64::MAX));
-        let ended: Vec<(EventId, AgentId)> = self.slots.range(first..=last).map(|(key, _)| *key).collect();
+        let ended: Vec<SlotKey> = self.slots.range(slots_of(event)).map(|(key, _)| *key).collect();
         for key in ended {
             self.slots.remove(&key);
         }
     }
+}
+
+/// All keys of one event.
+fn slots_of(event: EventId) -> std::ops::RangeInclusive<SlotKey> {
+    let key = |id| SlotKey { event, agent: AgentId(id), slot: AgentId(id) };
+    key(0)..=key(u64::MAX)
 }
 
 fn bump(field: &mut u64) {

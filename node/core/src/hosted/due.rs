@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId};
 
-use crate::event::{AgentAnswer, EventId, HostReply, Strategy};
+use crate::event::{AgentAnswer, EventId, HostReply, SlotRight, Strategy};
 use crate::time::{LocalTimeUs, MeshTimeUs};
 
 /// Items a host keeps waiting; beyond, new ones are dropped and counted.
@@ -25,6 +25,8 @@ pub enum HostedAction {
 pub struct HarnessRecord {
     /// Who.
     pub agent: AgentId,
+    /// Whose slot it released: its own, or the one it stood by for.
+    pub slot: AgentId,
     /// Its class.
     pub class: AgentClass,
     /// Which event.
@@ -55,14 +57,29 @@ impl HarnessRecord {
     }
 }
 
+/// One agent's part in one slot of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SlotKey {
+    pub(super) event: EventId,
+    pub(super) agent: AgentId,
+    pub(super) slot: AgentId,
+}
+
+impl SlotKey {
+    pub(super) fn stands_by(&self) -> bool {
+        self.agent != self.slot
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item {
     Probe { agent: AgentId, cluster: ClusterId, seq: u32, work: bool },
     ProbeDone { agent: AgentId, cluster: ClusterId, seq: u32, received: LocalTimeUs, work: bool },
-    Prepare { agent: AgentId, cluster: ClusterId, event: EventId, target: LocalTimeUs },
+    Prepare { key: SlotKey, cluster: ClusterId, target: LocalTimeUs },
+    Right { key: SlotKey, cluster: ClusterId, right: SlotRight },
     Cancel { agent: AgentId, event: EventId },
-    WorkDone { agent: AgentId, event: EventId },
-    Release { agent: AgentId, event: EventId },
+    WorkDone { key: SlotKey },
+    Release { key: SlotKey },
     Leave { cluster: ClusterId, answer: AgentAnswer },
     Expire { event: EventId },
 }

@@ -1,12 +1,12 @@
 //! Answers to questions, grouped and counted on their way up. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mesh30k_core::event::EventId;
-use mesh30k_ledger::types::Scope;
+use mesh30k_ledger::types::{AgentId, Scope};
 
 use super::content::ANSWER_BYTES_MAX;
-use super::wire::AnswerCount;
+use super::wire::{AnswerCount, SaidGroup};
 
 /// Events whose answers are kept, at most, per node and role.
 const EVENTS_MAX: usize = 256;
@@ -58,13 +58,23 @@ impl Groups {
 #[derive(Debug, Default)]
 pub(super) struct AnswerBook {
     told: BTreeMap<(EventId, Scope), BTreeMap<Scope, Groups>>,
+    /// Slots that answered, at the lead: the first answer counts.
+    answered: BTreeMap<(EventId, Scope), BTreeSet<AgentId>>,
     order: VecDeque<(EventId, Scope)>,
 }
 
 impl AnswerBook {
-    /// Answers of single agents below `own`: they add up.
-    pub(super) fn add(&mut self, event: EventId, own: Scope, groups: &Groups) {
-        self.child(event, own, own).merge(groups);
+    /// Answers of single agents below `own`: they add up, one for each slot that `is_member`.
+    pub(super) fn add(&mut self, event: EventId, own: Scope, said: &[SaidGroup], is_member: impl Fn(AgentId) -> bool) {
+        let answered = self.answered.entry((event, own)).or_default();
+        let mut groups = Groups::default();
+        for group in said.iter().take(GROUPS_MAX + 1) {
+            let first = group.slots.iter().filter(|slot| is_member(**slot) && answered.insert(**slot)).count();
+            if first > 0 {
+                groups.add(&group.answer, first as u64);
+            }
+        }
+        self.child(event, own, own).merge(&groups);
     }
 
     /// The summary of `child`, which replaces what it said before.
@@ -88,6 +98,7 @@ impl AnswerBook {
                 && let Some(oldest) = self.order.pop_front()
             {
                 self.told.remove(&oldest);
+                self.answered.remove(&oldest);
             }
             self.order.push_back(key);
         }
@@ -102,7 +113,7 @@ mod tests {
     use mesh30k_ledger::types::{ClusterId, SectorId};
 
     #[test]
-    fn agents_add_up_and_a_correction_replaces() {
+    fn each_slot_counts_once_and_a_correction_replaces() {
         let event = EventId::new(TimeUs(1), &[1; 32]);
         let sector = Scope::Sector(SectorId(0));
         let cluster = |index| Scope::Cluster(ClusterId { sector: SectorId(0), index });
@@ -112,8 +123,12 @@ mod tests {
             groups
         };
         let mut book = AnswerBook::default();
-        book.add(event, cluster(0), &groups(2));
-        book.add(event, cluster(0), &groups(3));
+        let said = |slots: &[u64]| {
+            let slots = slots.iter().copied().map(AgentId).collect();
+            [SaidGroup { answer: "A".to_owned(), slots }]
+        };
+        book.add(event, cluster(0), &said(&[1, 2]), |_| true);
+        book.add(event, cluster(0), &said(&[2, 3, 4, 5, 99]), |slot| slot.0 < 50);
         assert_eq!(book.sum(event, cluster(0)).ranked(), vec![("A".to_owned(), 5)]);
         book.replace(event, sector, cluster(0), groups(4));
         book.replace(event, sector, cluster(0), groups(5));
@@ -136,11 +151,10 @@ mod tests {
     #[test]
     fn old_events_make_room() {
         let mut book = AnswerBook::default();
-        let mut one = Groups::default();
-        one.add("A", 1);
+        let one = [SaidGroup { answer: "A".to_owned(), slots: vec![AgentId(1)] }];
         for n in 0..=EVENTS_MAX {
             let nonce = [u8::try_from(n % 251).unwrap(); 32];
-            book.add(EventId::new(TimeUs(i64::try_from(n).unwrap() * 1_000), &nonce), Scope::Global, &one);
+            book.add(EventId::new(TimeUs(i64::try_from(n).unwrap() * 1_000), &nonce), Scope::Global, &one, |_| true);
         }
         assert_eq!(book.told.len(), EVENTS_MAX);
     }

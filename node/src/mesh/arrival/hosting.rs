@@ -5,11 +5,10 @@ use mesh30k_core::hosted::{HostedAction, HostedAgent};
 use mesh30k_ledger::types::{AgentId, ClusterId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answers::Groups;
 use super::content::{Question, SelfKnowledge};
 use super::engine::{Engine, StagedEvent};
 use super::view::Now;
-use super::wire::{Message, Said};
+use super::wire::{Message, Said, SaidGroup};
 use crate::api::types::PauseRow;
 
 impl Engine {
@@ -89,13 +88,13 @@ impl Engine {
     }
 
     fn send_reply(&mut self, reply: HostReply) {
-        let mut said: BTreeMap<_, Groups> = BTreeMap::new();
+        let mut said: BTreeMap<_, BTreeMap<String, Vec<AgentId>>> = BTreeMap::new();
         for answer in &reply.answers {
             let staged = match answer.body {
                 AnswerBody::Armed { event, .. } | AnswerBody::Released { event, .. } => {
                     self.staged.get(&event).copied()
                 }
-                AnswerBody::Probe { .. } | AnswerBody::Conflict { .. } => None,
+                AnswerBody::Probe { .. } | AnswerBody::Conflict { .. } | AnswerBody::GaveUp { .. } => None,
             };
             self.measurements.on_answer(answer, staged.is_some_and(|staged| staged.weightless));
             if let AnswerBody::Released { event, .. } = answer.body
@@ -104,10 +103,14 @@ impl Engine {
             {
                 let frozen = self.paused.contains(&answer.agent);
                 let known = SelfKnowledge { context: self.context_hash, class: spec.class, frozen };
-                said.entry(event).or_default().add(&question.answer(&known), 1);
+                let groups = said.entry(event).or_default();
+                groups.entry(question.answer(&known)).or_default().push(answer.slot);
             }
         }
-        let said = said.into_iter().map(|(event, groups)| Said { event, groups: groups.to_wire() }).collect();
+        let group = |(answer, slots)| SaidGroup { answer, slots };
+        let said =
+            said.into_iter().map(|(event, groups)| Said { event, groups: groups.into_iter().map(group).collect() });
+        let said = said.collect();
         match self.lead_of(reply.cluster) {
             Some(lead) => self.send(lead, Message::Reply { reply, said }),
             None => self.shared.count("no_lead"),

@@ -214,6 +214,10 @@ impl Engine {
                 self.check_agents(cluster, probe.agents.iter().copied())?;
             }
             HostMessage::Cancel { cluster: named, .. } => foreign(*named)?,
+            HostMessage::Rights(rights) => {
+                foreign(rights.cluster)?;
+                self.check_agents(cluster, rights.orders.iter().map(|order| order.agent))?;
+            }
         }
         let acting = self.acting.entry(cluster).or_insert((from, tenure));
         if tenure >= acting.1 {

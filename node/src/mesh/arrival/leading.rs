@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use mesh30k_core::event::{AnswerBody, ClassSet, DownMessage, HostReply, LeadAction, LeadMachine, UpMessage};
 use mesh30k_core::lead::Tenure;
-use mesh30k_ledger::types::{ClusterId, NodeId, Scope};
+use mesh30k_ledger::types::{AgentId, ClusterId, NodeId, Scope};
 
-use super::answers::Groups;
 use super::engine::{Engine, Led};
 use super::refusal::Refusal;
 use super::view::Now;
@@ -109,12 +108,14 @@ impl Engine {
             let released =
                 |body: &AnswerBody| matches!(body, AnswerBody::Released { event, .. } if *event == said.event);
             let released = reply.answers.iter().filter(|answer| released(&answer.body)).count() as u64;
-            let groups = Groups::from_wire(&said.groups);
-            if groups.total() > released {
-                return Err(Refusal::Answers { event: said.event, said: groups.total(), released });
+            let total = said.groups.iter().map(|group| group.slots.len() as u64).sum();
+            if total > released {
+                return Err(Refusal::Answers { event: said.event, said: total, released });
             }
             // Before the machine hears of it, for it may sum up at once.
-            self.answers.add(said.event, scope, &groups);
+            let members = self.topology.agents_of(cluster);
+            let is_member = |slot: AgentId| members.iter().any(|link| link.agent == slot);
+            self.answers.add(said.event, scope, &said.groups, is_member);
         }
         let actions = self.leads.get_mut(&cluster).map(|led| led.machine.on_reply(arrived.mesh, reply));
         self.lead_actions(cluster, actions.unwrap_or_default());

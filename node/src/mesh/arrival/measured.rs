@@ -86,8 +86,8 @@ mod tests {
         for work_us in 1..=20 {
             let (received, armed) = (LocalTimeUs(0), LocalTimeUs(work_us * 1_000));
             let body = AnswerBody::Armed { event, received, armed };
-            measurements.on_answer(&AgentAnswer { agent, body }, true);
-            measurements.on_answer(&AgentAnswer { agent: AgentId(9), body }, true);
+            measurements.on_answer(&AgentAnswer { agent, slot: agent, body }, true);
+            measurements.on_answer(&AgentAnswer { agent: AgentId(9), slot: AgentId(9), body }, true);
         }
         assert_eq!(measurements.impedances()[&agent].one_way_p50_us, 0, "not seen by a lead yet");
         measurements.on_estimate(&Estimate { agent, median_us: 51_000, spread_us: 20_000 });

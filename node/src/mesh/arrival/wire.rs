@@ -33,7 +33,14 @@ pub(super) struct AnswerCount {
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Said {
     pub(super) event: EventId,
-    pub(super) groups: Vec<AnswerCount>,
+    pub(super) groups: Vec<SaidGroup>,
+}
+
+/// One answer, and in whose slots it was given: of a slot's two answers only the first counts.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct SaidGroup {
+    pub(super) answer: String,
+    pub(super) slots: Vec<AgentId>,
 }
 
 /// What a lead has found out about one agent, told to its host for the heartbeat.
@@ -74,7 +81,7 @@ impl Message {
             Self::Down { .. } | Self::Host { message: HostMessage::Prepare(_) | HostMessage::Stage(_), .. } => {
                 Priority::High
             }
-            Self::Host { message: HostMessage::Cancel { .. }, .. } => Priority::Critical,
+            Self::Host { message: HostMessage::Cancel { .. } | HostMessage::Rights(_), .. } => Priority::Critical,
             Self::Estimates { .. } | Self::Watch { .. } => Priority::Background,
             Self::Up { .. } | Self::Reply { .. } | Self::Host { .. } => Priority::Normal,
         }

@@ -64,7 +64,7 @@ impl StrategyKind {
 
     /// Parameters of the machines.
     pub(crate) fn params(self, p: f64) -> ArrivalParams {
-        ArrivalParams { arm_probability: p, ..ArrivalParams::default() }
+        ArrivalParams { arm_probability: p, hedge: self == Self::HoldHedge, ..ArrivalParams::default() }
     }
 }
 

@@ -131,8 +131,12 @@ impl World<'_> {
             if self.config.plant == Some(Plant::EarlyRelease) && entry.agent.0.is_multiple_of(7) {
                 entry.target = entry.target.minus_us(3_000_000);
             }
-            if self.config.plant == Some(Plant::Overspending) {
+            let stands_by = entry.agent != entry.slot;
+            if stands_by || self.config.plant == Some(Plant::Overspending) {
                 self.watch.see(&Fact::Hedged { event: prepare.event, lead: scope });
+            }
+            if stands_by {
+                continue;
             }
             let host = self.layout.host_of(position(entry.agent)) as usize;
             let offset_us = self.hosts.get(host).and_then(|h| h.true_offset_us(entry.agent, target_us));
@@ -151,7 +155,7 @@ impl World<'_> {
         let around = self.hosts.get(host).and_then(|h| h.around(record.agent));
         let set_us = around.and_then(|a| a.last_step_us(record.target.0));
         let Some(wave) = self.waves.get_mut(&record.event) else { return };
-        let of = record.agent;
+        let of = record.slot;
         wave.note(of, record);
         let (Some(error_us), Some(slot)) = (record.release_error_us(), wave.slot_mut(of)) else { return };
         let just_set = set_us.is_some_and(|at| record.target.0 - at < RELEARN_US);

@@ -2,13 +2,16 @@
 
 use std::collections::VecDeque;
 
+use mesh30k_ledger::types::AgentId;
+
 use super::super::fold::{FoldedAck, MAX_CONFLICTS, Slowest, Tally};
 use super::super::id::EventId;
 use super::super::message::UpMessage;
 use super::super::spec::class_index;
-use super::wave::Wave;
+use super::wave::{Dispatch, Party, Wave};
 use super::{LeadAction, LeadMachine};
-use crate::time::MeshTimeUs;
+use crate::clock::bracketed;
+use crate::time::{LocalTimeUs, MeshTimeUs};
 
 /// Names of ended events kept to know a repetition.
 const MAX_ENDED: usize = 256;
@@ -17,9 +20,9 @@ impl LeadMachine {
     /// Sends the first summary when complete or due, then one correction when there is news and nothing more can come.
     pub(super) fn settle(&mut self, now: MeshTimeUs, id: EventId) -> Option<LeadAction> {
         let wave = self.waves.get_mut(&id)?;
-        let complete = wave.agents.values().all(super::wave::Dispatch::is_over);
+        let complete = wave.agents.values().all(Dispatch::is_over);
         let first = !wave.folded && (complete || now >= wave.fold_by);
-        let ends = complete || now >= wave.ends;
+        let ends = wave.agents.values().all(Dispatch::is_closed) || now >= wave.ends;
         let correct = wave.folded && ends && wave.changed;
         let correction = wave.folded;
         if first || correct {
@@ -42,33 +45,8 @@ impl LeadMachine {
     /// The counts as they stand; errors by the clock estimates of now, which know the exchanges after T as well.
     pub(super) fn fold(&self, now: MeshTimeUs, event: EventId, wave: &Wave, correction: bool) -> FoldedAck {
         let mut tally = Tally::default();
-        for (agent, dispatch) in &wave.agents {
-            let Some(counts) = tally.classes.get_mut(class_index(dispatch.class)) else { continue };
-            let clock = self.members.get(agent).and_then(|m| m.clock.estimate(now));
-            let error_of = |at: Option<_>| Some(clock?.to_mesh(at?).since_us(wave.target));
-            counts.enrolled = counts.enrolled.saturating_add(1);
-            let armed_error = error_of(dispatch.armed);
-            if armed_error.is_some_and(|e: i64| e <= 0) {
-                counts.armed_by_target = counts.armed_by_target.saturating_add(1);
-            }
-            if let Some(conflict) = dispatch.conflict {
-                counts.conflict = counts.conflict.saturating_add(1);
-                if tally.conflicts.len() < MAX_CONFLICTS {
-                    tally.conflicts.push(conflict);
-                }
-            } else if dispatch.released.is_some() {
-                counts.released = counts.released.saturating_add(1);
-                if armed_error.is_some_and(|e| e > 0) {
-                    counts.late = counts.late.saturating_add(1);
-                }
-                if let (Some(error_us), Some(clock)) = (error_of(dispatch.released), clock) {
-                    tally.errors.record(error_us);
-                    tally.note_slowest(Slowest { agent: *agent, error_us });
-                    self.grade(&mut tally, error_us as f64, clock.bound_us);
-                }
-            } else {
-                counts.transit = counts.transit.saturating_add(1);
-            }
+        for (slot, dispatch) in &wave.agents {
+            self.count_slot(now, wave, *slot, dispatch, &mut tally);
         }
         FoldedAck {
             event,
@@ -77,6 +55,50 @@ impl LeadMachine {
             sent_at: now,
             prepare_delay_us: wave.prepare_delay_us,
             tally,
+        }
+    }
+
+    /// One slot: what its agent or its standby did, whichever released first.
+    fn count_slot(&self, now: MeshTimeUs, wave: &Wave, slot: AgentId, dispatch: &Dispatch, tally: &mut Tally) {
+        let Some(counts) = tally.classes.get_mut(class_index(dispatch.class)) else { return };
+        counts.enrolled = counts.enrolled.saturating_add(1);
+        tally.hedged = tally.hedged.saturating_add(u32::from(dispatch.standby.is_some()));
+        tally.unhedged = tally.unhedged.saturating_add(u32::from(dispatch.unhedged));
+        let standby = dispatch.standby.as_ref().map(|s| (s.agent, &s.party));
+        let parties = || std::iter::once((slot, &dispatch.primary)).chain(standby);
+        let clock_of = |agent: AgentId| self.members.get(&agent).and_then(|m| m.clock.estimate(now));
+        let error_of = |agent, at: Option<LocalTimeUs>| Some(clock_of(agent)?.to_mesh(at?).since_us(wave.target));
+        if parties().any(|(agent, party)| error_of(agent, party.armed).is_some_and(|e| e <= 0)) {
+            counts.armed_by_target = counts.armed_by_target.saturating_add(1);
+        }
+        let release_error = |agent, party: &Party| {
+            let (claimed, heard) = party.released?;
+            let at = bracketed(&clock_of(agent)?, party.sent_at?, claimed, heard);
+            Some(at.since_us(wave.target))
+        };
+        let released = parties().filter(|(_, party)| party.released.is_some());
+        let first = released.min_by_key(|(agent, party)| release_error(*agent, party));
+        if let Some(conflict) = dispatch.conflict {
+            counts.conflict = counts.conflict.saturating_add(1);
+            if tally.conflicts.len() < MAX_CONFLICTS {
+                tally.conflicts.push(conflict);
+            }
+            return;
+        }
+        let Some((agent, party)) = first else {
+            counts.transit = counts.transit.saturating_add(1);
+            return;
+        };
+        counts.released = counts.released.saturating_add(1);
+        if error_of(agent, party.armed).is_some_and(|e| e > 0) {
+            counts.late = counts.late.saturating_add(1);
+        }
+        let twice = parties().all(|(_, party)| party.released.is_some()) && standby.is_some();
+        tally.duplicates = tally.duplicates.saturating_add(u32::from(twice));
+        if let (Some(error_us), Some(clock)) = (release_error(agent, party), clock_of(agent)) {
+            tally.errors.record(error_us);
+            tally.note_slowest(Slowest { agent, error_us });
+            self.grade(tally, error_us as f64, clock.bound_us);
         }
     }
 
@@ -101,10 +123,14 @@ impl LeadMachine {
         if wave.cancelled {
             return;
         }
-        let p = self.params.arm_probability;
-        for (agent, _) in wave.agents.iter().filter(|(_, d)| d.went_unanswered()) {
-            if let Some(member) = self.members.get_mut(agent) {
+        let p = self.params.lead_probability(self.params.hedge);
+        for (agent, dispatch) in &wave.agents {
+            let Some(member) = self.members.get_mut(agent) else { continue };
+            if dispatch.went_unanswered() {
                 member.delay.learn_silence(p);
+            } else if dispatch.primary.ended && dispatch.primary.armed.is_none() && dispatch.conflict.is_none() {
+                // It was there, but had to give up before it was ARMED.
+                member.delay.learn(true, p);
             }
         }
     }

@@ -1,16 +1,21 @@
 //! A cluster lead: measures its agents, sends each early enough, folds what comes back.
 
+mod answering;
 mod folding;
+mod hedging;
 mod probing;
 mod staging;
+mod survey;
 mod wave;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, NodeId, Scope};
 
+pub use self::answering::AnswerFault;
 use self::probing::Outstanding;
 use self::wave::Wave;
+use super::hedge::HedgeBudget;
 use super::id::EventId;
 use super::message::{AnswerBody, HostMessage, HostReply, UpMessage};
 use super::params::ArrivalParams;
@@ -56,6 +61,14 @@ pub struct LeadCounters {
     pub foreign: u64,
     /// Answers to no known probe or event.
     pub unknown: u64,
+    /// Answers for slots the agent was not asked for, or not yet.
+    pub not_asked: u64,
+    /// Answers given before.
+    pub twice: u64,
+    /// Answers that claim times which cannot be true.
+    pub impossible: u64,
+    /// Answers whose times contradict the agent's estimated clock, which may have been set; counted by when they can have been.
+    pub unbracketed: u64,
     /// Prepares of known events.
     pub repeated: u64,
     /// Prepares refused: expired, or too many at once.
@@ -91,6 +104,8 @@ pub struct AgentView {
     pub warm: bool,
     /// Silent for too many waves.
     pub down: bool,
+    /// Answers refused: given twice, for others, unasked, or with impossible times.
+    pub faults: u32,
 }
 
 #[derive(Debug)]
@@ -101,6 +116,7 @@ struct Member {
     burst_left: u16,
     next_probe: MeshTimeUs,
     answers: usize,
+    faults: u32,
 }
 
 /// The machine. Pure: it is told the time and returns what to send.
@@ -114,6 +130,7 @@ pub struct LeadMachine {
     tails: [ClassTail; 6],
     waves: BTreeMap<EventId, Wave>,
     ended: VecDeque<EventId>,
+    budget: HedgeBudget,
     outstanding: Outstanding,
     next_stage: MeshTimeUs,
     counters: LeadCounters,
@@ -132,6 +149,7 @@ impl LeadMachine {
             tails: CLASSES.map(ClassPrior::tail),
             waves: BTreeMap::new(),
             ended: VecDeque::new(),
+            budget: HedgeBudget::default(),
             outstanding: Outstanding::default(),
             next_stage: MeshTimeUs(i64::MIN),
             counters: LeadCounters::default(),
@@ -170,31 +188,31 @@ impl LeadMachine {
     /// Answers of a host's agents arrived at `now`.
     pub fn on_reply(&mut self, now: MeshTimeUs, reply: &HostReply) -> Vec<LeadAction> {
         let mut touched = BTreeSet::new();
+        let mut actions = Vec::new();
         for answer in &reply.answers {
             let known = self.members.get(&answer.agent).is_some_and(|m| m.link.host == reply.host);
             if !known || reply.cluster != self.cluster {
                 LeadCounters::bump(&mut self.counters.foreign);
                 continue;
             }
-            match answer.body {
+            let event = match answer.body {
                 AnswerBody::Probe { seq, received, answered, work_us } => {
                     self.on_probe_answer(now, answer.agent, seq, (received, answered), work_us);
+                    continue;
                 }
-                AnswerBody::Armed { event, received, armed } => {
-                    self.on_armed(now, answer.agent, event, received, armed);
-                    touched.insert(event);
-                }
-                AnswerBody::Released { event, released, late: _ } => {
-                    self.on_released(answer.agent, event, released);
-                    touched.insert(event);
-                }
-                AnswerBody::Conflict { event, kind, detail } => {
-                    self.on_conflict(answer.agent, event, kind, detail);
-                    touched.insert(event);
-                }
+                AnswerBody::Armed { event, .. }
+                | AnswerBody::Released { event, .. }
+                | AnswerBody::Conflict { event, .. }
+                | AnswerBody::GaveUp { event } => event,
+            };
+            match self.on_event_answer(now, (answer.agent, answer.slot), event, &answer.body) {
+                Ok(orders) => actions.extend(orders),
+                Err(fault) => self.refuse_answer(answer.agent, fault),
             }
+            touched.insert(event);
         }
-        touched.into_iter().filter_map(|event| self.settle(now, event)).collect()
+        actions.extend(touched.into_iter().filter_map(|event| self.settle(now, event)));
+        actions
     }
 
     /// Sends what is due: prepares, probes, summaries, the stage report.
@@ -256,6 +274,7 @@ impl Member {
             burst_left: probing::JOIN_BURST,
             next_probe: now,
             answers: 0,
+            faults: 0,
         }
     }
 }

@@ -4,41 +4,48 @@ use super::super::spec::{ClassSet, class_index};
 use super::super::stage::{HIT_GRID_MS, StageReport};
 use super::wave::TICK_US;
 use super::{AgentView, LeadMachine, Member};
-use crate::delay::{ClassPrior, within_probability};
+use crate::delay::within_probability;
 use crate::time::{MeshTimeUs, round_us};
 
 /// How often a stage report goes up.
 pub(super) const STAGE_PERIOD_US: i64 = 1_000_000;
 /// (u90 - u50) of a normal distribution with standard deviation one.
 const NORMAL_Q90: f64 = 1.281_551_6;
+/// A standby is sent its own Q.95 before T (2.7).
+const STANDBY_SAVES: f64 = 0.95;
 
 impl LeadMachine {
     /// The report of this cluster.
     #[must_use]
     pub fn stage_report(&self, now: MeshTimeUs) -> StageReport {
         let mut report = StageReport::empty(self.scope(), now);
+        let survey = self.survey(now, 1.0, self.params.hedge, |_| true);
         for (id, member) in &self.members {
             let index = class_index(member.link.class);
             let (Some(stage), Some(tail)) = (report.classes.get_mut(index), self.tails.get(index)) else { continue };
-            let view = self.view(member, now);
+            let Some(reading) = survey.readings.get(id) else { continue };
+            let (summary, down) = (reading.summary, member.delay.is_down());
             stage.agents = stage.agents.saturating_add(1);
             let is_machine = ClassSet::MACHINES.contains(member.link.class);
-            report.warm = report.warm.saturating_add(u32::from(view.warm && is_machine));
-            report.down = report.down.saturating_add(u32::from(view.down));
-            let Some(clock) = view.clock.filter(|_| !view.down && !self.frozen.contains(id)) else { continue };
+            report.warm = report.warm.saturating_add(u32::from(summary.warm && is_machine));
+            report.down = report.down.saturating_add(u32::from(down));
+            let Some(clock) = reading.clock.filter(|_| !down && !self.frozen.contains(id)) else { continue };
             let g = self.params.hold_margin_us.saturating_add(TICK_US);
-            stage.budget_us = stage.budget_us.max(round_us(view.lead_us).saturating_add(g));
-            let throw_us = round_us(view.median_us).saturating_add(TICK_US);
+            let hedge = survey.hedge(*id, member.link.host, member.link.class, false);
+            let lead_us = hedge.map_or(reading.lead_us, |h| h.lead_us);
+            stage.budget_us = stage.budget_us.max(round_us(lead_us).saturating_add(g));
+            let throw_us = round_us(summary.median_us).saturating_add(TICK_US);
             stage.throw_budget_us = stage.throw_budget_us.max(throw_us);
             let omega = self.params.omega_us as f64;
             let in_window = within_probability(clock.sigma_us, omega);
-            let summary = member.delay.summary(Some(&clock), &ClassPrior::of(member.link.class), 1.0);
             for (slot, at_ms) in stage.hits_milli.iter_mut().zip(HIT_GRID_MS) {
-                let lead_us = f64::from(at_ms) * 1_000.0 - g as f64;
-                let hit = in_window * member.delay.armed_probability(&summary, tail, lead_us);
+                let given_us = f64::from(at_ms) * 1_000.0 - g as f64;
+                let alone = member.delay.armed_probability(&summary, tail, given_us);
+                let saved = if hedge.is_some_and(|h| given_us >= h.lead_us) { STANDBY_SAVES } else { 0.0 };
+                let hit = in_window * (alone + (1.0 - alone) * saved);
                 *slot = slot.saturating_add((hit * 1_000.0) as u32);
             }
-            let deviation = (view.spread_us / NORMAL_Q90).hypot(clock.sigma_us);
+            let deviation = (summary.spread_us / NORMAL_Q90).hypot(clock.sigma_us);
             let thrown = within_probability(deviation, omega);
             stage.throw_hits_milli = stage.throw_hits_milli.saturating_add((thrown * 1_000.0) as u32);
         }
@@ -46,16 +53,16 @@ impl LeadMachine {
     }
 
     pub(super) fn view(&self, member: &Member, now: MeshTimeUs) -> AgentView {
-        let clock = member.clock.estimate(now);
-        let summary = member.delay.summary(clock.as_ref(), &ClassPrior::of(member.link.class), 1.0);
+        let reading = self.reading(member, now, 1.0, self.params.hedge);
         AgentView {
             agent: member.link.agent,
-            clock,
-            median_us: summary.median_us,
-            spread_us: summary.spread_us,
-            lead_us: self.lead_of(member, &summary),
-            warm: summary.warm,
+            clock: reading.clock,
+            median_us: reading.summary.median_us,
+            spread_us: reading.summary.spread_us,
+            lead_us: reading.lead_us,
+            warm: reading.summary.warm,
             down: member.delay.is_down(),
+            faults: member.faults,
         }
     }
 }

@@ -1,16 +1,17 @@
-//! One event at one lead: who is sent what when, and what each answered (2.4).
+//! One event at one lead: who is sent what when (2.4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh30k_ledger::types::{AgentClass, AgentId, Hash, NodeId};
+use mesh30k_ledger::types::{AgentClass, AgentId, NodeId};
 
 use super::super::fold::ConflictReport;
 use super::super::id::EventId;
-use super::super::message::{ConflictKind, HostMessage, HostPrepare, MAX_BATCH, Prepare, PrepareEntry, UpMessage};
+use super::super::message::{HostMessage, HostPrepare, MAX_BATCH, Prepare, PrepareEntry, UpMessage};
 use super::super::parent::{MAX_WAVES, wave_end};
-use super::super::spec::{Strategy, class_index};
+use super::super::spec::{Event, Strategy};
+use super::survey::{Reading, Survey};
 use super::{LeadAction, LeadCounters, LeadMachine};
-use crate::delay::{ClassPrior, DelaySummary, kappa};
+use crate::delay::{DelaySummary, kappa};
 use crate::time::{LocalTimeUs, MeshTimeUs, round_us};
 
 /// Cost of one more message of a fan-out and one timer tick: g (2.4).
@@ -19,49 +20,136 @@ pub(super) const TICK_US: i64 = 1_000;
 /// Prepares of one host within this leave as one message.
 const BUCKET_US: i64 = 1_000;
 
-/// What is known of one agent in one event.
+/// One agent's part in a slot, as far as the lead knows it.
+#[derive(Debug, Default)]
+pub(super) struct Party {
+    pub(super) sent_at: Option<MeshTimeUs>,
+    /// T on the agent's clock, as it was told.
+    pub(super) target: LocalTimeUs,
+    pub(super) armed: Option<LocalTimeUs>,
+    /// When it released, by its own clock, and when the lead heard of it.
+    pub(super) released: Option<(LocalTimeUs, MeshTimeUs)>,
+    /// It gave up or contradicted: nothing more comes.
+    pub(super) ended: bool,
+    /// It was told to give up.
+    pub(super) dismissed: bool,
+}
+
+impl Party {
+    /// ARMED in time by its own clock: at T the right is its own.
+    pub(super) fn holds(&self) -> bool {
+        !self.ended && self.armed.is_some_and(|armed| armed <= self.target)
+    }
+
+    /// Sent, and neither released nor out of it.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.sent_at.is_some() && self.released.is_none() && !self.ended
+    }
+}
+
+/// A standby and its part in another's slot.
+#[derive(Debug)]
+pub(super) struct StandbyParty {
+    pub(super) agent: AgentId,
+    pub(super) party: Party,
+    pub(super) granted: bool,
+}
+
+/// What is known of one slot in one event.
 #[derive(Debug)]
 pub(super) struct Dispatch {
     pub(super) class: AgentClass,
-    summary: DelaySummary,
-    lead_us: f64,
-    sent_at: Option<MeshTimeUs>,
-    pub(super) armed: Option<LocalTimeUs>,
-    pub(super) released: Option<LocalTimeUs>,
+    pub(super) summary: DelaySummary,
+    /// L_p: what the conformal correction is about, however early the prepare left.
+    pub(super) lead_us: f64,
+    pub(super) primary: Party,
+    pub(super) standby: Option<StandbyParty>,
     pub(super) conflict: Option<ConflictReport>,
+    /// It was to have a standby and the budget had none.
+    pub(super) unhedged: bool,
 }
 
 impl Dispatch {
+    fn new(class: AgentClass, reading: &Reading) -> Self {
+        Self {
+            class,
+            summary: reading.summary,
+            lead_us: reading.lead_us,
+            primary: Party::default(),
+            standby: None,
+            conflict: None,
+            unhedged: false,
+        }
+    }
+
+    /// Something final is known: the slot needs no waiting for.
     pub(super) fn is_over(&self) -> bool {
-        self.released.is_some() || self.conflict.is_some()
+        let standby = self.standby.as_ref().is_some_and(|s| s.party.released.is_some());
+        self.primary.released.is_some() || self.conflict.is_some() || standby
+    }
+
+    /// Nothing more can come.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_over() && !self.primary.is_awaited() && !self.standby.as_ref().is_some_and(|s| s.party.is_awaited())
     }
 
     pub(super) fn went_unanswered(&self) -> bool {
-        self.sent_at.is_some() && self.armed.is_none() && !self.is_over()
+        self.primary.is_awaited() && self.primary.armed.is_none() && self.conflict.is_none()
+    }
+
+    pub(super) fn party_mut(&mut self, agent: AgentId, slot: AgentId) -> Option<&mut Party> {
+        if agent == slot {
+            return Some(&mut self.primary);
+        }
+        self.standby.as_mut().filter(|s| s.agent == agent).map(|s| &mut s.party)
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Wave {
     pub(super) target: MeshTimeUs,
-    weight_milli: u32,
+    pub(super) effects: bool,
+    pub(super) weight_milli: u32,
     priority: u8,
     pub(super) fold_by: MeshTimeUs,
     pub(super) ends: MeshTimeUs,
     pub(super) prepare_delay_us: i64,
+    /// By slot.
     pub(super) agents: BTreeMap<AgentId, Dispatch>,
     hosts: BTreeSet<NodeId>,
     queue: BTreeMap<(MeshTimeUs, NodeId), Vec<AgentId>>,
+    /// When which slot gets a standby, unless its agent is known to be ARMED.
+    pub(super) hedges: BTreeMap<MeshTimeUs, Vec<AgentId>>,
     pub(super) cancelled: bool,
     pub(super) folded: bool,
     pub(super) changed: bool,
 }
 
 impl Wave {
+    fn new(event: &Event, scope: mesh30k_ledger::types::Scope, prepare: &Prepare, now: MeshTimeUs) -> Self {
+        Self {
+            target: event.target,
+            effects: event.effects,
+            weight_milli: event.weight_milli,
+            priority: event.priority,
+            fold_by: prepare.fold_by,
+            ends: wave_end(scope, event.target, event.expires()).max(prepare.fold_by),
+            prepare_delay_us: now.since_us(prepare.sent_at),
+            agents: BTreeMap::new(),
+            hosts: BTreeSet::new(),
+            queue: BTreeMap::new(),
+            hedges: BTreeMap::new(),
+            cancelled: false,
+            folded: false,
+            changed: false,
+        }
+    }
+
     pub(super) fn next_wakeup(&self) -> Option<MeshTimeUs> {
         let due = self.queue.keys().next().map(|(at, _)| *at);
+        let hedge = self.hedges.keys().next().copied();
         let summary = if self.folded { self.ends } else { self.fold_by };
-        due.into_iter().chain([summary]).min()
+        due.into_iter().chain(hedge).chain([summary]).min()
     }
 }
 
@@ -73,14 +161,17 @@ impl LeadMachine {
             LeadCounters::bump(&mut self.counters.repeated);
             return Vec::new();
         }
-        let wave = self.enrol(now, prepare);
         let refused = self.waves.len() >= MAX_WAVES || now > event.expires();
+        let wave = self.enrol(now, prepare);
         if refused || wave.agents.is_empty() {
             if refused {
                 LeadCounters::bump(&mut self.counters.refused);
             }
             self.end(event.id);
             return vec![LeadAction::ToParent(UpMessage::Fold(Box::new(self.fold(now, event.id, &wave, false))))];
+        }
+        if !wave.hedges.is_empty() {
+            self.budget.open_wave(wave.agents.len(), self.params.hedge_budget_ppm);
         }
         let stage =
             |host: &NodeId| LeadAction::ToHost { host: *host, message: HostMessage::Stage(prepare.event.clone()) };
@@ -94,6 +185,7 @@ impl LeadMachine {
     pub fn on_cancel(&mut self, event: EventId) -> Vec<LeadAction> {
         let Some(wave) = self.waves.get_mut(&event) else { return Vec::new() };
         wave.queue.clear();
+        wave.hedges.clear();
         wave.cancelled = true;
         let cluster = self.cluster;
         let cancel =
@@ -101,73 +193,58 @@ impl LeadMachine {
         wave.hosts.iter().map(cancel).collect()
     }
 
-    /// Who takes part and when each is sent: T - L_p - g to hold, T - m to throw.
+    /// Who takes part and when each is sent: T - max(L_p, L_H) - g to hold, T - m to throw.
     fn enrol(&mut self, now: MeshTimeUs, prepare: &Prepare) -> Wave {
         let event = &prepare.event.event;
+        let hedged = self.params.hedge && event.strategy == Strategy::Hold;
         let kappa = kappa(event.weight_milli, 0);
-        let mut wave = Wave {
-            target: event.target,
-            weight_milli: event.weight_milli,
-            priority: event.priority,
-            fold_by: prepare.fold_by,
-            ends: wave_end(self.scope(), event.target, event.expires()).max(prepare.fold_by),
-            prepare_delay_us: now.since_us(prepare.sent_at),
-            agents: BTreeMap::new(),
-            hosts: BTreeSet::new(),
-            queue: BTreeMap::new(),
-            cancelled: false,
-            folded: false,
-            changed: false,
+        let selects = |id: AgentId, member: &super::Member| {
+            event.selects(id, member.link.class, member.link.capabilities, self.cluster)
         };
+        let survey = self.survey(now, kappa, hedged, |m| selects(m.link.agent, m));
+        let mut wave = Wave::new(event, self.scope(), prepare, now);
+        let mut unmeasured = 0_u64;
         let mut fan_out = 0_i64;
-        for (id, member) in &self.members {
-            let link = &member.link;
-            if !event.selects(*id, link.class, link.capabilities, self.cluster) {
-                continue;
-            }
-            let clock = member.clock.estimate(now);
-            let summary = member.delay.summary(clock.as_ref(), &ClassPrior::of(link.class), kappa);
-            let lead_us = self.lead_of(member, &summary);
-            wave.agents.insert(*id, Dispatch::new(link.class, summary, lead_us));
-            if clock.is_none() {
-                LeadCounters::bump(&mut self.counters.unmeasured);
-            }
-            if clock.is_none() || self.frozen.contains(id) {
+        for (id, member) in self.members.iter().filter(|(id, m)| selects(**id, m)) {
+            let Some(reading) = survey.readings.get(id) else { continue };
+            wave.agents.insert(*id, Dispatch::new(member.link.class, reading));
+            unmeasured = unmeasured.saturating_add(u64::from(reading.clock.is_none()));
+            if reading.clock.is_none() || self.frozen.contains(id) {
                 continue;
             }
             let ahead_us = match event.strategy {
                 Strategy::Hold => {
                     let g = fan_out.saturating_mul(FAN_OUT_US).saturating_add(TICK_US);
+                    let lead_us = plan_hedge(&mut wave, now, &survey, &member.link).unwrap_or(reading.lead_us);
                     round_us(lead_us).saturating_add(g).saturating_add(self.params.hold_margin_us)
                 }
                 // Buckets round down; half a bucket less keeps the mean.
-                Strategy::Throw => round_us(summary.median_us).saturating_sub(BUCKET_US / 2),
+                Strategy::Throw => round_us(reading.summary.median_us).saturating_sub(BUCKET_US / 2),
             };
             fan_out = fan_out.saturating_add(1);
             let slot = bucket(event.target.minus_us(ahead_us));
-            wave.hosts.insert(link.host);
-            wave.queue.entry((slot, link.host)).or_default().push(*id);
+            wave.hosts.insert(member.link.host);
+            wave.queue.entry((slot, member.link.host)).or_default().push(*id);
         }
+        self.counters.unmeasured = self.counters.unmeasured.saturating_add(unmeasured);
         wave
     }
 
-    pub(super) fn lead_of(&self, member: &super::Member, summary: &DelaySummary) -> f64 {
-        match self.tails.get(class_index(member.link.class)) {
-            Some(tail) => member.delay.lead_us(summary, tail, self.params.arm_probability),
-            None => summary.median_us,
-        }
-    }
-
-    /// Prepares whose send slot has come, higher priority first.
+    /// Prepares whose send slot has come, higher priority first, then standbys.
     pub(super) fn dispatch_due(&mut self, now: MeshTimeUs) -> Vec<LeadAction> {
-        let mut order: Vec<(std::cmp::Reverse<u8>, EventId)> = self
-            .waves
-            .iter()
-            .filter(|(_, w)| w.queue.keys().next().is_some_and(|(at, _)| *at <= now))
-            .map(|(id, w)| (std::cmp::Reverse(w.priority), *id))
-            .collect();
+        let due = |w: &Wave| {
+            let queued = w.queue.keys().next().is_some_and(|(at, _)| *at <= now);
+            queued || w.hedges.keys().next().is_some_and(|at| *at <= now)
+        };
+        let mut order: Vec<(std::cmp::Reverse<u8>, EventId)> =
+            self.waves.iter().filter(|(_, w)| due(w)).map(|(id, w)| (std::cmp::Reverse(w.priority), *id)).collect();
         order.sort_unstable();
-        order.into_iter().flat_map(|(_, id)| self.dispatch_wave(now, id)).collect()
+        let mut actions = Vec::new();
+        for (_, id) in order {
+            actions.extend(self.dispatch_wave(now, id));
+            actions.extend(self.hedge_wave(now, id));
+        }
+        actions
     }
 
     fn dispatch_wave(&mut self, now: MeshTimeUs, id: EventId) -> Vec<LeadAction> {
@@ -178,81 +255,42 @@ impl LeadMachine {
             for agent in agents {
                 let clock = self.members.get(&agent).and_then(|m| m.clock.estimate(now));
                 let (Some(clock), Some(dispatch)) = (clock, wave.agents.get_mut(&agent)) else { continue };
-                dispatch.sent_at = Some(now);
-                by_host.entry(host).or_default().push(PrepareEntry { agent, target: clock.to_local(wave.target) });
+                let target = clock.to_local(wave.target);
+                dispatch.primary = Party { sent_at: Some(now), target, ..Party::default() };
+                by_host.entry(host).or_default().push(PrepareEntry { agent, slot: agent, target });
             }
         }
+        self.prepares(now, id, by_host)
+    }
+
+    pub(super) fn prepares(
+        &self,
+        now: MeshTimeUs,
+        event: EventId,
+        by_host: BTreeMap<NodeId, Vec<PrepareEntry>>,
+    ) -> Vec<LeadAction> {
         let mut actions = Vec::new();
         for (host, entries) in by_host {
             for part in entries.chunks(MAX_BATCH) {
-                let prepare = HostPrepare { cluster: self.cluster, event: id, sent_at: now, entries: part.to_vec() };
+                let prepare = HostPrepare { cluster: self.cluster, event, sent_at: now, entries: part.to_vec() };
                 actions.push(LeadAction::ToHost { host, message: HostMessage::Prepare(prepare) });
             }
         }
         actions
     }
-
-    /// ARMED: the wave's lesson for this agent and, once, for its class.
-    pub(super) fn on_armed(
-        &mut self,
-        now: MeshTimeUs,
-        agent: AgentId,
-        event: EventId,
-        received: LocalTimeUs,
-        armed: LocalTimeUs,
-    ) {
-        let p = self.params.arm_probability;
-        let wave = self.waves.get_mut(&event);
-        let dispatch =
-            wave.and_then(|w| w.agents.get_mut(&agent).map(|d| (kappa(w.weight_milli, 0), &mut w.changed, d)));
-        let (Some((kappa, changed, dispatch)), Some(member)) = (dispatch, self.members.get_mut(&agent)) else {
-            LeadCounters::bump(&mut self.counters.unknown);
-            return;
-        };
-        let (Some(sent_at), None, true) = (dispatch.sent_at, dispatch.armed, armed >= received) else {
-            LeadCounters::bump(&mut self.counters.unknown);
-            return;
-        };
-        dispatch.armed = Some(armed);
-        *changed = true;
-        member.delay.record_delay(sent_at, received);
-        member.delay.record_work(armed.since_us(received) as f64, kappa);
-        let Some(clock) = member.clock.estimate(now) else { return };
-        let d_us = clock.to_mesh(armed).since_us(sent_at) as f64;
-        member.delay.learn(d_us > dispatch.lead_us, p);
-        if dispatch.summary.warm
-            && let Some(tail) = self.tails.get_mut(class_index(dispatch.class))
-        {
-            tail.record((d_us - dispatch.summary.median_us) / dispatch.summary.spread_us);
-        }
-    }
-
-    /// RELEASED, once.
-    pub(super) fn on_released(&mut self, agent: AgentId, event: EventId, released: LocalTimeUs) {
-        self.close(agent, event, |dispatch| dispatch.released = Some(released));
-    }
-
-    /// CONFLICT, once.
-    pub(super) fn on_conflict(&mut self, agent: AgentId, event: EventId, kind: ConflictKind, detail: Hash) {
-        self.close(agent, event, |dispatch| dispatch.conflict = Some(ConflictReport { agent, kind, detail }));
-    }
-
-    fn close(&mut self, agent: AgentId, event: EventId, apply: impl FnOnce(&mut Dispatch)) {
-        let wave = self.waves.get_mut(&event);
-        let open = wave.and_then(|w| w.agents.get_mut(&agent).filter(|d| !d.is_over()).map(|d| (d, &mut w.changed)));
-        let Some((dispatch, changed)) = open.filter(|(d, _)| d.sent_at.is_some()) else {
-            LeadCounters::bump(&mut self.counters.unknown);
-            return;
-        };
-        apply(dispatch);
-        *changed = true;
-    }
 }
 
-impl Dispatch {
-    fn new(class: AgentClass, summary: DelaySummary, lead_us: f64) -> Self {
-        Self { class, summary, lead_us, sent_at: None, armed: None, released: None, conflict: None }
+/// Plans a slot's standby; the lead its primary then gets.
+fn plan_hedge(wave: &mut Wave, now: MeshTimeUs, survey: &Survey, link: &super::AgentLink) -> Option<f64> {
+    let plan = survey.hedge(link.agent, link.host, link.class, wave.effects)?;
+    let reading = survey.readings.get(&link.agent)?;
+    let at = bucket(wave.target.minus_us(round_us(plan.ahead_us)));
+    // With less time than its usual answer takes, silence says nothing of the primary: a standby would be wasted on it.
+    let usual_us = round_us(reading.summary.median_us + reading.summary.way_us);
+    if at.since_us(now) >= usual_us {
+        wave.hedges.entry(at).or_default().push(link.agent);
     }
+    Some(plan.lead_us)
 }
 
 fn bucket(at: MeshTimeUs) -> MeshTimeUs {
