@@ -13,6 +13,7 @@ pub mod ready;
 pub mod render;
 pub mod report;
 pub mod running;
+pub mod sim;
 pub mod size;
 pub mod stop;
 pub mod up;

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use mesh30k_node::api::types::Status;
 use mesh30k_testnet::client::{ApiClient, ClientError};
 use mesh30k_testnet::running::{self, RunningTestnet};
+use mesh30k_testnet::sim::{self, Scenario, SimOptions, StrategyKind};
 use mesh30k_testnet::up::{self, UpOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
@@ -32,6 +33,10 @@ pub(crate) enum Testnet {
     /// End the one that runs.
     #[command(after_help = "Example: mesh30k testnet down")]
     Down,
+    /// Simulate one of any size under a virtual clock, and compare strategies on the same events.
+    #[command(after_help = "Examples:\n  mesh30k testnet sim --agents 3000 --waves 20\n  mesh30k testnet sim --scenario liars \
+                            --seed 7 --explain\n  mesh30k testnet sim --delays rtt_ms_slices.csv.gz --json")]
+    Sim(SimArgs),
     /// Its nodes, one a line.
     #[command(after_help = "Example: mesh30k testnet status")]
     Status,
@@ -60,6 +65,35 @@ pub(crate) struct UpArgs {
     keep: bool,
 }
 
+/// What is simulated.
+#[derive(Args)]
+pub(crate) struct SimArgs {
+    /// Agents, up to a million.
+    #[arg(long, default_value_t = 30_000)]
+    agents: u32,
+    /// Events, each to everybody; a hundred are an hour.
+    #[arg(long, default_value_t = 100)]
+    waves: u32,
+    /// Seed of everything random: the same one gives the same run, bit for bit.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What goes wrong: mixed, replayed, liars, slowdown, coordinator-killed or lead-stalled.
+    #[arg(long, default_value = "mixed", value_name = "NAME")]
+    scenario: Scenario,
+    /// Measured round trips to replay instead of the built-in ones, in the form of any of them; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    delays: Vec<PathBuf>,
+    /// Only this strategy: first_draft, learned_throw, hold or hold_hedge; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    strategy: Vec<StrategyKind>,
+    /// Wanted probability of being armed by T, instead of each strategy's own.
+    #[arg(long, value_name = "P")]
+    target_p: Option<f64>,
+    /// Tell who missed and why.
+    #[arg(long)]
+    explain: bool,
+}
+
 #[derive(Serialize)]
 struct NodeRow {
     name: String,
@@ -82,6 +116,17 @@ impl Testnet {
                 json: session.wants_json(),
                 dir: args.dir,
                 keep: args.keep,
+            }),
+            Self::Sim(args) => sim::run(&SimOptions {
+                agents: args.agents,
+                waves: args.waves,
+                seed: args.seed,
+                scenario: args.scenario,
+                delays: args.delays,
+                strategies: args.strategy,
+                target_p: args.target_p,
+                explain: args.explain,
+                json: session.wants_json(),
             }),
             Self::Down => down(),
             Self::Status => status(session),

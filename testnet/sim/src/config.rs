@@ -160,6 +160,9 @@ pub enum SimError {
     /// No scenario of this name.
     #[error("{0:?} is no scenario; there are mixed, replayed, liars, slowdown, coordinator-killed and lead-stalled")]
     Scenario(String),
+    /// No strategy of this name.
+    #[error("{0:?} is no strategy; there are first_draft, learned_throw, hold and hold_hedge")]
+    Strategy(String),
     /// Delays given in a file cannot be used.
     #[error(transparent)]
     Delays(#[from] DelayFileError),

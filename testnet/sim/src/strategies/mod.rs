@@ -3,9 +3,12 @@
 pub(crate) mod first_draft;
 
 use std::fmt;
+use std::str::FromStr;
 
 use mesh30k_core::event::{ArrivalParams, Strategy};
 use serde::{Serialize, Serializer};
+
+use crate::config::SimError;
 
 /// One way of bringing about arrival at T.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +74,15 @@ impl StrategyKind {
 impl fmt::Display for StrategyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl FromStr for StrategyKind {
+    type Err = SimError;
+
+    fn from_str(text: &str) -> Result<Self, SimError> {
+        let known = Self::ALL.into_iter().find(|kind| kind.name() == text);
+        known.ok_or_else(|| SimError::Strategy(text.chars().take(40).collect()))
     }
 }
 
