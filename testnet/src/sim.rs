@@ -100,7 +100,8 @@ fn config(options: &SimOptions) -> Result<SimConfig> {
 
 fn show(console: &Console, report: &SimReport, explain: bool) {
     console.heading("Arrival, by true time, of everybody enrolled (silence is a miss)");
-    let headings = ["strategy", "±2 ms", "±5 ms", "±10 ms", "±50 ms", "median", "95 % in", "armed by T", "held", "standbys"];
+    let headings =
+        ["strategy", "±2 ms", "±5 ms", "±10 ms", "±50 ms", "median", "95 % in", "armed by T", "held", "standbys"];
     let rows = report.strategies.iter().map(|(kind, strategy)| row(*kind, strategy)).collect();
     console.table(&headings, &[1, 2, 3, 4, 5, 6, 7, 8, 9], rows);
     if report.scenario == Scenario::Slowdown.to_string() {
@@ -111,7 +112,11 @@ fn show(console: &Console, report: &SimReport, explain: bool) {
         if !strategy.examples.is_empty() {
             console.heading(&format!("Who missed under {kind}, some of each cause"));
             let rows = strategy.examples.iter().take(MISSES_TOLD).map(miss_row).collect();
-            console.table(&["event", "agent", "class", "error", "sent before T", "clock off by", "why"], &[0, 1, 3, 4, 5], rows);
+            console.table(
+                &["event", "agent", "class", "error", "sent before T", "clock off by", "why"],
+                &[0, 1, 3, 4, 5],
+                rows,
+            );
         }
     }
     console.verdict(&report.breaches());

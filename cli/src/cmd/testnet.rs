@@ -34,8 +34,10 @@ pub(crate) enum Testnet {
     #[command(after_help = "Example: mesh30k testnet down")]
     Down,
     /// Simulate one of any size under a virtual clock, and compare strategies on the same events.
-    #[command(after_help = "Examples:\n  mesh30k testnet sim --agents 3000 --waves 20\n  mesh30k testnet sim --scenario liars \
-                            --seed 7 --explain\n  mesh30k testnet sim --delays rtt_ms_slices.csv.gz --json")]
+    #[command(
+        after_help = "Examples:\n  mesh30k testnet sim --agents 3000 --waves 20\n  mesh30k testnet sim --scenario liars \
+                            --seed 7 --explain\n  mesh30k testnet sim --delays rtt_ms_slices.csv.gz --json"
+    )]
     Sim(SimArgs),
     /// Its nodes, one a line.
     #[command(after_help = "Example: mesh30k testnet status")]

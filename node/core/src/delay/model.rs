@@ -52,6 +52,8 @@ pub struct DelayModel {
     /// (sent, received minus sent): one clock minus the other, so that a better offset improves old samples too.
     sent: VecDeque<(MeshTimeUs, f64)>,
     work: QuantileRing,
+    /// Median and spread of `work`: asked for a hundred times as often as a figure comes in.
+    work_figures: Option<(f64, f64)>,
     correction: f64,
     silent: u8,
     unsettled: u8,
@@ -68,7 +70,15 @@ impl DelayModel {
     /// Nothing measured yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { sent: VecDeque::new(), work: QuantileRing::new(), correction: 0.0, silent: 0, unsettled: 0, refused: 0 }
+        Self {
+            sent: VecDeque::new(),
+            work: QuantileRing::new(),
+            work_figures: None,
+            correction: 0.0,
+            silent: 0,
+            unsettled: 0,
+            refused: 0,
+        }
     }
 
     /// A message sent at `sent` (mesh) was received at `received` (child's clock): a sample of u once the offset is known.
@@ -87,6 +97,7 @@ impl DelayModel {
         let b = work_us / kappa;
         if (0.0..ABSURD_US).contains(&b) {
             self.work.push(b);
+            self.work_figures = median_and_spread(&self.work.sorted());
         } else {
             self.refused = self.refused.saturating_add(1);
         }
@@ -101,7 +112,7 @@ impl DelayModel {
             _ => (None, false),
         };
         let own_work = self.work.len() >= MIN_SAMPLES;
-        let b = if own_work { median_and_spread(&self.work.sorted()) } else { None };
+        let b = self.work_figures.filter(|_| own_work);
         let (u_mid, u_spread) = u.unwrap_or((prior.delay_us, 2.0 * prior.delay_spread_us));
         let (b_mid, b_spread) = b.unwrap_or((prior.work_us, 2.0 * prior.work_spread_us));
         let doubled = if self.unsettled > 0 { 2.0 } else { 1.0 };
@@ -153,15 +164,16 @@ impl DelayModel {
 
     /// Looks for a change-point: median of the last 8 delays further than 3 s from the window's (2.8). True when found;
     /// the rings are then shortened and s doubled for a while.
-    pub fn detect_change(&mut self, clock: &ClockEstimate, prior: &ClassPrior) -> bool {
+    pub fn detect_change(&mut self, clock: &ClockEstimate) -> bool {
         if self.sent.len() < CHANGE_WINDOW.saturating_mul(3) || self.unsettled > 0 {
             return false;
         }
-        let summary = self.summary(Some(clock), prior, 0.0);
         let recent = self.delays_of(self.sent.iter().rev().take(CHANGE_WINDOW), clock);
         let all = self.delays_us(clock);
-        let (Some(now), Some(before)) = (quantile(&recent, 0.5), quantile(&all, 0.5)) else { return false };
-        let changed = (now - before).abs() > 3.0 * summary.spread_us;
+        let (Some(now), Some((before, spread_us))) = (quantile(&recent, 0.5), median_and_spread(&all)) else {
+            return false;
+        };
+        let changed = (now - before).abs() > 3.0 * spread_us.max(MIN_SPREAD_US);
         if changed {
             while self.sent.len() > CHANGE_WINDOW {
                 self.sent.pop_front();
@@ -204,7 +216,7 @@ impl DelayModel {
     fn delays_of<'a>(&self, samples: impl Iterator<Item = &'a (MeshTimeUs, f64)>, clock: &ClockEstimate) -> Vec<f64> {
         let mut delays: Vec<f64> =
             samples.map(|(sent, raw)| raw - clock.offset_at_us(*sent)).filter(|u| u.abs() < ABSURD_US).collect();
-        delays.sort_by(f64::total_cmp);
+        delays.sort_unstable_by(f64::total_cmp);
         delays
     }
 }

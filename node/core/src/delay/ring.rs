@@ -66,7 +66,7 @@ impl QuantileRing {
     #[must_use]
     pub fn sorted(&self) -> Vec<f64> {
         let mut values: Vec<f64> = self.ring.iter().copied().collect();
-        values.sort_by(f64::total_cmp);
+        values.sort_unstable_by(f64::total_cmp);
         values
     }
 }

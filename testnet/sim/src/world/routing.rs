@@ -122,9 +122,11 @@ impl World<'_> {
                 continue;
             };
             has_results = true;
-            if let Some(wave) = self.waves.get(&event).filter(|_| self.knows(answer.agent)) {
+            // A lead may refuse who left its roster.
+            let counts = self.knows(answer.agent) && self.knows(answer.slot);
+            if let Some(wave) = self.waves.get(&event).filter(|_| counts) {
                 let after_us = now.0 - wave.plan.target_us;
-                self.watch.see(&Fact::Answered { event, lead: scope, agent: answer.agent, after_us });
+                self.watch.see(&Fact::Answered { event, lead: scope, agent: answer.slot, after_us });
             }
         }
         if has_results && self.config.plant == Some(Plant::LostAck) && self.now_us % 4 == 0 {

@@ -131,20 +131,23 @@ impl World<'_> {
             if self.config.plant == Some(Plant::EarlyRelease) && entry.agent.0.is_multiple_of(7) {
                 entry.target = entry.target.minus_us(3_000_000);
             }
-            let stands_by = entry.agent != entry.slot;
+            let stands_by = entry.slot != entry.agent;
             if stands_by || self.config.plant == Some(Plant::Overspending) {
+                wave.duplicates += u32::from(stands_by);
                 self.watch.see(&Fact::Hedged { event: prepare.event, lead: scope });
-            }
-            if stands_by {
-                continue;
             }
             let host = self.layout.host_of(position(entry.agent)) as usize;
             let offset_us = self.hosts.get(host).and_then(|h| h.true_offset_us(entry.agent, target_us));
-            let bound_us = self.leads[lead as usize].clock_of(entry.agent, mesh_now).map(|c| c.bound_us);
-            let Some(slot) = wave.slot_mut(entry.agent) else { continue };
+            let clock = self.leads[lead as usize].clock_of(entry.agent, mesh_now);
+            let bound_us = clock.map_or(0, |clock| clock.bound_us as i64) + error_us;
+            let Some(slot) = wave.slot_mut(entry.slot) else { continue };
+            if stands_by {
+                slot.standby_bound_us = bound_us;
+                continue;
+            }
             slot.sent_us = slot.sent_us.or(Some(now_us));
             slot.aim_us = offset_us.map_or(0, |offset| entry.target.0 - offset - target_us);
-            slot.bound_us = bound_us.map_or(0, |bound| bound as i64) + error_us;
+            slot.bound_us = bound_us;
         }
     }
 
@@ -160,7 +163,8 @@ impl World<'_> {
         let (Some(error_us), Some(slot)) = (record.release_error_us(), wave.slot_mut(of)) else { return };
         let just_set = set_us.is_some_and(|at| record.target.0 - at < RELEARN_US);
         let held = record.strategy == Strategy::Hold && !just_set;
-        let bound_us = held.then_some(slot.bound_us);
+        let bound_us = if record.agent == of { slot.bound_us } else { slot.standby_bound_us };
+        let bound_us = held.then_some(bound_us);
         let fact = Fact::Released { event: record.event, agent: record.agent, slot: of, error_us, bound_us };
         self.watch.see(&fact);
         if self.config.plant == Some(Plant::SecondRelease) && record.agent.0.is_multiple_of(11) {

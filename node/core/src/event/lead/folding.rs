@@ -35,6 +35,7 @@ impl LeadMachine {
         let wave = self.waves.get(&id)?;
         let fold = (first || correct).then(|| self.fold(now, id, wave, correction));
         if ends && let Some(wave) = self.waves.remove(&id) {
+            self.staged = None;
             self.learn_from_silence(&wave);
             self.tails.iter_mut().for_each(crate::delay::ClassTail::decay);
             self.end(id);

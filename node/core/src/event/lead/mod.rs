@@ -20,6 +20,7 @@ use super::id::EventId;
 use super::message::{AnswerBody, HostMessage, HostReply, UpMessage};
 use super::params::ArrivalParams;
 use super::spec::CLASSES;
+use super::stage::StageReport;
 use crate::clock::{ClockEstimate, ClockSet};
 use crate::delay::{ClassPrior, ClassTail, DelayModel};
 use crate::time::MeshTimeUs;
@@ -133,6 +134,8 @@ pub struct LeadMachine {
     budget: HedgeBudget,
     outstanding: Outstanding,
     next_stage: MeshTimeUs,
+    /// The last stage report, as long as nothing was learned since.
+    staged: Option<(MeshTimeUs, StageReport)>,
     counters: LeadCounters,
 }
 
@@ -152,6 +155,7 @@ impl LeadMachine {
             budget: HedgeBudget::default(),
             outstanding: Outstanding::default(),
             next_stage: MeshTimeUs(i64::MIN),
+            staged: None,
             counters: LeadCounters::default(),
         }
     }
@@ -159,6 +163,7 @@ impl LeadMachine {
     /// The cluster's agents changed: new ones are probed at once, ones that moved to another host start anew, gone ones
     /// are forgotten (events under way still count them).
     pub fn set_agents(&mut self, now: MeshTimeUs, agents: &[AgentLink]) {
+        self.staged = None;
         let wanted: BTreeMap<AgentId, AgentLink> = agents.iter().take(MAX_AGENTS).map(|a| (a.agent, *a)).collect();
         let over = agents.len().saturating_sub(MAX_AGENTS) as u64;
         self.counters.overflow = self.counters.overflow.saturating_add(over);
@@ -172,11 +177,13 @@ impl LeadMachine {
 
     /// Which of its agents are frozen: they are not prepared and count as in TRANSIT.
     pub fn set_frozen(&mut self, frozen: BTreeSet<AgentId>) {
+        self.staged = None;
         self.frozen = frozen;
     }
 
     /// Parameters changed by a vote.
     pub fn set_params(&mut self, params: ArrivalParams) {
+        self.staged = None;
         self.params = params;
     }
 
@@ -187,6 +194,7 @@ impl LeadMachine {
 
     /// Answers of a host's agents arrived at `now`.
     pub fn on_reply(&mut self, now: MeshTimeUs, reply: &HostReply) -> Vec<LeadAction> {
+        self.staged = None;
         let mut touched = BTreeSet::new();
         let mut actions = Vec::new();
         for answer in &reply.answers {
@@ -223,7 +231,7 @@ impl LeadMachine {
         actions.extend(ids.into_iter().filter_map(|id| self.settle(now, id)));
         if now >= self.next_stage {
             self.next_stage = now.plus_us(staging::STAGE_PERIOD_US);
-            actions.push(LeadAction::ToParent(UpMessage::Stage(Box::new(self.stage_report(now)))));
+            actions.push(LeadAction::ToParent(UpMessage::Stage(Box::new(self.stage_again(now)))));
         }
         actions
     }

@@ -106,7 +106,7 @@ impl LeadMachine {
         {
             tail.record((d - before.median_us) / before.spread_us);
         }
-        if member.burst_left == 0 && member.delay.detect_change(&clock, &prior) {
+        if member.burst_left == 0 && member.delay.detect_change(&clock) {
             member.burst_left = CHANGE_BURST;
             member.next_probe = now;
         }

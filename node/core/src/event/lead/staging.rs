@@ -9,12 +9,22 @@ use crate::time::{MeshTimeUs, round_us};
 
 /// How often a stage report goes up.
 pub(super) const STAGE_PERIOD_US: i64 = 1_000_000;
+/// How long one may be sent again.
+const STAGE_KEPT_US: i64 = 10_000_000;
 /// (u90 - u50) of a normal distribution with standard deviation one.
 const NORMAL_Q90: f64 = 1.281_551_6;
 /// A standby is sent its own Q.95 before T (2.7).
 const STANDBY_SAVES: f64 = 0.95;
 
 impl LeadMachine {
+    /// The report of this cluster, computed anew only when something was learned, or for the clocks' ageing after a while.
+    pub(super) fn stage_again(&mut self, now: MeshTimeUs) -> StageReport {
+        let kept = self.staged.take().filter(|(at, _)| (0..STAGE_KEPT_US).contains(&now.since_us(*at)));
+        let (at, report) = kept.unwrap_or_else(|| (now, self.stage_report(now)));
+        self.staged = Some((at, report.clone()));
+        StageReport { sent_at: now, ..report }
+    }
+
     /// The report of this cluster.
     #[must_use]
     pub fn stage_report(&self, now: MeshTimeUs) -> StageReport {
