@@ -2,8 +2,8 @@
 
 use crate::query;
 use crate::records::{
-    Account, BondRecord, CreditRecord, CreditTotals, Escrow, EscrowStatus, Proposal, ProposalStatus, ScheduleRecord,
-    Totals,
+    Account, AuctionRecord, BondRecord, ClaimRecord, CreditRecord, CreditTotals, Escrow, EscrowStatus, Proposal,
+    ProposalStatus, ScheduleRecord, Totals,
 };
 use crate::state::{ChangeSet, StateError, StateRead, decode_record, keyspace};
 
@@ -145,7 +145,14 @@ fn difference(was: u128, is: u128) -> i128 {
 }
 
 /// Prefixes of the records that hold money.
-const HOLDERS: &[&[u8]] = &[&[keyspace::ACCOUNTS], &[keyspace::ESCROWS], keyspace::PROPOSALS, keyspace::SCHEDULES];
+const HOLDERS: &[&[u8]] = &[
+    &[keyspace::ACCOUNTS],
+    &[keyspace::ESCROWS],
+    keyspace::PROPOSALS,
+    keyspace::SCHEDULES,
+    keyspace::CLAIMS,
+    keyspace::AUCTIONS,
+];
 
 /// What one of these records holds.
 fn held(key: &[u8], value: &[u8]) -> Result<Held, StateError> {
@@ -162,6 +169,12 @@ fn held(key: &[u8], value: &[u8]) -> Result<Held, StateError> {
     if key.starts_with(keyspace::SCHEDULES) {
         let schedule: ScheduleRecord = decode_record(key, value)?;
         return Ok(locked(schedule.amount.0.saturating_mul(u64::from(schedule.left))));
+    }
+    if key.starts_with(keyspace::CLAIMS) {
+        return Ok(locked(decode_record::<ClaimRecord>(key, value)?.bond.0));
+    }
+    if key.starts_with(keyspace::AUCTIONS) {
+        return Ok(locked(decode_record::<AuctionRecord>(key, value)?.locked()));
     }
     let escrow: Escrow = decode_record(key, value)?;
     // Nothing stays locked in a closed escrow: counted twice, so that the sum shows it.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::encode;
 use crate::pricing::Price;
+use crate::priority::Purpose;
 use crate::records::{Duty, ProposalStatus};
 use crate::rejection::Rejection;
 use crate::types::{
@@ -177,6 +178,72 @@ pub enum Effect {
         /// By this account so far.
         retired_ug: u64,
     },
+    /// A part was claimed.
+    PartClaimed {
+        /// Of which escrow.
+        escrow: EscrowId,
+        /// Which part.
+        part: u32,
+        /// It may be disputed until then.
+        ends: TimeMs,
+    },
+    /// A claim was disputed.
+    ClaimDisputed {
+        /// Of which escrow.
+        escrow: EscrowId,
+        /// Which part.
+        part: u32,
+        /// What the opener answers with.
+        bond: Uftns,
+    },
+    /// One of a panel ruled.
+    ClaimRuled {
+        /// On which escrow.
+        escrow: EscrowId,
+        /// Which part.
+        part: u32,
+        /// Whether for the worker.
+        pay: bool,
+        /// Whether that decided it.
+        decided: bool,
+    },
+    /// An auction was opened.
+    AuctionOpened {
+        /// Its name.
+        auction: Hash,
+        /// What was set aside.
+        locked: Uftns,
+    },
+    /// A bid was sealed.
+    BidSealed {
+        /// On which auction.
+        auction: Hash,
+        /// What the bidder answers with.
+        bond: Uftns,
+    },
+    /// A bid was opened.
+    BidOpened {
+        /// On which auction.
+        auction: Hash,
+        /// What was bid.
+        price: Uftns,
+    },
+    /// A purpose was declared, or is said to be another.
+    PurposeSet {
+        /// Of which task.
+        escrow: EscrowId,
+        /// In force now.
+        purpose: Purpose,
+    },
+    /// A signal on an emergency was counted.
+    EmergencySignalled {
+        /// Where.
+        region: Region,
+        /// Signals that say the same.
+        signals: u64,
+        /// In force until then, if it is.
+        until: Option<TimeMs>,
+    },
 }
 
 /// What happened by itself in a block because its time had come.
@@ -214,6 +281,42 @@ pub enum DueEvent {
         amount: Uftns,
         /// Payments still to come.
         left: u32,
+    },
+    /// A panel was drawn.
+    PanelDrawn {
+        /// For which escrow.
+        escrow: EscrowId,
+        /// Which part.
+        part: u32,
+        /// Who rules; fewer than three when there are no more reviewers.
+        panel: Vec<AccountId>,
+    },
+    /// A claim that nobody disputed was paid.
+    ClaimPaid {
+        /// Of which escrow.
+        escrow: EscrowId,
+        /// Which part.
+        part: u32,
+        /// To whom.
+        worker: AccountId,
+        /// How much; nothing when the opener had paid it meanwhile.
+        amount: Uftns,
+    },
+    /// A disputed claim was not ruled on in time.
+    ClaimLapsed {
+        /// Of which escrow.
+        escrow: EscrowId,
+        /// Which part.
+        part: u32,
+    },
+    /// An auction ended.
+    AuctionClosed {
+        /// Which.
+        auction: Hash,
+        /// Who works for it, if a bid was fit.
+        winner: Option<AccountId>,
+        /// At what price.
+        price: Uftns,
     },
     /// Bonded money came free.
     Unbonded {

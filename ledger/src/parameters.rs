@@ -93,6 +93,18 @@ parameters! {
     OracleStepPpm, "oracle_step_ppm", 250_000, 1_000..=1_000_000;
     /// Reviewers who must attest a saving before its credits are issued.
     CreditReviewers, "credit_reviewers", 2, 1..=16;
+    /// How long a claimed part may be disputed, in ms of block time.
+    ChallengeMs, "challenge_ms", 3_600_000, 1_000..=604_800_000;
+    /// How long a panel may take for its ruling, in ms of block time.
+    RulingMs, "ruling_ms", 86_400_000, 1_000..=2_592_000_000;
+    /// What whoever disputes a claim answers with, in uFTNS.
+    DisputeBond, "dispute_bond_uftns", 1_000_000, 0..=1_000_000_000_000;
+    /// How often work is re-executed, in ppm: a host's bond is at least the price of a part / this.
+    AuditPpm, "audit_ppm", 100_000, 1_000..=1_000_000;
+    /// What a bidder answers with until the auction ends, in uFTNS.
+    BidBond, "bid_bond_uftns", 100_000, 0..=1_000_000_000;
+    /// Oracles and guardians who must agree on an emergency.
+    EmergencySignals, "emergency_signals", 2, 1..=16;
 }
 
 /// Text that names no parameter.

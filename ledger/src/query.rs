@@ -5,9 +5,9 @@ use crate::finality::ValidatorSet;
 use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
 use crate::records::{
-    Account, AgentRecord, BondRecord, ClusterRecord, CreditRecord, CreditTotals, Escrow, FreezeRecord, Globals,
-    IntensityRecord, NodeRecord, Office, OfficeRecord, Proposal, Regions, SavingRecord, ScheduleRecord, SectorRecord,
-    Tip, Totals, VoteRecord,
+    Account, AgentRecord, AuctionRecord, BondRecord, ClaimRecord, ClusterRecord, CreditRecord, CreditTotals,
+    EmergencyRecord, Escrow, FreezeRecord, Globals, IntensityRecord, NodeRecord, Office, OfficeRecord, Proposal,
+    PurposeRecord, Regions, ReputationRecord, SavingRecord, ScheduleRecord, SectorRecord, Tip, Totals, VoteRecord,
 };
 use crate::signing::ChainContext;
 use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};
@@ -91,6 +91,16 @@ lookups! {
     account(id: &AccountId) -> Account = keyspace::account(id);
     /// An escrow.
     escrow(id: &EscrowId) -> Escrow = keyspace::escrow(id);
+    /// A worker's claim on a part.
+    claim(escrow: &EscrowId, part: u32) -> ClaimRecord = keyspace::claim(escrow, part);
+    /// An auction.
+    auction(id: &Hash) -> AuctionRecord = keyspace::auction(id);
+    /// An account's reputation; nothing when it never changed.
+    reputation(id: &AccountId) -> ReputationRecord = keyspace::reputation(id);
+    /// What a task is for, if that was declared.
+    purpose(escrow: &EscrowId) -> PurposeRecord = keyspace::purpose(escrow);
+    /// What is signalled about a region.
+    emergency(region: Region) -> EmergencyRecord = keyspace::emergency(region);
     /// Payments to come.
     schedule(id: &Hash) -> ScheduleRecord = keyspace::schedule(id);
     /// What an account has bonded.

@@ -146,6 +146,10 @@ pub enum Rejection {
     BondTooSmall { duty: Duty, needed: Uftns, bonded: Uftns },
     #[error("{needed_ug} ug of credits are needed, {held_ug} ug are held")]
     CreditsShort { needed_ug: u64, held_ug: u64 },
+    #[error("account {0} was not drawn for this dispute")]
+    NotDrawn(AccountId),
+    #[error("this may be done after {from} ms, the block's time is {time} ms")]
+    TooEarly { from: TimeMs, time: TimeMs },
 }
 
 /// What a rejection does to the block and to the account.

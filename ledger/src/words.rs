@@ -66,6 +66,33 @@ impl Effect {
             Self::CreditsRetired { amount_ug, retired_ug } => {
                 format!("{amount_ug} ug of credits retired, {retired_ug} ug by this account so far")
             }
+            Self::PurposeSet { escrow, purpose } => format!("task of escrow {escrow} counts as {purpose}"),
+            Self::EmergencySignalled { region, signals, until: None } => {
+                format!("{signals} signals alike for {region}, no emergency in force")
+            }
+            Self::EmergencySignalled { region, until: Some(until), .. } => {
+                format!("emergency in {region} until {until} ms")
+            }
+            _ => self.market_sentence(),
+        }
+    }
+
+    fn market_sentence(&self) -> String {
+        match self {
+            Self::PartClaimed { escrow, part, ends } => {
+                format!("part {part} of escrow {escrow} claimed, paid at {ends} ms unless disputed")
+            }
+            Self::ClaimDisputed { escrow, part, bond } => {
+                format!("claim on part {part} of escrow {escrow} disputed with a bond of {bond}")
+            }
+            Self::ClaimRuled { escrow, part, pay, decided } => format!(
+                "ruled on part {part} of escrow {escrow} for the {}{}",
+                if *pay { "worker" } else { "opener" },
+                if *decided { ", which decides it" } else { "" }
+            ),
+            Self::AuctionOpened { auction, locked } => format!("auction {auction} opened, {locked} set aside"),
+            Self::BidSealed { auction, bond } => format!("bid on auction {auction} sealed with a bond of {bond}"),
+            Self::BidOpened { auction, price } => format!("bid of {price} on auction {auction} opened"),
             _ => String::new(),
         }
     }
@@ -78,6 +105,7 @@ impl Effect {
             Self::Proposed { proposal, .. } => vec![proposal.to_string()],
             Self::HostRegistered { node, .. } => vec![node.to_string()],
             Self::Scheduled { schedule, .. } => vec![schedule.to_string()],
+            Self::AuctionOpened { auction, .. } => vec![auction.to_string()],
             _ => Vec::new(),
         }
     }

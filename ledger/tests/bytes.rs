@@ -10,20 +10,22 @@ use mesh30k_ledger::codec::{CodecError, decode, encode};
 use mesh30k_ledger::finality::{Certificate, Phase, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::{
-    AttestSaving, BatchTransfer, Bond, Choice, ClaimSaving, CreditImport, EnergyMethod, EscrowOpen, EscrowRelease,
-    Freeze, OfficeChange, Operation, ParameterChange, ProposalKind, Propose, ProveEquivocation, ReportIntensity,
-    RetireCredits, Schedule, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond, Unschedule,
+    AttestSaving, BatchTransfer, Bond, Choice, ClaimPart, ClaimSaving, CreditImport, DeclarePurpose, DisputeClaim,
+    EnergyMethod, EscrowOpen, EscrowRelease, Freeze, OfficeChange, OpenAuction, OpenBid, Operation, ParameterChange,
+    ProposalKind, Propose, ProveEquivocation, ReclassifyPurpose, ReportIntensity, RetireCredits, RuleClaim, Schedule,
+    SealBid, SignalEmergency, TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond,
+    Unschedule,
 };
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
+use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::receipt::Receipt;
 use mesh30k_ledger::records::{Duty, Office};
 use mesh30k_ledger::transaction::{MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
 use mesh30k_ledger::types::*;
 use proptest::prelude::*;
 
-fn operations(world: &World) -> Vec<(&'static str, Operation)> {
-    let to = id_of(&bob());
+fn task_receipt(world: &World) -> TaskReceipt {
     let report = TaskReport {
         task: Hash::of(b"task"),
         part: 1,
@@ -42,7 +44,12 @@ fn operations(world: &World) -> Vec<(&'static str, Operation)> {
         host: NodeId(9),
         agent: AgentId(10),
     };
-    let receipt = report.sign(&world.context, &key(1), &key(2));
+    report.sign(&world.context, &key(1), &key(2))
+}
+
+fn operations(world: &World) -> Vec<(&'static str, Operation)> {
+    let to = id_of(&bob());
+    let receipt = task_receipt(world);
     let change = ParameterChange { parameter: Parameter::HoldMarginMs, value: 40 };
     let cluster = ClusterId { sector: SectorId(1), index: 2 };
     vec![
@@ -74,6 +81,7 @@ fn operations(world: &World) -> Vec<(&'static str, Operation)> {
     ]
     .into_iter()
     .chain(later_operations(world))
+    .chain(market_operations(world))
     .collect()
 }
 
@@ -126,6 +134,48 @@ fn later_operations(world: &World) -> Vec<(&'static str, Operation)> {
         ("retire_credits", Operation::RetireCredits(RetireCredits { amount_ug: 11 })),
         ("propose.office", propose(ProposalKind::Office(office))),
         ("propose.credit_import", propose(ProposalKind::CreditImport(import))),
+    ]
+}
+
+fn market_operations(world: &World) -> Vec<(&'static str, Operation)> {
+    let evidence = Hash::of(b"evidence");
+    vec![
+        ("claim_part", Operation::ClaimPart(ClaimPart { escrow: evidence, receipt: task_receipt(world) })),
+        ("dispute_claim", Operation::DisputeClaim(DisputeClaim { escrow: evidence, part: 12 })),
+        ("rule_claim", Operation::RuleClaim(RuleClaim { escrow: evidence, part: 13, pay: true })),
+        (
+            "open_auction",
+            Operation::OpenAuction(OpenAuction {
+                task: Hash::of(b"task"),
+                module: Hash::of(b"module"),
+                max_price: Uftns(14),
+                reserve: Uftns(15),
+                commit_until: TimeMs(16),
+                reveal_until: TimeMs(17),
+                release_deadline: TimeMs(18),
+            }),
+        ),
+        ("seal_bid", Operation::SealBid(SealBid { auction: evidence, sealed: Hash::of(b"sealed") })),
+        (
+            "open_bid",
+            Operation::OpenBid(OpenBid { auction: evidence, price: Uftns(19), carbon_ug: 20, salt: Hash::of(b"salt") }),
+        ),
+        (
+            "declare_purpose",
+            Operation::DeclarePurpose(DeclarePurpose { escrow: evidence, purpose: Purpose::Education }),
+        ),
+        (
+            "reclassify_purpose",
+            Operation::ReclassifyPurpose(ReclassifyPurpose { escrow: evidence, purpose: Purpose::Luxury }),
+        ),
+        (
+            "signal_emergency",
+            Operation::SignalEmergency(SignalEmergency {
+                region: common::region("BD"),
+                kind: "flood".into(),
+                until: Some(TimeMs(21)),
+            }),
+        ),
     ]
 }
 
@@ -226,7 +276,7 @@ fn canonical_all(bytes: &[u8]) {
 }
 
 /// Examples of operations below.
-const KINDS: usize = 21;
+const KINDS: usize = 30;
 
 #[test]
 fn every_example_is_damaged() {

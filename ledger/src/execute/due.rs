@@ -26,6 +26,9 @@ pub(crate) fn run(working: &mut Working<'_>) -> Result<Vec<DueEvent>, StateError
             Due::EscrowDeadline(escrow) => ops::refund(working, &escrow, &mut events),
             Due::FreezeEnds(scope) => ops::freeze::expire(working, &scope, &mut events),
             Due::Payment(schedule) => ops::pay_due(working, &schedule, &mut events),
+            Due::ClaimEnds(escrow, part) => ops::claim::end(working, &escrow, part, &mut events),
+            Due::DrawPanel(escrow, part) => ops::claim::draw_panel(working, &escrow, part, &mut events),
+            Due::AuctionEnds(auction) => ops::auction::close(working, &auction, &mut events),
             Due::Unbonding(account) => ops::release_unbonded(working, &account, &mut events),
         };
         match done {

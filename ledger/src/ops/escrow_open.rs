@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::{Call, within};
+use super::{Call, claim, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
 use crate::records::{Due, Escrow, EscrowStatus};
@@ -94,6 +94,12 @@ pub(crate) fn refund(working: &mut Working<'_>, id: &EscrowId, events: &mut Vec<
     if globals.frozen_since.is_some() {
         // Its clock stands still right at its end: look again a second later.
         working.schedule(working.now.plus_ms(1_000), &Due::EscrowDeadline(*id));
+        return Ok(());
+    }
+    // What workers have claimed is decided first.
+    claim::end_all(working, id, events)?;
+    escrow = working.must_read(&key)?;
+    if escrow.status != EscrowStatus::Open {
         return Ok(());
     }
     let amount = std::mem::take(&mut escrow.locked);

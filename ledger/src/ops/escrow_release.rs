@@ -3,14 +3,16 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use super::auction::check_winner;
 use super::{Call, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, task_units};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::pricing::{Price, PriceInput, price};
 use crate::records::{Account, AgentRecord, Escrow, EscrowStatus, FreezeRecord, NodeRecord, Regions};
 use crate::rejection::Rejection;
+use crate::reputation;
 use crate::state::keyspace;
-use crate::types::{ClusterId, EscrowId, Hash, Scope, Uftns};
+use crate::types::{AccountId, ClusterId, EscrowId, Hash, Scope, Uftns};
 
 /// The opener accepts one part: its worker is paid, its carbon charged, the rest returned.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -28,65 +30,87 @@ impl EscrowRelease {
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
         let report = &self.receipt.report;
         let key = keyspace::escrow(&self.escrow);
-        let mut escrow: Escrow = working.read(&key)?.ok_or(Rejection::UnknownEscrow(self.escrow))?;
-        check_escrow(&escrow, self, call, working)?;
-        let host = self.check_receipt(working)?;
-        let price = price_of(working, &escrow, report)?;
-
-        let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
-        let returned = limit.checked_sub(price.total).ok_or(Rejection::AmountOverflow)?;
-        settle_pools(working, limit, &price)?;
-        working.credit(&host.account, price.base)?;
-        working.credit(&escrow.opener, returned)?;
-        escrow.locked = escrow.locked.checked_sub(limit).ok_or(Rejection::AmountOverflow)?;
-        escrow.mark_released(report.part);
-        if escrow.released_parts == escrow.parts {
-            escrow.status = EscrowStatus::Settled;
+        let escrow: Escrow = working.read(&key)?.ok_or(Rejection::UnknownEscrow(self.escrow))?;
+        if escrow.opener != call.account {
+            return Err(Rejection::NotOpener { opener: escrow.opener }.into());
         }
-        working.write(key, &escrow);
-        Ok(Effect::PartReleased { escrow: self.escrow, part: report.part, worker: host.account, price, returned })
-    }
-
-    /// Checks the receipt against the registered agent, its host and its place.
-    fn check_receipt(&self, working: &Working<'_>) -> Result<NodeRecord, Stop> {
-        let report = &self.receipt.report;
-        let agent: AgentRecord =
-            working.read(&keyspace::agent(report.agent))?.ok_or(Rejection::UnknownAgent(report.agent))?;
-        if agent.node != report.host {
-            return Err(Rejection::WrongHost { agent: agent.id, host: agent.node, found: report.host }.into());
-        }
-        let host: NodeRecord = working.must_read(&keyspace::node(agent.node))?;
-        check_thawed(working, &agent)?;
-        if !self.receipt.is_signed_by_host(&host.host_key, &working.chain.context) {
-            return Err(Rejection::ReceiptSignature("host".into()).into());
-        }
-        if !self.receipt.is_signed_by_agent(&agent.key, &working.chain.context) {
-            return Err(Rejection::ReceiptSignature("agent".into()).into());
-        }
-        let min = intensity_in_force(working, host.region)?.div_ceil(INTENSITY_FLOOR);
-        if report.intensity_mg_per_kwh < min {
-            return Err(Rejection::IntensityTooLow { found: report.intensity_mg_per_kwh, min }.into());
-        }
-        if report.renewable_ppm > host.renewable_ppm {
-            let (found, attested) = (report.renewable_ppm, host.renewable_ppm);
-            return Err(Rejection::RenewableNotAttested { host: host.id, found, attested }.into());
-        }
-        let expected = carbon_ug(report.energy_mj, report.intensity_mg_per_kwh, report.renewable_ppm)
-            .ok_or(Rejection::AmountOverflow)?;
-        if report.carbon_ug != expected {
-            return Err(Rejection::CarbonMismatch { found: report.carbon_ug, expected }.into());
-        }
-        Ok(host)
+        check_part(working, &escrow, self.escrow, report)?;
+        let worker = check_receipt(working, &self.escrow, &self.receipt)?.account;
+        let (price, returned) = settle_part(working, &self.escrow, escrow, report, &worker)?;
+        Ok(Effect::PartReleased { escrow: self.escrow, part: report.part, worker, price, returned })
     }
 }
 
-fn check_escrow(escrow: &Escrow, op: &EscrowRelease, call: &Call<'_>, working: &Working<'_>) -> Result<(), Rejection> {
-    let report = &op.receipt.report;
-    if escrow.opener != call.account {
-        return Err(Rejection::NotOpener { opener: escrow.opener });
+/// Pays one part out of its escrow: the worker, the pools, the opener.
+pub(super) fn settle_part(
+    working: &mut Working<'_>,
+    id: &EscrowId,
+    mut escrow: Escrow,
+    report: &TaskReport,
+    worker: &AccountId,
+) -> Result<(Price, Uftns), Stop> {
+    let price = price_of(working, &escrow, report)?;
+    let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
+    let returned = limit.checked_sub(price.total).ok_or(Rejection::AmountOverflow)?;
+    settle_pools(working, limit, &price)?;
+    working.credit(worker, price.base)?;
+    working.credit(&escrow.opener, returned)?;
+    working.judge(worker, reputation::PAID, id)?;
+    escrow.locked = escrow.locked.checked_sub(limit).ok_or(Rejection::AmountOverflow)?;
+    escrow.mark_released(report.part);
+    if escrow.released_parts == escrow.parts {
+        escrow.status = EscrowStatus::Settled;
     }
+    working.write(keyspace::escrow(id), &escrow);
+    Ok((price, returned))
+}
+
+/// Checks a receipt against the registered agent, its host and its place; gives the host.
+pub(super) fn check_receipt(
+    working: &Working<'_>,
+    escrow: &EscrowId,
+    receipt: &TaskReceipt,
+) -> Result<NodeRecord, Stop> {
+    let report = &receipt.report;
+    let agent: AgentRecord =
+        working.read(&keyspace::agent(report.agent))?.ok_or(Rejection::UnknownAgent(report.agent))?;
+    if agent.node != report.host {
+        return Err(Rejection::WrongHost { agent: agent.id, host: agent.node, found: report.host }.into());
+    }
+    let host: NodeRecord = working.must_read(&keyspace::node(agent.node))?;
+    check_winner(working, escrow, &host.account)?;
+    check_thawed(working, &agent)?;
+    if !receipt.is_signed_by_host(&host.host_key, &working.chain.context) {
+        return Err(Rejection::ReceiptSignature("host".into()).into());
+    }
+    if !receipt.is_signed_by_agent(&agent.key, &working.chain.context) {
+        return Err(Rejection::ReceiptSignature("agent".into()).into());
+    }
+    let min = intensity_in_force(working, host.region)?.div_ceil(INTENSITY_FLOOR);
+    if report.intensity_mg_per_kwh < min {
+        return Err(Rejection::IntensityTooLow { found: report.intensity_mg_per_kwh, min }.into());
+    }
+    if report.renewable_ppm > host.renewable_ppm {
+        let (found, attested) = (report.renewable_ppm, host.renewable_ppm);
+        return Err(Rejection::RenewableNotAttested { host: host.id, found, attested }.into());
+    }
+    let expected = carbon_ug(report.energy_mj, report.intensity_mg_per_kwh, report.renewable_ppm)
+        .ok_or(Rejection::AmountOverflow)?;
+    if report.carbon_ug != expected {
+        return Err(Rejection::CarbonMismatch { found: report.carbon_ug, expected }.into());
+    }
+    Ok(host)
+}
+
+/// Checks that an escrow still pays the part a report is about.
+pub(super) fn check_part(
+    working: &Working<'_>,
+    escrow: &Escrow,
+    id: EscrowId,
+    report: &TaskReport,
+) -> Result<(), Rejection> {
     if escrow.status != EscrowStatus::Open {
-        return Err(Rejection::EscrowClosed(op.escrow));
+        return Err(Rejection::EscrowClosed(id));
     }
     let deadline = escrow.effective_deadline(working.globals().frozen_ms_at(working.now));
     if deadline < working.now {

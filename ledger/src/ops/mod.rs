@@ -1,12 +1,16 @@
 //! Operations: one kind a file. A new kind is a new file, a variant at the end of [`Operation`] and its line in each match.
 
+pub(crate) mod auction;
 mod bond;
+pub(crate) mod claim;
 mod credits;
+mod emergency;
 mod escrow_open;
 mod escrow_release;
 pub mod freeze;
 mod intensity;
 mod propose;
+mod purpose;
 mod register_host;
 mod schedule;
 mod slash;
@@ -14,13 +18,17 @@ mod task_receipt;
 mod transfer;
 mod vote;
 
+pub use auction::{MAX_BIDS, MIN_PHASE_MS, OpenAuction, OpenBid, SealBid, sealed_bid};
 pub use bond::{Bond, MAX_UNBONDING, Unbond};
+pub use claim::{ClaimPart, DisputeClaim, MAJORITY, PANEL, RuleClaim};
 pub use credits::{AttestSaving, ClaimSaving, MAX_SAVING_UG, RetireCredits, TransferCredits};
+pub use emergency::{MAX_EMERGENCY_MS, MAX_KIND_BYTES, SIGNAL_MS, SignalEmergency};
 pub use escrow_open::{EscrowOpen, MAX_ESCROW_MS, MAX_PARTS};
 pub use escrow_release::EscrowRelease;
 pub use freeze::{Freeze, FreezeOrder, OrderError, Thaw};
 pub use intensity::{MAX_INTENSITY_MG_PER_KWH, ReportIntensity, WINDOW_MS};
 pub use propose::{CreditImport, MAX_CHANGES, MAX_TITLE_BYTES, OfficeChange, ParameterChange, ProposalKind, Propose};
+pub use purpose::{DeclarePurpose, ReclassifyPurpose};
 pub use register_host::{
     AgentRegistration, Capabilities, MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_AGENTS_PER_BATCH, MAX_TRANSPORT_KEY_BYTES,
     NodeRegistration, RegisterHost,
@@ -103,6 +111,24 @@ pub enum Operation {
     TransferCredits(TransferCredits),
     /// Retires carbon credits for good.
     RetireCredits(RetireCredits),
+    /// A worker asks for the payment of a part.
+    ClaimPart(ClaimPart),
+    /// Disputes a claim.
+    DisputeClaim(DisputeClaim),
+    /// Rules on a disputed claim.
+    RuleClaim(RuleClaim),
+    /// Asks for sealed bids on a task.
+    OpenAuction(OpenAuction),
+    /// Bids without saying what.
+    SealBid(SealBid),
+    /// Opens a bid.
+    OpenBid(OpenBid),
+    /// Says what a task is for.
+    DeclarePurpose(DeclarePurpose),
+    /// A reviewer's word that a purpose is false.
+    ReclassifyPurpose(ReclassifyPurpose),
+    /// One word on a climate emergency.
+    SignalEmergency(SignalEmergency),
 }
 
 impl Operation {
@@ -120,6 +146,9 @@ impl Operation {
             Self::Unschedule(_) | Self::Bond(_) | Self::TransferCredits(_) | Self::RetireCredits(_) => 5,
             Self::Unbond(_) | Self::ReportIntensity(_) | Self::ClaimSaving(_) | Self::AttestSaving(_) => 10,
             Self::ProveEquivocation(_) => 100,
+            Self::ClaimPart(_) | Self::RuleClaim(_) => 40,
+            Self::DisputeClaim(_) | Self::OpenAuction(_) | Self::SealBid(_) | Self::OpenBid(_) => 20,
+            Self::DeclarePurpose(_) | Self::ReclassifyPurpose(_) | Self::SignalEmergency(_) => 10,
         }
     }
 
@@ -146,6 +175,15 @@ impl Operation {
             Self::AttestSaving(_) => "attest saving",
             Self::TransferCredits(_) => "transfer credits",
             Self::RetireCredits(_) => "retire credits",
+            Self::ClaimPart(_) => "claim part",
+            Self::DisputeClaim(_) => "dispute claim",
+            Self::RuleClaim(_) => "rule claim",
+            Self::OpenAuction(_) => "open auction",
+            Self::SealBid(_) => "seal bid",
+            Self::OpenBid(_) => "open bid",
+            Self::DeclarePurpose(_) => "declare purpose",
+            Self::ReclassifyPurpose(_) => "reclassify purpose",
+            Self::SignalEmergency(_) => "signal emergency",
         }
     }
 
@@ -183,6 +221,15 @@ impl Operation {
             Self::AttestSaving(op) => op.apply(working, call),
             Self::TransferCredits(op) => op.apply(working, call),
             Self::RetireCredits(op) => op.apply(working, call),
+            Self::ClaimPart(op) => op.apply(working, call),
+            Self::DisputeClaim(op) => op.apply(working, call),
+            Self::RuleClaim(op) => op.apply(working, call),
+            Self::OpenAuction(op) => op.apply(working, call),
+            Self::SealBid(op) => op.apply(working, call),
+            Self::OpenBid(op) => op.apply(working, call),
+            Self::DeclarePurpose(op) => op.apply(working, call),
+            Self::ReclassifyPurpose(op) => op.apply(working, call),
+            Self::SignalEmergency(op) => op.apply(working, call),
         }
     }
 }

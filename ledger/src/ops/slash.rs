@@ -10,6 +10,7 @@ use crate::outcome::Effect;
 use crate::parameters::Parameter;
 use crate::records::{BondRecord, Duty};
 use crate::rejection::Rejection;
+use crate::reputation;
 use crate::state::keyspace;
 use crate::types::{AccountId, Uftns};
 
@@ -50,6 +51,7 @@ impl ProveEquivocation {
         }
         working.write(key, &call.id);
         let share = working.parameter(Parameter::SlashPpm);
+        working.judge(&seat.account, reputation::EQUIVOCATED, &call.id)?;
         let (amount, reward) = penalize(working, &seat.account, Duty::Validator, share, &call.account)?;
         Ok(Effect::Slashed { account: seat.account, amount, reward })
     }

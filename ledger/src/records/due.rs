@@ -21,4 +21,10 @@ pub enum Due {
     Payment(Hash),
     /// Bonded money comes free.
     Unbonding(AccountId),
+    /// The window or the ruling of a claim ends.
+    ClaimEnds(EscrowId, u32),
+    /// The panel of a dispute is drawn.
+    DrawPanel(EscrowId, u32),
+    /// An auction ends.
+    AuctionEnds(Hash),
 }

@@ -48,6 +48,26 @@ pub(crate) const SCHEDULES: &[u8] = b"cp";
 pub(crate) fn schedule(id: &Hash) -> Vec<u8> {
     key(SCHEDULES, &id.0)
 }
+pub(crate) const CLAIMS: &[u8] = b"cl";
+pub(crate) fn claims(escrow: &EscrowId) -> Vec<u8> {
+    key(CLAIMS, &escrow.0)
+}
+pub(crate) fn claim(escrow: &EscrowId, part: u32) -> Vec<u8> {
+    key(&claims(escrow), &part.to_be_bytes())
+}
+pub(crate) const AUCTIONS: &[u8] = b"ca";
+pub(crate) fn auction(id: &Hash) -> Vec<u8> {
+    key(AUCTIONS, &id.0)
+}
+pub(crate) fn reputation(account: &AccountId) -> Vec<u8> {
+    key(b"cR", &account.0)
+}
+pub(crate) fn purpose(escrow: &EscrowId) -> Vec<u8> {
+    key(b"cu", &escrow.0)
+}
+pub(crate) fn emergency(region: Region) -> Vec<u8> {
+    key(b"cE", region.as_str().as_bytes())
+}
 pub(crate) const BONDS: &[u8] = b"ck";
 pub(crate) fn bond(account: &AccountId) -> Vec<u8> {
     key(BONDS, &account.0)

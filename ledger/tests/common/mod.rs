@@ -1,6 +1,8 @@
 //! A small chain to test on: four validators, three people, one operator.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+pub mod tasks;
+
 use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::execute::{BlockError, Execution, execute};
 use mesh30k_ledger::finality::{Certificate, Phase, SignedVote, Validator, ValidatorSet, Vote};

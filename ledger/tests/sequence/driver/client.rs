@@ -33,6 +33,24 @@ pub struct Task {
     pub parts: u32,
 }
 
+/// An auction as its opener announces it.
+#[derive(Clone)]
+pub struct Lot {
+    pub id: TxId,
+    pub commit_until: TimeMs,
+    pub reveal_until: TimeMs,
+}
+
+/// A bid as its bidder remembers it.
+#[derive(Clone)]
+pub struct Bid {
+    pub lot: Lot,
+    pub who: SecretKey,
+    pub price: u64,
+    pub carbon_ug: u64,
+    pub salt: Hash,
+}
+
 /// Everybody who sends.
 pub struct Client {
     pub people: Vec<SecretKey>,
@@ -48,6 +66,11 @@ pub struct Client {
     pub savings: Vec<Hash>,
     pub creditors: Vec<AccountId>,
     pub offences: u64,
+    pub declared: Vec<TxId>,
+    pub claims: Vec<(TxId, u32, AccountId)>,
+    pub disputes: Vec<(TxId, u32)>,
+    pub auctions: Vec<Lot>,
+    pub bids: Vec<Bid>,
     pub now: TimeMs,
 }
 
@@ -68,6 +91,11 @@ impl Client {
             savings: Vec::new(),
             creditors: Vec::new(),
             offences: 0,
+            declared: Vec::new(),
+            claims: Vec::new(),
+            disputes: Vec::new(),
+            auctions: Vec::new(),
+            bids: Vec::new(),
             now: TimeMs(0),
         }
     }
@@ -106,6 +134,24 @@ impl Client {
                 }
             }
             (_, Effect::Proposed { proposal, .. }) => remember(&mut self.proposals, *proposal),
+            (_, Effect::PartClaimed { escrow, part, .. }) => {
+                let opener = self.tasks.iter().find(|task| task.id == *escrow).map(|task| task.opener);
+                remember(&mut self.claims, (*escrow, *part, opener.unwrap_or(tx.account)));
+            }
+            (_, Effect::ClaimDisputed { escrow, part, .. }) => {
+                self.claims.retain(|(id, at, _)| (id, at) != (escrow, part));
+                remember(&mut self.disputes, (*escrow, *part));
+            }
+            (_, Effect::ClaimRuled { escrow, part, decided: true, .. }) => {
+                self.disputes.retain(|known| *known != (*escrow, *part));
+            }
+            (Operation::DeclarePurpose(op), _) => remember(&mut self.declared, op.escrow),
+            (Operation::OpenAuction(op), _) => {
+                let lot = Lot { id, commit_until: op.commit_until, reveal_until: op.reveal_until };
+                remember(&mut self.auctions, lot);
+                let task = Task { id, opener: tx.account, task: op.task, module: op.module, parts: 1 };
+                remember(&mut self.tasks, task);
+            }
             (_, Effect::Scheduled { schedule, .. }) => remember(&mut self.schedules, (*schedule, tx.account)),
             (_, Effect::Unscheduled { schedule, .. }) => self.schedules.retain(|(known, _)| known != schedule),
             (Operation::Bond(op), _) => remember(&mut self.bonded, (tx.account, op.duty)),
@@ -125,6 +171,10 @@ impl Client {
             DueEvent::Proposal { proposal, status } if *status != ProposalStatus::Succeeded => {
                 self.proposals.retain(|known| known != proposal);
             }
+            DueEvent::ClaimPaid { escrow, part, .. } => {
+                self.claims.retain(|(id, at, _)| (id, at) != (escrow, part));
+            }
+            DueEvent::ClaimLapsed { escrow, part } => self.disputes.retain(|known| *known != (*escrow, *part)),
             DueEvent::FreezeEnded { scope } => self.frozen.retain(|known| known != scope),
             _ => {}
         }

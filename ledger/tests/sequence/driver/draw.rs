@@ -5,10 +5,10 @@ use super::client::{Client, one};
 use crate::common::{agents, id_of, key, operator};
 use mesh30k_ledger::ops::{
     BatchTransfer, Choice, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, Operation, ParameterChange, ProposalKind,
-    Propose, RegisterHost, TaskReport, Thaw, Transfer, TransferItem, Vote, carbon_ug,
+    Propose, RegisterHost, TaskReceipt, TaskReport, Thaw, Transfer, TransferItem, Vote, carbon_ug,
 };
 use mesh30k_ledger::parameters::Parameter;
-use mesh30k_ledger::types::{AccountId, Hash, NodeId, Scope, SectorId, TimeMs, Uftns};
+use mesh30k_ledger::types::{AccountId, Hash, NodeId, Scope, SectorId, TimeMs, TxId, Uftns};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..100) {
+            let draft = match rng.random_range(0..130) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -38,7 +38,16 @@ impl Client {
                 93..96 => self.attest(rng),
                 96..98 => Some(self.move_credits(rng)),
                 98..99 => Some(self.retire(rng)),
-                _ => self.offend(rng),
+                99..100 => self.offend(rng),
+                100..106 => self.claim(rng),
+                106..108 => self.dispute(rng),
+                108..112 => self.rule(rng),
+                112..115 => Some(self.open_auction(rng)),
+                115..121 => self.seal(rng),
+                121..127 => self.unseal(rng),
+                127..128 => self.declare(rng),
+                128..129 => self.reclassify(rng),
+                _ => Some(self.signal(rng)),
             };
             if let Some(draft) = draft {
                 return draft;
@@ -77,8 +86,14 @@ impl Client {
     }
 
     fn release(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let (escrow, opener, _, receipt) = self.receipt(rng)?;
+        let from = if rng.random_ratio(1, 20) { self.anybody(rng) } else { self.owner(&opener)? };
+        Some(Draft { from, op: Operation::EscrowRelease(EscrowRelease { escrow, receipt }) })
+    }
+
+    /// Of a part of a known task: its escrow, its opener, the node that worked.
+    pub fn receipt(&self, rng: &mut ChaCha8Rng) -> Option<(TxId, AccountId, NodeId, TaskReceipt)> {
         let (task, agent) = (one(&self.tasks, rng)?, one(&self.agents, rng)?);
-        let from = if rng.random_ratio(1, 20) { self.anybody(rng) } else { self.owner(&task.opener)? };
         let (energy_mj, intensity, renewable_ppm) =
             (rng.random_range(0..200_000), 380_000, rng.random_range(0..500_001));
         let report = TaskReport {
@@ -100,7 +115,7 @@ impl Client {
             agent: agent.id,
         };
         let receipt = report.sign(&self.context, &self.host_key(agent.node), &agent.key);
-        Some(Draft { from, op: Operation::EscrowRelease(EscrowRelease { escrow: task.id, receipt }) })
+        Some((task.id, task.opener, agent.node, receipt))
     }
 
     fn register(&mut self, rng: &mut ChaCha8Rng) -> Option<Draft> {

@@ -4,6 +4,7 @@ mod audit;
 mod client;
 mod draw;
 mod later;
+mod market;
 
 use crate::common::{FOREVER, id_of, key};
 use audit::Auditor;
@@ -77,7 +78,15 @@ fn genesis() -> Genesis {
     // Small enough that single transactions move the fee.
     genesis.parameters.0.insert(Parameter::TargetBlockWeight, 100);
     genesis.parameters.0.insert(Parameter::BaseFeeMax, 3);
-    genesis.parameters.0.insert(Parameter::UnbondingMs, 30_000);
+    for (parameter, value) in [
+        (Parameter::UnbondingMs, 30_000),
+        (Parameter::ChallengeMs, 3_000),
+        (Parameter::RulingMs, 5_000),
+        (Parameter::DisputeBond, 10_001),
+        (Parameter::BidBond, 5_001),
+    ] {
+        genesis.parameters.0.insert(parameter, value);
+    }
     genesis
 }
 

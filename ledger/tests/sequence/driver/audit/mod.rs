@@ -1,14 +1,16 @@
 //! The auditor: knows the genesis, what was sent, and whether it was taken or refused; from that alone it predicts every balance and
 //! pool. It calls nothing of the ledger: the rules stand here a second time, in other words.
 
+mod market;
+
 use super::proposer;
 use mesh30k_ledger::genesis::Genesis;
-use mesh30k_ledger::ops::{EscrowOpen, EscrowRelease, Operation};
+use mesh30k_ledger::ops::{EscrowOpen, Operation, TaskReport};
 use mesh30k_ledger::outcome::DueEvent;
 use mesh30k_ledger::records::{Duty, ProposalStatus};
 use mesh30k_ledger::transaction::Transaction;
 use mesh30k_ledger::types::{AccountId, Hash, ProposalId, Region, TimeMs, TxId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const DEPOSIT: i128 = 1_000_000;
 const TARGET_WEIGHT: i128 = 100;
@@ -47,6 +49,22 @@ struct Locked {
     amount: i128,
     reserve: i128,
     open_parts: i128,
+    released: BTreeSet<u32>,
+}
+
+struct Claim {
+    opener: AccountId,
+    worker: AccountId,
+    report: TaskReport,
+    bond: i128,
+    rulings: [u32; 2],
+}
+
+struct Lot {
+    opener: AccountId,
+    max: i128,
+    reserve: i128,
+    bids: BTreeMap<AccountId, Option<i128>>,
 }
 
 /// Books in plain integers.
@@ -55,6 +73,8 @@ pub struct Auditor {
     escrows: BTreeMap<TxId, Locked>,
     deposits: BTreeMap<ProposalId, AccountId>,
     plans: BTreeMap<TxId, Plan>,
+    claims: BTreeMap<(TxId, u32), Claim>,
+    lots: BTreeMap<TxId, Lot>,
     savings: BTreeMap<Hash, Saving>,
     proposals: u64,
     renewables: Vec<i128>,
@@ -92,6 +112,8 @@ impl Auditor {
             escrows: BTreeMap::new(),
             deposits: BTreeMap::new(),
             plans: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            lots: BTreeMap::new(),
             savings: BTreeMap::new(),
             proposals: 0,
             renewables: genesis.nodes.iter().map(|node| i128::from(node.renewable_ppm)).collect(),
@@ -128,7 +150,7 @@ impl Auditor {
         self.books.entry(id).or_default().free += amount;
     }
 
-    fn debit(&mut self, id: AccountId, amount: i128) {
+    pub(super) fn debit(&mut self, id: AccountId, amount: i128) {
         self.credit(id, -amount);
         assert!(self.books[&id].free >= 0, "audit: {id} was let to spend what it does not have");
     }
@@ -161,6 +183,10 @@ impl Auditor {
                 self.credit(to, amount);
             }
             DueEvent::Unbonded { account, .. } => self.unbonded(*account),
+            DueEvent::ClaimPaid { escrow, part, .. } => self.claim_stands(*escrow, *part),
+            DueEvent::ClaimLapsed { escrow, part } => self.claim_falls(*escrow, *part, false),
+            DueEvent::AuctionClosed { auction, winner, .. } => self.auctioned(*auction, *winner),
+            DueEvent::PanelDrawn { .. } => {}
         }
     }
 
@@ -203,12 +229,19 @@ impl Auditor {
                 }
             }
             Operation::EscrowOpen(op) => self.open(tx.account, id, op),
-            Operation::EscrowRelease(op) => self.release(op),
+            Operation::EscrowRelease(op) => self.settle(op.escrow, &op.receipt.report),
             Operation::Propose(_) => {
                 self.debit(tx.account, DEPOSIT);
                 self.proposals += 1;
                 self.deposits.insert(ProposalId(self.proposals), tx.account);
             }
+            Operation::RegisterHost(_) | Operation::Vote(_) | Operation::Freeze(_) | Operation::Thaw(_) => {}
+            _ => self.carried_out_later(tx, id),
+        }
+    }
+
+    fn carried_out_later(&mut self, tx: &Transaction, id: TxId) {
+        match &tx.op {
             Operation::Schedule(op) => {
                 let (amount, left) = (i128::from(op.amount.0), i128::from(op.times));
                 self.debit(tx.account, amount * left);
@@ -247,11 +280,7 @@ impl Auditor {
                 self.take_credits(tx.account, op.amount_ug);
                 self.books.entry(tx.account).or_default().retired += i128::from(op.amount_ug);
             }
-            Operation::ReportIntensity(_)
-            | Operation::RegisterHost(_)
-            | Operation::Vote(_)
-            | Operation::Freeze(_)
-            | Operation::Thaw(_) => {}
+            _ => self.traded(tx, id),
         }
     }
 
@@ -286,7 +315,7 @@ impl Auditor {
     }
 
     /// A tenth of what answers for the duty, rounded up: bonded first, then on its way out; a twentieth of it to whoever proved it.
-    fn slash(&mut self, offender: AccountId, duty: Duty, prover: AccountId) {
+    pub(super) fn slash(&mut self, offender: AccountId, duty: Duty, prover: AccountId) {
         let book = self.books.entry(offender).or_default();
         let leaving: i128 = book.leaving.iter().filter(|part| part.0 == duty).map(|part| part.1).sum();
         let answering = book.bonds.get(&duty).copied().unwrap_or(0) + leaving;
@@ -316,13 +345,13 @@ impl Auditor {
         let (amount, reserve) = (i128::from(op.amount_per_part.0), i128::from(op.reserve_per_part.0));
         let open_parts = i128::from(op.parts);
         self.debit(opener, open_parts * (amount + reserve));
-        self.escrows.insert(id, Locked { opener, amount, reserve, open_parts });
+        self.escrows.insert(id, Locked { opener, amount, reserve, open_parts, released: BTreeSet::new() });
     }
 
     /// 1,000 uFTNS for a million fuel, 100,000 uFTNS for a gram, 20 % premium, 30 % access, 15 % for wholly renewable.
-    fn release(&mut self, op: &EscrowRelease) {
-        let report = &op.receipt.report;
-        let locked = self.escrows.get_mut(&op.escrow).expect("audit: an unknown escrow was released");
+    pub(super) fn settle(&mut self, escrow: TxId, report: &TaskReport) {
+        let locked = self.escrows.get_mut(&escrow).expect("audit: an unknown escrow was released");
+        assert!(locked.released.insert(report.part), "audit: a part was paid twice");
         let (opener, limit, most) = (locked.opener, locked.amount + locked.reserve, locked.amount);
         locked.open_parts -= 1;
         let host = usize::try_from(report.host.0 - 1).unwrap();
@@ -360,6 +389,9 @@ fn weight(op: &Operation) -> i128 {
         Operation::Propose(_) => 50,
         Operation::Schedule(_) => 20,
         Operation::ProveEquivocation(_) => 100,
+        Operation::ClaimPart(_) | Operation::RuleClaim(_) => 40,
+        Operation::DisputeClaim(_) | Operation::OpenAuction(_) | Operation::SealBid(_) | Operation::OpenBid(_) => 20,
+        Operation::DeclarePurpose(_) | Operation::ReclassifyPurpose(_) | Operation::SignalEmergency(_) => 10,
         Operation::Unbond(_)
         | Operation::ReportIntensity(_)
         | Operation::ClaimSaving(_)

@@ -1,0 +1,31 @@
+//! Changes of reputation, each with its reason.
+
+use crate::execute::{Stop, Working};
+use crate::records::{REPUTATION_MAX, REPUTATION_START, ReputationRecord};
+use crate::state::{StateError, keyspace};
+use crate::types::{AccountId, Hash};
+
+/// A part that was paid.
+pub(crate) const PAID: i32 = 2;
+/// A claim that reviewers refused.
+pub(crate) const REFUSED: i32 = -100;
+/// A bid that was sealed and never opened.
+pub(crate) const UNOPENED: i32 = -20;
+/// Two votes at one height.
+pub(crate) const EQUIVOCATED: i32 = -300;
+
+impl Working<'_> {
+    /// The score now.
+    pub(crate) fn reputation(&self, id: &AccountId) -> Result<u32, StateError> {
+        let record: Option<ReputationRecord> = self.read(&keyspace::reputation(id))?;
+        Ok(record.map_or(REPUTATION_START, |record| record.score_at(self.now)))
+    }
+
+    /// Moves the score, within its bounds.
+    pub(crate) fn judge(&mut self, id: &AccountId, by: i32, because: &Hash) -> Result<(), Stop> {
+        let score = self.reputation(id)?.saturating_add_signed(by).min(REPUTATION_MAX);
+        let record = ReputationRecord { score, updated_at: self.now, because: *because };
+        self.write(keyspace::reputation(id), &record);
+        Ok(())
+    }
+}

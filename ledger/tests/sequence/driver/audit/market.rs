@@ -1,0 +1,98 @@
+//! Claims and auctions in the auditor's books.
+
+use super::{Auditor, Claim, Locked, Lot};
+use mesh30k_ledger::ops::Operation;
+use mesh30k_ledger::records::Duty;
+use mesh30k_ledger::transaction::Transaction;
+use mesh30k_ledger::types::{AccountId, TxId};
+use std::collections::{BTreeMap, BTreeSet};
+
+const DISPUTE_BOND: i128 = 10_001;
+const BID_BOND: i128 = 5_001;
+
+impl Auditor {
+    pub(super) fn traded(&mut self, tx: &Transaction, id: TxId) {
+        match &tx.op {
+            Operation::ClaimPart(op) => {
+                let report = op.receipt.report;
+                let opener = self.escrows[&op.escrow].opener;
+                let claim = Claim { opener, worker: tx.account, report, bond: 0, rulings: [0; 2] };
+                let before = self.claims.insert((op.escrow, report.part), claim);
+                assert!(before.is_none(), "audit: a part was claimed twice");
+            }
+            Operation::DisputeClaim(op) => {
+                self.debit(tx.account, DISPUTE_BOND);
+                let claim = self.claims.get_mut(&(op.escrow, op.part)).expect("audit: an unknown claim");
+                assert_eq!((claim.opener, claim.bond), (tx.account, 0), "audit: who may dispute, once");
+                claim.bond = DISPUTE_BOND;
+            }
+            Operation::RuleClaim(op) => {
+                let claim = self.claims.get_mut(&(op.escrow, op.part)).expect("audit: an unknown claim");
+                let rulings = &mut claim.rulings[usize::from(op.pay)];
+                *rulings += 1;
+                match (*rulings, op.pay) {
+                    (2, true) => self.claim_stands(op.escrow, op.part),
+                    (2, false) => self.claim_falls(op.escrow, op.part, true),
+                    _ => {}
+                }
+            }
+            Operation::OpenAuction(op) => {
+                let (max, reserve) = (i128::from(op.max_price.0), i128::from(op.reserve.0));
+                self.debit(tx.account, max + reserve);
+                self.lots.insert(id, Lot { opener: tx.account, max, reserve, bids: BTreeMap::new() });
+            }
+            Operation::SealBid(op) => {
+                self.debit(tx.account, BID_BOND);
+                let lot = self.lots.get_mut(&op.auction).expect("audit: an unknown auction");
+                assert!(lot.bids.insert(tx.account, None).is_none(), "audit: a second bid");
+            }
+            Operation::OpenBid(op) => {
+                let lot = self.lots.get_mut(&op.auction).expect("audit: an unknown auction");
+                let before = lot.bids.insert(tx.account, Some(i128::from(op.price.0)));
+                assert_eq!(before, Some(None), "audit: a bid that was not sealed, or opened twice");
+            }
+            Operation::ReportIntensity(_)
+            | Operation::DeclarePurpose(_)
+            | Operation::ReclassifyPurpose(_)
+            | Operation::SignalEmergency(_) => {}
+            other => panic!("audit: nobody told the auditor of {other:?}"),
+        }
+    }
+
+    /// The bond of a dispute goes to the worker, and so does the part unless it was paid or its escrow is gone.
+    pub(super) fn claim_stands(&mut self, escrow: TxId, part: u32) {
+        let claim = self.claims.get_mut(&(escrow, part)).expect("audit: an unknown claim was paid");
+        let (worker, report, bond) = (claim.worker, claim.report, std::mem::take(&mut claim.bond));
+        self.credit(worker, bond);
+        if self.escrows.get(&escrow).is_some_and(|locked| !locked.released.contains(&part)) {
+            self.settle(escrow, &report);
+        }
+    }
+
+    pub(super) fn claim_falls(&mut self, escrow: TxId, part: u32, ruled: bool) {
+        let claim = self.claims.get_mut(&(escrow, part)).expect("audit: an unknown claim fell");
+        let (worker, opener, bond) = (claim.worker, claim.opener, std::mem::take(&mut claim.bond));
+        self.credit(opener, bond);
+        if ruled {
+            self.slash(worker, Duty::Host, opener);
+        }
+    }
+
+    pub(super) fn auctioned(&mut self, id: TxId, winner: Option<AccountId>) {
+        let lot = self.lots.remove(&id).expect("audit: an unknown auction ended");
+        for (bidder, opened) in &lot.bids {
+            match opened {
+                Some(_) => self.credit(*bidder, BID_BOND),
+                None => self.treasury += BID_BOND,
+            }
+        }
+        let fit = lot.bids.values().flatten().count();
+        assert_eq!(winner.is_some(), fit > 0, "audit: a winner when and only when there is a bid");
+        let Some(winner) = winner else { return self.credit(lot.opener, lot.max + lot.reserve) };
+        let amount = lot.bids[&winner].expect("audit: the winner opened its bid");
+        self.credit(lot.opener, lot.max - amount);
+        let (opener, reserve) = (lot.opener, lot.reserve);
+        let order = Locked { opener, amount, reserve, open_parts: 1, released: BTreeSet::new() };
+        self.escrows.insert(id, order);
+    }
+}

@@ -1,0 +1,92 @@
+//! Operations at random, continued: claims, disputes, auctions, purposes, emergencies.
+
+use super::Draft;
+use super::client::{Bid, Client, one, remember};
+use super::draw::small;
+use crate::common::{key, region};
+use mesh30k_ledger::ops::{
+    ClaimPart, DeclarePurpose, DisputeClaim, OpenAuction, OpenBid, Operation, ReclassifyPurpose, RuleClaim, SealBid,
+    SignalEmergency, sealed_bid,
+};
+use mesh30k_ledger::priority::Purpose;
+use mesh30k_ledger::types::{Hash, Uftns};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+impl Client {
+    pub fn claim(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let (escrow, _, node, receipt) = self.receipt(rng)?;
+        let from = if rng.random_ratio(1, 20) { self.anybody(rng) } else { key(node.0 as u8) };
+        Some(Draft { from, op: Operation::ClaimPart(ClaimPart { escrow, receipt }) })
+    }
+
+    pub fn dispute(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let (escrow, part, opener) = one(&self.claims, rng)?;
+        let from = if rng.random_ratio(1, 10) { self.anybody(rng) } else { self.owner(&opener)? };
+        Some(Draft { from, op: Operation::DisputeClaim(DisputeClaim { escrow, part }) })
+    }
+
+    pub fn rule(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let (escrow, part) = one(&self.disputes, rng)?;
+        let op = RuleClaim { escrow, part, pay: rng.random() };
+        Some(Draft { from: key(rng.random_range(1..=4)), op: Operation::RuleClaim(op) })
+    }
+
+    pub fn open_auction(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let commit_until = self.now.plus_ms(rng.random_range(900..6_000));
+        let reveal_until = commit_until.plus_ms(rng.random_range(900..6_000));
+        let op = OpenAuction {
+            task: Hash(rng.random()),
+            module: Hash::of(b"module"),
+            max_price: small(rng),
+            reserve: small(rng),
+            commit_until,
+            reveal_until,
+            release_deadline: reveal_until.plus_ms(rng.random_range(900..40_000)),
+        };
+        Draft { from: self.anybody(rng), op: Operation::OpenAuction(op) }
+    }
+
+    pub fn seal(&mut self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let now = self.now;
+        let open: Vec<_> = self.auctions.iter().filter(|lot| now < lot.commit_until).cloned().collect();
+        let lot = one(&open, rng)?;
+        let who = if rng.random_ratio(1, 2) { key(rng.random_range(1..=4)) } else { self.anybody(rng) };
+        let (price, carbon_ug) = (rng.random_range(0..15_000), rng.random_range(0..50_000));
+        let bid = Bid { lot, who: who.clone(), price, carbon_ug, salt: Hash(rng.random()) };
+        let id = crate::common::id_of(&who);
+        let sealed = sealed_bid(&bid.lot.id, &id, Uftns(price), carbon_ug, &bid.salt);
+        let op = SealBid { auction: bid.lot.id, sealed };
+        remember(&mut self.bids, bid);
+        Some(Draft { from: who, op: Operation::SealBid(op) })
+    }
+
+    pub fn unseal(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let now = self.now;
+        let ripe = |bid: &&Bid| bid.lot.commit_until < now && now <= bid.lot.reveal_until;
+        let open: Vec<_> = self.bids.iter().filter(ripe).cloned().collect();
+        let bid = one(&open, rng)?;
+        let price = if rng.random_ratio(1, 20) { bid.price + 1 } else { bid.price };
+        let op = OpenBid { auction: bid.lot.id, price: Uftns(price), carbon_ug: bid.carbon_ug, salt: bid.salt };
+        Some(Draft { from: bid.who, op: Operation::OpenBid(op) })
+    }
+
+    pub fn declare(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let task = one(&self.tasks, rng)?;
+        let purpose = Purpose::ALL[rng.random_range(0..9)];
+        let op = DeclarePurpose { escrow: task.id, purpose };
+        Some(Draft { from: self.owner(&task.opener)?, op: Operation::DeclarePurpose(op) })
+    }
+
+    pub fn reclassify(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let escrow = one(&self.declared, rng)?;
+        let op = ReclassifyPurpose { escrow, purpose: Purpose::ALL[rng.random_range(0..9)] };
+        Some(Draft { from: key(rng.random_range(1..=4)), op: Operation::ReclassifyPurpose(op) })
+    }
+
+    pub fn signal(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let until = rng.random_ratio(3, 4).then(|| self.now.plus_ms(rng.random_range(0..100_000)));
+        let op = SignalEmergency { region: region("BD"), kind: "flood".into(), until };
+        Draft { from: key(rng.random_range(1..=4)), op: Operation::SignalEmergency(op) }
+    }
+}
