@@ -1,7 +1,9 @@
 //! Clock estimation: against a known truth, and against nonsense.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use mesh30k_core::clock::{AnchorVote, ClockLink, ClockSet, Exchange, MAX_ANCHORS, RING_LEN, SampleError, vote};
+use mesh30k_core::clock::{
+    AnchorVote, ClockLink, ClockSet, Exchange, HostClock, MAX_ANCHORS, RING_LEN, SampleError, vote,
+};
 use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
 use mesh30k_ledger::types::NodeId;
 use proptest::prelude::*;
@@ -68,6 +70,55 @@ fn one_liar_among_three_anchors_moves_nothing() {
     assert_eq!(vote(&[AnchorVote { offset_us: f64::NAN, bound_us: 1.0, delay_min_us: 1.0 }]), None);
 }
 
+/// A set with one anchor over an asymmetric path: its estimate is off by half the difference.
+fn asymmetric(forward: i64, back: i64, until: i64) -> ClockSet {
+    let mut set = ClockSet::new();
+    for k in 0..until {
+        set.record(NodeId(1), exchange(k * 5_000_000, 30_000, 0, forward, back)).unwrap();
+    }
+    set
+}
+
+#[test]
+fn a_time_service_near_by_corrects_what_a_long_path_cannot_see() {
+    let now = MeshTimeUs(60_000_000);
+    let mut set = asymmetric(140_000, 100_000, 12);
+    assert!((set.estimate(now).unwrap().offset_us - 50_000.0).abs() < 100.0, "off by the asymmetry");
+    set.record_host(now, HostClock { offset_us: 30_500, bound_us: 8_000 });
+    let agreed = set.estimate(now).unwrap();
+    assert!((agreed.offset_us - 30_000.0).abs() < 1_500.0, "{agreed:?}");
+    assert!((agreed.offset_us - 30_000.0).abs() <= agreed.bound_us);
+    // What it said a minute ago is void.
+    assert!((set.estimate(now.plus_us(61_000_000)).unwrap().offset_us - 50_000.0).abs() < 100.0);
+}
+
+#[test]
+fn a_time_service_that_contradicts_the_exchanges_is_not_believed_alone() {
+    let now = MeshTimeUs(60_000_000);
+    let mut set = asymmetric(10_000, 10_000, 12);
+    let before = set.estimate(now).unwrap();
+    for offset_us in [200_000, -90_000, i64::MAX, i64::MIN] {
+        set.record_host(now, HostClock { offset_us, bound_us: 3_000 });
+        assert_eq!(set.estimate(now).unwrap(), before);
+    }
+    set.record_host(now, HostClock { offset_us: 31_000, bound_us: u32::MAX });
+    assert_eq!(set.estimate(now).unwrap(), before, "a bound of an hour says nothing");
+}
+
+#[test]
+fn a_step_that_two_anchors_see_is_followed_at_once() {
+    let mut set = asymmetric(5_000, 5_000, 12);
+    let at = 60_000_000;
+    set.record(NodeId(1), exchange(at, 90_000, 0, 5_000, 5_000)).unwrap();
+    let now = MeshTimeUs(at + 10_050);
+    assert!(set.is_in_doubt());
+    assert!((set.estimate(now).unwrap().offset_us - 30_000.0).abs() < 100.0, "one contradiction is held over");
+    set.record_host(now, HostClock { offset_us: 90_400, bound_us: 4_000 });
+    assert!(!set.is_in_doubt());
+    assert!((set.estimate(now).unwrap().offset_us - 90_000.0).abs() < 400.0);
+    assert_eq!(set.link(NodeId(1)).unwrap().steps(), 1);
+}
+
 #[test]
 fn anchors_are_bounded() {
     let mut set = ClockSet::new();
@@ -95,6 +146,22 @@ proptest! {
         prop_assert!((estimate.offset_us - truth).abs() <= estimate.bound_us + 5.0);
         prop_assert!(estimate.sigma_us.is_finite() && estimate.sigma_us >= 0.0);
         prop_assert!(link.len() <= RING_LEN);
+    }
+
+    #[test]
+    fn whatever_a_time_service_says_the_estimate_stays_finite_and_within_what_the_anchor_proved(
+        says in proptest::collection::vec((any::<i64>(), any::<u32>(), 0i64..100_000_000), 1..20), error in any::<f64>(),
+    ) {
+        let mut set = asymmetric(20_000, 20_000, 12);
+        set.set_anchor_error(error);
+        for (offset_us, bound_us, later) in says {
+            let now = MeshTimeUs(60_000_000 + later);
+            let alone = { let mut plain = set.clone(); plain.record_host(now, HostClock { offset_us: 0, bound_us: u32::MAX }); plain.estimate(now).unwrap() };
+            set.record_host(now, HostClock { offset_us, bound_us });
+            let estimate = set.estimate(now).unwrap();
+            prop_assert!(estimate.offset_us.is_finite() && estimate.bound_us.is_finite() && estimate.sigma_us.is_finite());
+            prop_assert!((estimate.offset_us - alone.offset_us).abs() <= alone.bound_us + 100_000.0 + 1_500.0);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use mesh30k_core::clock::HostClock;
 use mesh30k_core::event::{
     AgentAnswer, AgentLink, AgentSlot, AgentState, AnswerBody, ArrivalParams, ClassSet, Event, EventId, FoldedAck,
     HostMessage, HostReply, LeadAction, LeadMachine, Prepare, SignedEvent, SlotRight, Strategy as Way, UpMessage, Verb,
@@ -64,6 +65,10 @@ struct Field {
     releases: Vec<(AgentId, AgentId, i64)>,
     granted: Vec<(AgentId, AgentId, i64)>,
     folds: Vec<FoldedAck>,
+    /// How far the lead's own clock is off.
+    lead_off: i64,
+    /// Whether agents have a time service that tells their clocks' truth.
+    service: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +81,10 @@ enum Step {
 
 impl Field {
     fn new(agents: u64, params: ArrivalParams) -> Self {
+        Self::with_lead_off(agents, params, 0)
+    }
+
+    fn with_lead_off(agents: u64, params: ArrivalParams, lead_off: i64) -> Self {
         let mut lead = LeadMachine::new(CLUSTER, NodeId(1), params);
         let link =
             |n: u64| AgentLink { agent: AgentId(n), host: NodeId(1 + n % 2), class: AgentClass::B, capabilities: 0 };
@@ -92,6 +101,8 @@ impl Field {
             releases: Vec::new(),
             granted: Vec::new(),
             folds: Vec::new(),
+            lead_off,
+            service: lead_off != 0,
         };
         field.run(START + 8_000_000);
         field
@@ -104,7 +115,7 @@ impl Field {
 
     fn run(&mut self, end: i64) {
         loop {
-            let lead_at = self.lead.next_wakeup().map_or(i64::MAX, |t| t.0);
+            let lead_at = self.lead.next_wakeup().map_or(i64::MAX, |t| t.0.max(START) - self.lead_off);
             let step_at = self.agenda.keys().next().map_or(i64::MAX, |(at, _)| *at);
             let next = lead_at.min(step_at).max(self.now);
             if next > end {
@@ -116,7 +127,7 @@ impl Field {
                 let (_, step) = self.agenda.pop_first().unwrap();
                 self.step(step);
             } else {
-                let actions = self.lead.poll(MeshTimeUs(self.now));
+                let actions = self.lead.poll(MeshTimeUs(self.now + self.lead_off));
                 self.act(actions);
             }
         }
@@ -143,8 +154,9 @@ impl Field {
             Step::Host(HostMessage::Probe(probe)) => {
                 for agent in probe.agents.into_iter().filter(|a| tempers[a] != Temper::Dead) {
                     let answered = LocalTimeUs(self.now + if probe.work { WORK_US } else { 0 });
+                    let host_clock = self.service.then_some(HostClock { offset_us: 0, bound_us: 5_000 });
                     let work_us = probe.work.then_some(WORK_US as u32);
-                    let body = AnswerBody::Probe { seq: probe.seq, received: local, answered, work_us };
+                    let body = AnswerBody::Probe { seq: probe.seq, received: local, answered, work_us, host_clock };
                     self.plan(answered.0 + WAY_US, Step::Reply(agent, agent, body));
                 }
             }
@@ -186,7 +198,7 @@ impl Field {
             Step::Reply(agent, slot, body) => {
                 let host = NodeId(1 + agent.0 % 2);
                 let reply = HostReply { cluster: CLUSTER, host, answers: vec![AgentAnswer { agent, slot, body }] };
-                let actions = self.lead.on_reply(MeshTimeUs(self.now), &reply);
+                let actions = self.lead.on_reply(MeshTimeUs(self.now + self.lead_off), &reply);
                 self.act(actions);
             }
             Step::Done(agent, slot, event) => {
@@ -224,7 +236,7 @@ impl Field {
         let signed = event(self.now + 1_500_000, effects, nonce);
         let (target, deadline) = (signed.event.target.0, signed.event.deadline);
         let prepare = Prepare { event: signed, fold_by: deadline, sent_at: MeshTimeUs(self.now) };
-        let actions = self.lead.on_prepare(MeshTimeUs(self.now), &prepare);
+        let actions = self.lead.on_prepare(MeshTimeUs(self.now + self.lead_off), &prepare);
         self.act(actions);
         self.run(target + 5_000_000);
         (target, self.folds.last().unwrap().clone())
@@ -317,6 +329,19 @@ fn above_the_budget_hedging_stops_and_says_so() {
     let (_, fold) = field.wave(false, 2);
     assert_eq!((fold.tally.hedged, fold.tally.unhedged), (2, 18));
     assert!(fold.tally.is_consistent());
+}
+
+#[test]
+fn a_lead_whose_time_is_off_by_a_fifth_of_a_second_finds_out_from_its_agents() {
+    for lead_off in [-200_000, 200_000] {
+        let mut field = Field::with_lead_off(20, ArrivalParams::default(), lead_off);
+        let (target, fold) = field.wave(false, 1);
+        assert_eq!(field.lead.counters().anchor_alarms, 1);
+        assert!((field.lead.own_error_us() - lead_off as f64).abs() < 1_000.0);
+        let errors: Vec<i64> = field.releases.iter().map(|(.., at)| at - target).collect();
+        assert!(errors.len() == 20 && errors.iter().all(|e| e.abs() <= 1_000), "{errors:?}");
+        assert_eq!((fold.tally.errors.within(2_000), fold.tally.hedged), (20, 0), "it knows what came of it");
+    }
 }
 
 #[test]

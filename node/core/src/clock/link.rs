@@ -94,7 +94,7 @@ impl ClockLink {
             return Err(error);
         }
         if self.contradicts(&exchange) {
-            self.suspect(exchange);
+            self.hold_over(exchange);
         } else {
             self.suspects.clear();
             self.accept(exchange);
@@ -133,6 +133,21 @@ impl ClockLink {
             delay_min_us,
             samples: self.ring.len(),
         })
+    }
+
+    /// The newest exchange that contradicts the estimate, while it is not known whether the clock was set.
+    #[must_use]
+    pub fn suspect(&self) -> Option<&Exchange> {
+        self.suspects.last()
+    }
+
+    /// A second anchor says what the newest contradiction says: the clock was set, and what was learned before is void.
+    pub fn confirm_step(&mut self) {
+        if let Some(last) = self.suspects.pop() {
+            self.suspects.clear();
+            self.suspects.push(last);
+            self.step();
+        }
     }
 
     /// Exchanges held.
@@ -201,16 +216,20 @@ impl ClockLink {
 
     /// Holds over on what is known until several exchanges in a row contradict it: then the clock was set, and what was
     /// learned before is void.
-    fn suspect(&mut self, exchange: Exchange) {
+    fn hold_over(&mut self, exchange: Exchange) {
         self.suspects.push(exchange);
         if self.suspects.len() >= STEP_CONFIRMATIONS {
-            self.steps = self.steps.saturating_add(1);
-            self.ring.clear();
-            self.kept = None;
-            self.skew = None;
-            for exchange in std::mem::take(&mut self.suspects) {
-                self.accept(exchange);
-            }
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        self.steps = self.steps.saturating_add(1);
+        self.ring.clear();
+        self.kept = None;
+        self.skew = None;
+        for exchange in std::mem::take(&mut self.suspects) {
+            self.accept(exchange);
         }
     }
 

@@ -4,18 +4,27 @@ use std::collections::BTreeMap;
 
 use mesh30k_ledger::types::NodeId;
 
+use super::anchor_check::AnchorSample;
 use super::exchange::{Exchange, RejectCounts, SampleError};
-use super::link::{ClockEstimate, ClockLink};
+use super::host::HostClock;
+use super::link::{ClockEstimate, ClockLink, RHO_UNFITTED_PPM};
 use super::vote::{AnchorVote, vote};
 use crate::time::MeshTimeUs;
 
 /// Anchors a child may have at once (three, five for untrusted leads); the least filled link goes when one more appears.
 pub const MAX_ANCHORS: usize = 5;
 
+/// A time service's word older than this is void.
+const MAX_HOST_AGE_US: i64 = 60_000_000;
+/// Typical error of a time service, of its bound: asymmetry as on any other path (2.2).
+const SIGMA_OF_BOUND: f64 = 0.1;
+
 /// One [`ClockLink`] per anchor and the vote between them.
 #[derive(Clone, Debug, Default)]
 pub struct ClockSet {
     links: BTreeMap<NodeId, ClockLink>,
+    host: Option<(MeshTimeUs, HostClock)>,
+    anchor_error_us: f64,
 }
 
 impl ClockSet {
@@ -39,9 +48,84 @@ impl ClockSet {
         self.links.entry(anchor).or_default().record(exchange)
     }
 
-    /// The agreed estimate at `now`; the bound is the narrowest agreeing one widened by its distance from the mean.
+    /// The child's own time service said how its clock stands, heard at `now`; what says nothing is left out.
+    pub fn record_host(&mut self, now: MeshTimeUs, says: HostClock) {
+        let Some(says) = says.checked() else {
+            self.host = None;
+            return;
+        };
+        self.host = Some((now, says));
+        let own_us = says.offset_us as f64 - self.anchor_error_us;
+        for link in self.links.values_mut() {
+            let agrees = link.suspect().is_some_and(|e| {
+                let reach_us = e.delay_us() as f64 / 2.0 + f64::from(says.bound_us);
+                (e.offset_us() - own_us).abs() <= reach_us
+            });
+            if agrees {
+                link.confirm_step();
+            }
+        }
+    }
+
+    /// An exchange contradicts what was known: measure again soon.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.links.values().any(|link| link.suspect().is_some())
+    }
+
+    /// How far the parent's own time is off, where its children found out (see [`super::check_anchor`]).
+    pub fn set_anchor_error(&mut self, error_us: f64) {
+        self.anchor_error_us = if error_us.is_finite() { error_us } else { 0.0 };
+    }
+
+    /// What this child says of its parent's time.
+    #[must_use]
+    pub fn anchor_sample(&self, now: MeshTimeUs) -> Option<AnchorSample> {
+        let agreed = self.anchors_estimate(now)?;
+        let (offset_us, bound_us) = self.host_offset(&agreed, now)?;
+        Some(AnchorSample { error_us: offset_us - agreed.offset_us, sigma_us: agreed.sigma_us, bound_us })
+    }
+
+    /// The agreed estimate at `now`, on the parent's time: the anchors' vote, refined by the child's own time service where
+    /// the two can both be true. One that contradicts is not believed alone: a service may be stuck.
     #[must_use]
     pub fn estimate(&self, now: MeshTimeUs) -> Option<ClockEstimate> {
+        let agreed = self.anchors_estimate(now)?;
+        let Some((offset_us, bound_us)) = self.host_offset(&agreed, now) else { return Some(agreed) };
+        let own = AnchorVote {
+            offset_us: offset_us - self.anchor_error_us,
+            bound_us,
+            // A root distance is half a round trip and dispersion.
+            delay_min_us: 2.0 * bound_us,
+        };
+        let anchors =
+            AnchorVote { offset_us: agreed.offset_us, bound_us: agreed.bound_us, delay_min_us: agreed.delay_min_us };
+        if (own.offset_us - anchors.offset_us).abs() > own.bound_us + anchors.bound_us {
+            return Some(agreed);
+        }
+        let verdict = vote(&[anchors, own])?;
+        let shift = |v: &AnchorVote| (v.offset_us - verdict.offset_us).abs();
+        Some(ClockEstimate {
+            offset_us: verdict.offset_us,
+            bound_us: (anchors.bound_us + shift(&anchors)).min(own.bound_us + shift(&own)),
+            sigma_us: agreed.sigma_us.min(SIGMA_OF_BOUND * bound_us),
+            ..agreed
+        })
+    }
+
+    /// The time service's word at `now` and its bound by then; none when it is too old.
+    fn host_offset(&self, agreed: &ClockEstimate, now: MeshTimeUs) -> Option<(f64, f64)> {
+        let (heard, says) = self.host?;
+        let age_us = now.since_us(heard);
+        if !(0..=MAX_HOST_AGE_US).contains(&age_us) {
+            return None;
+        }
+        let age_s = age_us as f64 / 1e6;
+        Some((says.offset_us as f64 + agreed.skew_ppm * age_s, f64::from(says.bound_us) + RHO_UNFITTED_PPM * age_s))
+    }
+
+    /// The anchors' vote; the bound is the narrowest agreeing one widened by its distance from the mean.
+    fn anchors_estimate(&self, now: MeshTimeUs) -> Option<ClockEstimate> {
         let estimates: Vec<ClockEstimate> = self.links.values().filter_map(|l| l.estimate(now)).collect();
         let votes: Vec<AnchorVote> = estimates
             .iter()

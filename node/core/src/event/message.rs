@@ -7,6 +7,7 @@ use super::fold::FoldedAck;
 use super::id::EventId;
 use super::spec::SignedEvent;
 use super::stage::StageReport;
+use crate::clock::HostClock;
 use crate::time::{LocalTimeUs, MeshTimeUs};
 
 /// Most entries of one batch; what is more goes into a second one.
@@ -164,6 +165,8 @@ pub enum AnswerBody {
         answered: LocalTimeUs,
         /// How long the calibration work took, when asked for.
         work_us: Option<u32>,
+        /// What the agent's own time service says, where it has one.
+        host_clock: Option<HostClock>,
     },
     /// The work is done and its result kept back.
     Armed {

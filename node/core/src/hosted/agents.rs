@@ -8,6 +8,7 @@ use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Hash, NodeId};
 use super::due::{DueQueue, HarnessRecord, HostedAction, Item, SlotKey};
 use super::replay::Replay;
 use super::surroundings::{Habitat, ReplayedHabitat, Surroundings};
+use crate::clock::guarded_target;
 use crate::delay::kappa;
 use crate::event::{
     AgentAnswer, AgentSlot, AnswerBody, ConflictKind, Event, EventId, HostMessage, HostReply, SignedEvent, SlotRight,
@@ -196,12 +197,9 @@ impl<H: Habitat> HostedAgents<H> {
                     let answered = self.agents.get(&agent).map(|h| h.around.read(now_us)).unwrap_or_default();
                     // By the agent's own clock, as everything it says.
                     let work_us = if work { u32::try_from(answered.since_us(received)).ok() } else { None };
-                    self.answer(
-                        now_us,
-                        cluster,
-                        (agent, agent),
-                        AnswerBody::Probe { seq, received, answered, work_us },
-                    );
+                    let host_clock = self.agents.get_mut(&agent).and_then(|h| h.around.host_clock(now_us));
+                    let body = AnswerBody::Probe { seq, received, answered, work_us, host_clock };
+                    self.answer(now_us, cluster, (agent, agent), body);
                 }
                 Item::Prepare { key, cluster, target } => {
                     actions.extend(self.on_prepare(now_us, key, cluster, target));
@@ -336,6 +334,7 @@ impl<H: Habitat> HostedAgents<H> {
             return None;
         }
         let now = hosted.around.read(now_us);
+        let target = guarded_target(staged.target, target, hosted.around.host_clock(now_us));
         let mut machine = if key.stands_by() {
             AgentSlot::stand_by(staged.effects, target, now)
         } else {

@@ -5,6 +5,7 @@
 
 mod agents;
 mod due;
+mod host_clock;
 mod link;
 mod noise;
 mod processing;
@@ -14,6 +15,7 @@ mod virtual_clock;
 
 pub use agents::{HostedAgent, HostedAgents, HostedCounters, PauseChange};
 pub use due::{HarnessRecord, HostedAction, MAX_DUE};
+pub use host_clock::HostClockModel;
 pub use link::{ReplayedLink, SLICE_US};
 pub use noise::{noise, normal, unit};
 pub use processing::ProcessingModel;

@@ -4,10 +4,12 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::agents::HostedAgent;
+use super::host_clock::HostClockModel;
 use super::link::ReplayedLink;
 use super::processing::ProcessingModel;
 use super::replay::Replay;
 use super::virtual_clock::VirtualClock;
+use crate::clock::HostClock;
 use crate::time::LocalTimeUs;
 
 /// The truth around one agent; every instant is true time, microseconds.
@@ -22,6 +24,10 @@ pub trait Surroundings: Debug {
     fn timer_late_us(&mut self, at_us: i64) -> i64;
     /// What the agent's clock shows at `at_us`.
     fn read(&self, at_us: i64) -> LocalTimeUs;
+    /// What the agent's time service says of that clock; none where there is no such service.
+    fn host_clock(&mut self, _at_us: i64) -> Option<HostClock> {
+        None
+    }
     /// First instant, within a microsecond, at which the agent's clock shows `local` or later.
     fn true_time_of(&self, local: LocalTimeUs) -> i64;
 }
@@ -58,6 +64,7 @@ impl Habitat for ReplayedHabitat {
         Replayed {
             link: ReplayedLink::seeded(&self.replay, self.seed, id, agent.class),
             clock: VirtualClock::seeded(self.seed, id, now_us),
+            service: HostClockModel::seeded(self.seed, id, agent.class),
             work: ProcessingModel::seeded(self.seed, id, agent.class),
             works: 0,
         }
@@ -69,6 +76,7 @@ impl Habitat for ReplayedHabitat {
 pub struct Replayed {
     link: ReplayedLink,
     clock: VirtualClock,
+    service: HostClockModel,
     work: ProcessingModel,
     works: u64,
 }
@@ -93,6 +101,10 @@ impl Surroundings for Replayed {
 
     fn read(&self, at_us: i64) -> LocalTimeUs {
         self.clock.read(at_us)
+    }
+
+    fn host_clock(&mut self, at_us: i64) -> Option<HostClock> {
+        self.service.state(self.clock.true_offset_us(at_us))
     }
 
     fn true_time_of(&self, local: LocalTimeUs) -> i64 {

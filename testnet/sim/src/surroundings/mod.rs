@@ -20,7 +20,8 @@ mod trouble;
 
 use std::sync::Arc;
 
-use mesh30k_core::hosted::{Habitat, HostedAgent, ProcessingModel, Replay, ReplayedLink, Surroundings};
+use mesh30k_core::clock::HostClock;
+use mesh30k_core::hosted::{Habitat, HostClockModel, HostedAgent, ProcessingModel, Replay, ReplayedLink, Surroundings};
 use mesh30k_core::time::LocalTimeUs;
 use mesh30k_ledger::types::AgentClass;
 
@@ -66,6 +67,7 @@ pub(crate) struct SimSurroundings {
     faults: AgentFaults,
     way: Way,
     clock: AgentClock,
+    service: HostClockModel,
     work: ProcessingModel,
     messages: u64,
     works: u64,
@@ -92,6 +94,7 @@ impl Habitat for SimHabitat {
             faults: self.faults,
             way,
             clock: AgentClock::new(self.seed, id, now_us, self.faults.clock_steps),
+            service: HostClockModel::seeded(self.seed, id, agent.class),
             work: ProcessingModel::seeded(self.seed, id, agent.class),
             messages: 0,
             works: 0,
@@ -200,6 +203,10 @@ impl Surroundings for SimSurroundings {
 
     fn read(&self, at_us: i64) -> LocalTimeUs {
         self.clock.read(at_us)
+    }
+
+    fn host_clock(&mut self, at_us: i64) -> Option<HostClock> {
+        self.service.state(self.clock.read(at_us).0 - at_us)
     }
 
     fn true_time_of(&self, local: LocalTimeUs) -> i64 {

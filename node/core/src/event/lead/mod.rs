@@ -3,6 +3,7 @@
 mod answering;
 mod folding;
 mod hedging;
+mod own_time;
 mod probing;
 mod staging;
 mod survey;
@@ -21,7 +22,7 @@ use super::message::{AnswerBody, HostMessage, HostReply, UpMessage};
 use super::params::ArrivalParams;
 use super::spec::CLASSES;
 use super::stage::StageReport;
-use crate::clock::{ClockEstimate, ClockSet};
+use crate::clock::{AnchorVerdict, ClockEstimate, ClockSet};
 use crate::delay::{ClassPrior, ClassTail, DelayModel};
 use crate::time::MeshTimeUs;
 
@@ -78,6 +79,8 @@ pub struct LeadCounters {
     pub unmeasured: u64,
     /// Clock exchanges refused.
     pub absurd: u64,
+    /// Times this lead's own clock was found to be off by its agents (coordinated shift, 2.9).
+    pub anchor_alarms: u64,
     /// Agents over [`MAX_AGENTS`].
     pub overflow: u64,
 }
@@ -132,6 +135,9 @@ pub struct LeadMachine {
     waves: BTreeMap<EventId, Wave>,
     ended: VecDeque<EventId>,
     budget: HedgeBudget,
+    /// How far this lead's time is off, by its agents' own time services.
+    anchor_verdict: AnchorVerdict,
+    next_anchor_check: MeshTimeUs,
     outstanding: Outstanding,
     next_stage: MeshTimeUs,
     /// The last stage report, as long as nothing was learned since.
@@ -153,6 +159,8 @@ impl LeadMachine {
             waves: BTreeMap::new(),
             ended: VecDeque::new(),
             budget: HedgeBudget::default(),
+            anchor_verdict: AnchorVerdict::default(),
+            next_anchor_check: MeshTimeUs(i64::MIN),
             outstanding: Outstanding::default(),
             next_stage: MeshTimeUs(i64::MIN),
             staged: None,
@@ -204,8 +212,9 @@ impl LeadMachine {
                 continue;
             }
             let event = match answer.body {
-                AnswerBody::Probe { seq, received, answered, work_us } => {
+                AnswerBody::Probe { seq, received, answered, work_us, host_clock } => {
                     self.on_probe_answer(now, answer.agent, seq, (received, answered), work_us);
+                    self.on_host_clock(now, answer.agent, host_clock);
                     continue;
                 }
                 AnswerBody::Armed { event, .. }
@@ -225,6 +234,7 @@ impl LeadMachine {
 
     /// Sends what is due: prepares, probes, summaries, the stage report.
     pub fn poll(&mut self, now: MeshTimeUs) -> Vec<LeadAction> {
+        self.check_own_time(now);
         let mut actions = self.dispatch_due(now);
         actions.extend(self.probe_due(now));
         let ids: Vec<EventId> = self.waves.keys().copied().collect();
@@ -266,6 +276,12 @@ impl LeadMachine {
     #[must_use]
     pub fn cluster(&self) -> ClusterId {
         self.cluster
+    }
+
+    /// How far this lead's own time is off, as its agents' time services have it; zero without an alarm.
+    #[must_use]
+    pub fn own_error_us(&self) -> f64 {
+        self.anchor_verdict.error_us
     }
 
     fn scope(&self) -> Scope {

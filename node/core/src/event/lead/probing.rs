@@ -17,6 +17,8 @@ pub(super) const JOIN_BURST: u16 = 40;
 const BURST_PERIOD_US: i64 = 150_000;
 /// Probes after a change-point (2.8).
 const CHANGE_BURST: u16 = 8;
+/// Probes after an exchange that contradicts the rest.
+const DOUBT_BURST: u16 = 3;
 /// Every how many burst probes also run the calibration work.
 const WORK_EVERY: u16 = 2;
 /// Distance of probes otherwise.
@@ -72,6 +74,17 @@ impl LeadMachine {
             }
         }
         actions
+    }
+
+    /// A clock that may have been set is measured again at once.
+    pub(super) fn probe_in_doubt(&mut self, now: MeshTimeUs, agent: AgentId) {
+        if let Some(member) = self.members.get_mut(&agent)
+            && member.clock.is_in_doubt()
+            && member.burst_left == 0
+        {
+            member.burst_left = DOUBT_BURST;
+            member.next_probe = now.plus_us(BURST_PERIOD_US);
+        }
     }
 
     /// An agent answered a probe: one exchange, one delay, perhaps one processing sample, one z for the class.

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh30k_ledger::types::{AgentClass, AgentId, NodeId};
+use mesh30k_ledger::types::{AgentClass, AgentId, NodeId, Scope};
 
 use super::super::fold::ConflictReport;
 use super::super::id::EventId;
 use super::super::message::{HostMessage, HostPrepare, MAX_BATCH, Prepare, PrepareEntry, UpMessage};
 use super::super::parent::{MAX_WAVES, wave_end};
-use super::super::spec::{Event, Strategy};
+use super::super::spec::Strategy;
 use super::survey::{Reading, Survey};
 use super::{LeadAction, LeadCounters, LeadMachine};
 use crate::delay::{DelaySummary, kappa};
@@ -107,6 +107,7 @@ impl Dispatch {
 
 #[derive(Debug)]
 pub(super) struct Wave {
+    /// T by this lead's own clock.
     pub(super) target: MeshTimeUs,
     pub(super) effects: bool,
     pub(super) weight_milli: u32,
@@ -126,9 +127,10 @@ pub(super) struct Wave {
 }
 
 impl Wave {
-    fn new(event: &Event, scope: mesh30k_ledger::types::Scope, prepare: &Prepare, now: MeshTimeUs) -> Self {
+    fn new(scope: Scope, prepare: &Prepare, target: MeshTimeUs, now: MeshTimeUs) -> Self {
+        let event = &prepare.event.event;
         Self {
-            target: event.target,
+            target,
             effects: event.effects,
             weight_milli: event.weight_milli,
             priority: event.priority,
@@ -202,27 +204,32 @@ impl LeadMachine {
             event.selects(id, member.link.class, member.link.capabilities, self.cluster)
         };
         let survey = self.survey(now, kappa, hedged, |m| selects(m.link.agent, m));
-        let mut wave = Wave::new(event, self.scope(), prepare, now);
+        let mut wave = Wave::new(self.scope(), prepare, self.own_target(event.target), now);
         let mut unmeasured = 0_u64;
         let mut fan_out = 0_i64;
         for (id, member) in self.members.iter().filter(|(id, m)| selects(**id, m)) {
             let Some(reading) = survey.readings.get(id) else { continue };
             wave.agents.insert(*id, Dispatch::new(member.link.class, reading));
             unmeasured = unmeasured.saturating_add(u64::from(reading.clock.is_none()));
-            if reading.clock.is_none() || self.frozen.contains(id) {
+            if self.frozen.contains(id) {
+                continue;
+            }
+            let hedged_lead_us = plan_hedge(&mut wave, now, &survey, &member.link);
+            if reading.clock.is_none() {
                 continue;
             }
             let ahead_us = match event.strategy {
                 Strategy::Hold => {
                     let g = fan_out.saturating_mul(FAN_OUT_US).saturating_add(TICK_US);
-                    let lead_us = plan_hedge(&mut wave, now, &survey, &member.link).unwrap_or(reading.lead_us);
-                    round_us(lead_us).saturating_add(g).saturating_add(self.params.hold_margin_us)
+                    round_us(hedged_lead_us.unwrap_or(reading.lead_us))
+                        .saturating_add(g)
+                        .saturating_add(self.params.hold_margin_us)
                 }
                 // Buckets round down; half a bucket less keeps the mean.
                 Strategy::Throw => round_us(reading.summary.median_us).saturating_sub(BUCKET_US / 2),
             };
             fan_out = fan_out.saturating_add(1);
-            let slot = bucket(event.target.minus_us(ahead_us));
+            let slot = bucket(wave.target.minus_us(ahead_us));
             wave.hosts.insert(member.link.host);
             wave.queue.entry((slot, member.link.host)).or_default().push(*id);
         }
@@ -287,7 +294,7 @@ fn plan_hedge(wave: &mut Wave, now: MeshTimeUs, survey: &Survey, link: &super::A
     let at = bucket(wave.target.minus_us(round_us(plan.ahead_us)));
     // With less time than its usual answer takes, silence says nothing of the primary: a standby would be wasted on it.
     let usual_us = round_us(reading.summary.median_us + reading.summary.way_us);
-    if at.since_us(now) >= usual_us {
+    if reading.clock.is_none() || at.since_us(now) >= usual_us {
         wave.hedges.entry(at).or_default().push(link.agent);
     }
     Some(plan.lead_us)
