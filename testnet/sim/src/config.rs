@@ -63,7 +63,7 @@ impl FromStr for Scenario {
 /// A rule broken on purpose, to see that its invariant notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plant {
-    /// Leads ask for a release three seconds early.
+    /// Leads ask for a release 40 ms early, the most that an agent's own time service lets pass.
     EarlyRelease,
     /// Hosts run a slot a second time.
     SecondRelease,

@@ -129,7 +129,7 @@ impl World<'_> {
         let target_us = wave.plan.target_us;
         for entry in &mut prepare.entries {
             if self.config.plant == Some(Plant::EarlyRelease) && entry.agent.0.is_multiple_of(7) {
-                entry.target = entry.target.minus_us(3_000_000);
+                entry.target = entry.target.minus_us(40_000);
             }
             let stands_by = entry.slot != entry.agent;
             if stands_by || self.config.plant == Some(Plant::Overspending) {
