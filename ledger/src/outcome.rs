@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::encode;
 use crate::pricing::Price;
 use crate::priority::Purpose;
-use crate::records::{Duty, ProposalStatus};
+use crate::records::{Contribution, Duty, ProposalStatus};
 use crate::rejection::Rejection;
 use crate::types::{
     AccountId, AgentId, EscrowId, Hash, NodeId, ProposalId, Region, Scope, SectorId, TimeMs, TxId, Uftns,
@@ -243,6 +243,24 @@ pub enum Effect {
         signals: u64,
         /// In force until then, if it is.
         until: Option<TimeMs>,
+    },
+    /// A contribution was claimed.
+    ContributionClaimed {
+        /// Names it.
+        evidence: Hash,
+        /// Of what kind.
+        kind: Contribution,
+        /// What is asked.
+        amount: Uftns,
+    },
+    /// A contribution was attested.
+    ContributionAttested {
+        /// Names it.
+        evidence: Hash,
+        /// Reviewers so far.
+        attestations: u64,
+        /// What was minted for it by this; nothing before the last word.
+        paid: Uftns,
     },
 }
 

@@ -105,6 +105,8 @@ parameters! {
     BidBond, "bid_bond_uftns", 100_000, 0..=1_000_000_000;
     /// Oracles and guardians who must agree on an emergency.
     EmergencySignals, "emergency_signals", 2, 1..=16;
+    /// The most that contributions are paid in a day of block time, in uFTNS; bounded by the supply cap as well.
+    EmissionPerPeriod, "emission_per_period_uftns", 1_000_000_000, 0..=1_000_000_000_000_000;
 }
 
 /// Text that names no parameter.

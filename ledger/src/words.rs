@@ -93,6 +93,12 @@ impl Effect {
             Self::AuctionOpened { auction, locked } => format!("auction {auction} opened, {locked} set aside"),
             Self::BidSealed { auction, bond } => format!("bid on auction {auction} sealed with a bond of {bond}"),
             Self::BidOpened { auction, price } => format!("bid of {price} on auction {auction} opened"),
+            Self::ContributionClaimed { evidence, kind, amount } => {
+                format!("{amount} claimed for a contribution of {kind}, {evidence}")
+            }
+            Self::ContributionAttested { evidence, attestations, paid } => {
+                format!("contribution {evidence} attested by {attestations}, {paid} paid")
+            }
             _ => String::new(),
         }
     }

@@ -10,17 +10,17 @@ use mesh30k_ledger::codec::{CodecError, decode, encode};
 use mesh30k_ledger::finality::{Certificate, Phase, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::{
-    AttestSaving, BatchTransfer, Bond, Choice, ClaimPart, ClaimSaving, CreditImport, DeclarePurpose, DisputeClaim,
-    EnergyMethod, EscrowOpen, EscrowRelease, Freeze, OfficeChange, OpenAuction, OpenBid, Operation, ParameterChange,
-    ProposalKind, Propose, ProveEquivocation, ReclassifyPurpose, ReportIntensity, RetireCredits, RuleClaim, Schedule,
-    SealBid, SignalEmergency, TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond,
-    Unschedule,
+    AttestContribution, AttestSaving, BatchTransfer, Bond, Choice, ClaimContribution, ClaimPart, ClaimSaving,
+    CreditImport, DeclarePurpose, DisputeClaim, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, OfficeChange,
+    OpenAuction, OpenBid, Operation, ParameterChange, ProposalKind, Propose, ProveEquivocation, ReclassifyPurpose,
+    ReportIntensity, RetireCredits, RuleClaim, Schedule, SealBid, SignalEmergency, TaskReceipt, TaskReport, Thaw,
+    Transfer, TransferCredits, TransferItem, Unbond, Unschedule,
 };
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::receipt::Receipt;
-use mesh30k_ledger::records::{Duty, Office};
+use mesh30k_ledger::records::{Contribution, Duty, Office};
 use mesh30k_ledger::transaction::{MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
 use mesh30k_ledger::types::*;
 use proptest::prelude::*;
@@ -169,6 +169,15 @@ fn market_operations(world: &World) -> Vec<(&'static str, Operation)> {
             Operation::ReclassifyPurpose(ReclassifyPurpose { escrow: evidence, purpose: Purpose::Luxury }),
         ),
         (
+            "claim_contribution",
+            Operation::ClaimContribution(ClaimContribution {
+                kind: Contribution::Relaying,
+                evidence,
+                amount: Uftns(22),
+            }),
+        ),
+        ("attest_contribution", Operation::AttestContribution(AttestContribution { evidence })),
+        (
             "signal_emergency",
             Operation::SignalEmergency(SignalEmergency {
                 region: common::region("BD"),
@@ -276,7 +285,7 @@ fn canonical_all(bytes: &[u8]) {
 }
 
 /// Examples of operations below.
-const KINDS: usize = 30;
+const KINDS: usize = 32;
 
 #[test]
 fn every_example_is_damaged() {

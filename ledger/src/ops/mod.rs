@@ -3,6 +3,7 @@
 pub(crate) mod auction;
 mod bond;
 pub(crate) mod claim;
+mod contribution;
 mod credits;
 mod emergency;
 mod escrow_open;
@@ -21,6 +22,7 @@ mod vote;
 pub use auction::{MAX_BIDS, MIN_PHASE_MS, OpenAuction, OpenBid, SealBid, sealed_bid};
 pub use bond::{Bond, MAX_UNBONDING, Unbond};
 pub use claim::{ClaimPart, DisputeClaim, MAJORITY, PANEL, RuleClaim};
+pub use contribution::{AttestContribution, ClaimContribution};
 pub use credits::{AttestSaving, ClaimSaving, MAX_SAVING_UG, RetireCredits, TransferCredits};
 pub use emergency::{MAX_EMERGENCY_MS, MAX_KIND_BYTES, SIGNAL_MS, SignalEmergency};
 pub use escrow_open::{EscrowOpen, MAX_ESCROW_MS, MAX_PARTS};
@@ -129,6 +131,10 @@ pub enum Operation {
     ReclassifyPurpose(ReclassifyPurpose),
     /// One word on a climate emergency.
     SignalEmergency(SignalEmergency),
+    /// Claims payment for a contribution.
+    ClaimContribution(ClaimContribution),
+    /// A reviewer's word that a contribution is real.
+    AttestContribution(AttestContribution),
 }
 
 impl Operation {
@@ -147,6 +153,8 @@ impl Operation {
             Self::Unbond(_) | Self::ReportIntensity(_) | Self::ClaimSaving(_) | Self::AttestSaving(_) => 10,
             Self::ProveEquivocation(_) => 100,
             Self::ClaimPart(_) | Self::RuleClaim(_) => 40,
+            Self::ClaimContribution(_) => 10,
+            Self::AttestContribution(_) => 15,
             Self::DisputeClaim(_) | Self::OpenAuction(_) | Self::SealBid(_) | Self::OpenBid(_) => 20,
             Self::DeclarePurpose(_) | Self::ReclassifyPurpose(_) | Self::SignalEmergency(_) => 10,
         }
@@ -184,6 +192,8 @@ impl Operation {
             Self::DeclarePurpose(_) => "declare purpose",
             Self::ReclassifyPurpose(_) => "reclassify purpose",
             Self::SignalEmergency(_) => "signal emergency",
+            Self::ClaimContribution(_) => "claim contribution",
+            Self::AttestContribution(_) => "attest contribution",
         }
     }
 
@@ -230,6 +240,8 @@ impl Operation {
             Self::DeclarePurpose(op) => op.apply(working, call),
             Self::ReclassifyPurpose(op) => op.apply(working, call),
             Self::SignalEmergency(op) => op.apply(working, call),
+            Self::ClaimContribution(op) => op.apply(working, call),
+            Self::AttestContribution(op) => op.apply(working, call),
         }
     }
 }

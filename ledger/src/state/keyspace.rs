@@ -55,6 +55,10 @@ pub(crate) fn claims(escrow: &EscrowId) -> Vec<u8> {
 pub(crate) fn claim(escrow: &EscrowId, part: u32) -> Vec<u8> {
     key(&claims(escrow), &part.to_be_bytes())
 }
+pub(crate) fn contribution(evidence: &Hash) -> Vec<u8> {
+    key(b"cm", &evidence.0)
+}
+pub(crate) const EMISSION: &[u8] = b"cM";
 pub(crate) const AUCTIONS: &[u8] = b"ca";
 pub(crate) fn auction(id: &Hash) -> Vec<u8> {
     key(AUCTIONS, &id.0)

@@ -67,6 +67,7 @@ pub struct Client {
     pub creditors: Vec<AccountId>,
     pub offences: u64,
     pub declared: Vec<TxId>,
+    pub contributions: Vec<Hash>,
     pub claims: Vec<(TxId, u32, AccountId)>,
     pub disputes: Vec<(TxId, u32)>,
     pub auctions: Vec<Lot>,
@@ -92,6 +93,7 @@ impl Client {
             creditors: Vec::new(),
             offences: 0,
             declared: Vec::new(),
+            contributions: Vec::new(),
             claims: Vec::new(),
             disputes: Vec::new(),
             auctions: Vec::new(),
@@ -155,6 +157,10 @@ impl Client {
             (_, Effect::Scheduled { schedule, .. }) => remember(&mut self.schedules, (*schedule, tx.account)),
             (_, Effect::Unscheduled { schedule, .. }) => self.schedules.retain(|(known, _)| known != schedule),
             (Operation::Bond(op), _) => remember(&mut self.bonded, (tx.account, op.duty)),
+            (_, Effect::ContributionClaimed { evidence, .. }) => remember(&mut self.contributions, *evidence),
+            (_, Effect::ContributionAttested { evidence, attestations: 2.., .. }) => {
+                self.contributions.retain(|known| known != evidence);
+            }
             (_, Effect::SavingClaimed { evidence, .. }) => remember(&mut self.savings, *evidence),
             (_, Effect::SavingAttested { evidence, issued_ug: 1.., .. }) => {
                 self.savings.retain(|known| known != evidence);

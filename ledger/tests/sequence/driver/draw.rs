@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..130) {
+            let draft = match rng.random_range(0..136) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -47,7 +47,9 @@ impl Client {
                 121..127 => self.unseal(rng),
                 127..128 => self.declare(rng),
                 128..129 => self.reclassify(rng),
-                _ => Some(self.signal(rng)),
+                129..130 => Some(self.signal(rng)),
+                130..132 => Some(self.contribute(rng)),
+                _ => self.acknowledge(rng),
             };
             if let Some(draft) = draft {
                 return draft;

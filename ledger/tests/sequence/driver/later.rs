@@ -7,10 +7,10 @@ use crate::common::{key, region};
 use mesh30k_ledger::finality::{Phase, Vote};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
-    AttestSaving, Bond, ClaimSaving, Operation, ProveEquivocation, ReportIntensity, RetireCredits, Schedule,
-    TransferCredits, Unbond, Unschedule,
+    AttestContribution, AttestSaving, Bond, ClaimContribution, ClaimSaving, Operation, ProveEquivocation,
+    ReportIntensity, RetireCredits, Schedule, TransferCredits, Unbond, Unschedule,
 };
-use mesh30k_ledger::records::Duty;
+use mesh30k_ledger::records::{Contribution, Duty};
 use mesh30k_ledger::types::{AccountId, Epoch, Hash, Height, NodeId, Round};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -76,6 +76,22 @@ impl Client {
         let evidence = one(&self.savings, rng)?;
         let from = if rng.random_ratio(1, 10) { self.anybody(rng) } else { key(rng.random_range(2..=4)) };
         Some(Draft { from, op: Operation::AttestSaving(AttestSaving { evidence }) })
+    }
+
+    pub fn contribute(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let known = one(&self.contributions, rng).filter(|_| rng.random_ratio(1, 10));
+        let op = ClaimContribution {
+            kind: Contribution::ALL[rng.random_range(0..9)],
+            evidence: known.unwrap_or_else(|| Hash(rng.random())),
+            amount: small(rng),
+        };
+        Draft { from: self.anybody(rng), op: Operation::ClaimContribution(op) }
+    }
+
+    pub fn acknowledge(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let evidence = one(&self.contributions, rng)?;
+        let from = if rng.random_ratio(1, 10) { self.anybody(rng) } else { key(rng.random_range(2..=4)) };
+        Some(Draft { from, op: Operation::AttestContribution(AttestContribution { evidence }) })
     }
 
     /// Who holds credits is drawn more often, else nothing would move.

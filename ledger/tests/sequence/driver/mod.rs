@@ -84,6 +84,8 @@ fn genesis() -> Genesis {
         (Parameter::RulingMs, 5_000),
         (Parameter::DisputeBond, 10_001),
         (Parameter::BidBond, 5_001),
+        // A million steps are about six days: small enough that shares run out.
+        (Parameter::EmissionPerPeriod, 20_000_000),
     ] {
         genesis.parameters.0.insert(parameter, value);
     }

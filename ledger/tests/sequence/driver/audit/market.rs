@@ -1,14 +1,15 @@
 //! Claims and auctions in the auditor's books.
 
-use super::{Auditor, Claim, Locked, Lot};
+use super::{Auditor, Claim, Earned, Locked, Lot};
 use mesh30k_ledger::ops::Operation;
-use mesh30k_ledger::records::Duty;
+use mesh30k_ledger::records::{Contribution, Duty};
 use mesh30k_ledger::transaction::Transaction;
-use mesh30k_ledger::types::{AccountId, TxId};
+use mesh30k_ledger::types::{AccountId, Hash, TxId};
 use std::collections::{BTreeMap, BTreeSet};
 
 const DISPUTE_BOND: i128 = 10_001;
 const BID_BOND: i128 = 5_001;
+const EMISSION: i128 = 20_000_000;
 
 impl Auditor {
     pub(super) fn traded(&mut self, tx: &Transaction, id: TxId) {
@@ -51,12 +52,42 @@ impl Auditor {
                 let before = lot.bids.insert(tx.account, Some(i128::from(op.price.0)));
                 assert_eq!(before, Some(None), "audit: a bid that was not sealed, or opened twice");
             }
+            Operation::ClaimContribution(op) => {
+                let (account, amount) = (tx.account, i128::from(op.amount.0));
+                self.earned.insert(op.evidence, Earned { account, kind: op.kind, amount, attested: 0 });
+            }
+            Operation::AttestContribution(op) => self.attested(op.evidence),
             Operation::ReportIntensity(_)
             | Operation::DeclarePurpose(_)
             | Operation::ReclassifyPurpose(_)
             | Operation::SignalEmergency(_) => {}
             other => panic!("audit: nobody told the auditor of {other:?}"),
         }
+    }
+
+    /// The second word pays: within the kind's share of the day's emission, and the cap.
+    fn attested(&mut self, evidence: Hash) {
+        let earned = self.earned.get_mut(&evidence).expect("audit: an unknown contribution was attested");
+        earned.attested += 1;
+        assert!(earned.attested <= 2, "audit: a contribution was paid twice");
+        if earned.attested < 2 {
+            return;
+        }
+        let (account, kind, amount) = (earned.account, earned.kind, earned.amount);
+        let day = self.now.0 / 86_400_000;
+        if self.emitted.0 != day {
+            self.emitted = (day, BTreeMap::new());
+        }
+        let percent = match kind {
+            Contribution::Data | Contribution::Model | Contribution::Research => 15,
+            Contribution::Governance => 5,
+            _ => 10,
+        };
+        let before = self.emitted.1.entry(kind).or_default();
+        let paid = amount.min(EMISSION * percent / 100 - *before).min(self.supply_cap - self.minted);
+        *before += paid;
+        self.minted += paid;
+        self.credit(account, paid);
     }
 
     /// The bond of a dispute goes to the worker, and so does the part unless it was paid or its escrow is gone.

@@ -7,7 +7,7 @@ use super::proposer;
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::{EscrowOpen, Operation, TaskReport};
 use mesh30k_ledger::outcome::DueEvent;
-use mesh30k_ledger::records::{Duty, ProposalStatus};
+use mesh30k_ledger::records::{Contribution, Duty, ProposalStatus};
 use mesh30k_ledger::transaction::Transaction;
 use mesh30k_ledger::types::{AccountId, Hash, ProposalId, Region, TimeMs, TxId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +34,13 @@ struct Book {
 struct Saving {
     account: AccountId,
     saved: i128,
+    attested: u32,
+}
+
+struct Earned {
+    account: AccountId,
+    kind: Contribution,
+    amount: i128,
     attested: u32,
 }
 
@@ -76,6 +83,10 @@ pub struct Auditor {
     claims: BTreeMap<(TxId, u32), Claim>,
     lots: BTreeMap<TxId, Lot>,
     savings: BTreeMap<Hash, Saving>,
+    earned: BTreeMap<Hash, Earned>,
+    /// Day, and what each kind was paid in it.
+    emitted: (u64, BTreeMap<Contribution, i128>),
+    supply_cap: i128,
     proposals: u64,
     renewables: Vec<i128>,
     burned: i128,
@@ -115,6 +126,9 @@ impl Auditor {
             claims: BTreeMap::new(),
             lots: BTreeMap::new(),
             savings: BTreeMap::new(),
+            earned: BTreeMap::new(),
+            emitted: (0, BTreeMap::new()),
+            supply_cap: i128::from(genesis.supply_cap.0),
             proposals: 0,
             renewables: genesis.nodes.iter().map(|node| i128::from(node.renewable_ppm)).collect(),
             burned: 0,
@@ -391,7 +405,11 @@ fn weight(op: &Operation) -> i128 {
         Operation::ProveEquivocation(_) => 100,
         Operation::ClaimPart(_) | Operation::RuleClaim(_) => 40,
         Operation::DisputeClaim(_) | Operation::OpenAuction(_) | Operation::SealBid(_) | Operation::OpenBid(_) => 20,
-        Operation::DeclarePurpose(_) | Operation::ReclassifyPurpose(_) | Operation::SignalEmergency(_) => 10,
+        Operation::AttestContribution(_) => 15,
+        Operation::ClaimContribution(_)
+        | Operation::DeclarePurpose(_)
+        | Operation::ReclassifyPurpose(_)
+        | Operation::SignalEmergency(_) => 10,
         Operation::Unbond(_)
         | Operation::ReportIntensity(_)
         | Operation::ClaimSaving(_)

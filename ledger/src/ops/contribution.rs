@@ -1,0 +1,105 @@
+//! Contributions: claimed with evidence, attested by reviewers, paid from the period's emission. The only way, besides genesis, that
+//! money comes into being.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use super::Call;
+use crate::execute::{Stop, Working};
+use crate::outcome::Effect;
+use crate::parameters::Parameter;
+use crate::records::{Contribution, ContributionRecord, EmissionRecord, Office, PERIOD_MS};
+use crate::rejection::Rejection;
+use crate::state::keyspace;
+use crate::types::{AccountId, Hash, Uftns};
+
+/// Claims payment for a contribution. Reviewers attest it before anything is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct ClaimContribution {
+    /// Of what kind.
+    pub kind: Contribution,
+    /// Hash of the content or of the receipts; used once on the whole ledger.
+    pub evidence: Hash,
+    /// What is asked, more than nothing. What the kind's share of the period does not have is not paid, then or later.
+    pub amount: Uftns,
+}
+
+/// A reviewer's word that a contribution is worth what is asked. The last one needed pays it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct AttestContribution {
+    /// Of the claim.
+    pub evidence: Hash,
+}
+
+impl ClaimContribution {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        if self.amount.is_zero() {
+            return Err(Rejection::ZeroAmount.into());
+        }
+        let key = keyspace::contribution(&self.evidence);
+        if working.get(&key)?.is_some() {
+            return Err(Rejection::AlreadyDone("this evidence was claimed".into()).into());
+        }
+        let record = ContributionRecord {
+            account: call.account,
+            kind: self.kind,
+            amount: self.amount,
+            attested_by: Vec::new(),
+            paid_at: None,
+            paid: Uftns::ZERO,
+        };
+        working.write(key, &record);
+        Ok(Effect::ContributionClaimed { evidence: self.evidence, kind: self.kind, amount: self.amount })
+    }
+}
+
+impl AttestContribution {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        working.must_hold(Office::Reviewer, &call.account)?;
+        let key = keyspace::contribution(&self.evidence);
+        let unknown = || Rejection::Unknown { what: "claimed contribution".into(), id: self.evidence.to_string() };
+        let mut record: ContributionRecord = working.read(&key)?.ok_or_else(unknown)?;
+        if record.account == call.account {
+            return Err(Rejection::SelfReference("attested claim".into()).into());
+        }
+        if record.paid_at.is_some() {
+            return Err(Rejection::AlreadyDone("this contribution was paid".into()).into());
+        }
+        if record.attested_by.contains(&call.account) {
+            return Err(Rejection::AlreadyDone("this reviewer attested the contribution".into()).into());
+        }
+        record.attested_by.push(call.account);
+        let attestations = record.attested_by.len() as u64;
+        if attestations >= working.parameter(Parameter::CreditReviewers) {
+            record.paid = emit(working, record.kind, record.amount, &record.account)?;
+            record.paid_at = Some(working.now);
+        }
+        let paid = record.paid;
+        working.write(key, &record);
+        Ok(Effect::ContributionAttested { evidence: self.evidence, attestations, paid })
+    }
+}
+
+/// Mints what is asked, within what the kind's share of the period and the supply cap leave; gives what was minted.
+fn emit(working: &mut Working<'_>, kind: Contribution, asked: Uftns, to: &AccountId) -> Result<Uftns, Stop> {
+    let period = working.now.0.checked_div(PERIOD_MS).unwrap_or(0);
+    let mut emission: EmissionRecord = working.read(keyspace::EMISSION)?.unwrap_or_default();
+    if emission.period != period {
+        emission = EmissionRecord { period, ..EmissionRecord::default() };
+    }
+    let whole = u128::from(working.parameter(Parameter::EmissionPerPeriod));
+    let share = whole.saturating_mul(u128::from(kind.share_ppm())).checked_div(1_000_000).unwrap_or(0);
+    let share = u64::try_from(share).unwrap_or(u64::MAX);
+    let totals = working.globals().totals;
+    let below_cap = totals.supply_cap.0.saturating_sub(totals.minted.0);
+    let paid_before = emission.of(kind).map_or(share, |paid| paid.0);
+    let amount = Uftns(asked.0.min(share.saturating_sub(paid_before)).min(below_cap));
+    if let Some(paid) = emission.of(kind) {
+        *paid = paid.checked_add(amount).ok_or(Rejection::AmountOverflow)?;
+    }
+    working.write(keyspace::EMISSION.to_vec(), &emission);
+    let totals = &mut working.globals_mut().totals;
+    totals.minted = totals.minted.checked_add(amount).ok_or(Rejection::AmountOverflow)?;
+    working.credit(to, amount)?;
+    Ok(amount)
+}

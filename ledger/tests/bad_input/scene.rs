@@ -1,0 +1,252 @@
+//! A chain on which one operation of every kind could be carried out right now.
+
+use crate::common::tasks::{mesh, open, receipt, report};
+use crate::common::{World, agents, alice, bob, id_of, key, node_registration, operator, region, register};
+use mesh30k_ledger::finality::{Phase, Vote};
+use mesh30k_ledger::keys::SecretKey;
+use mesh30k_ledger::ops::*;
+use mesh30k_ledger::outcome::Outcome;
+use mesh30k_ledger::parameters::Parameter;
+use mesh30k_ledger::priority::Purpose;
+use mesh30k_ledger::query;
+use mesh30k_ledger::records::{Contribution, Duty};
+use mesh30k_ledger::types::{
+    AccountId, AgentId, Epoch, EscrowId, Hash, Height, NodeId, ProposalId, Round, Scope, Uftns,
+};
+
+pub const HOUR_MS: u64 = 3_600_000;
+pub const SALT: Hash = Hash([7; 32]);
+
+/// Names of what stands there.
+pub struct Scene {
+    pub world: World,
+    /// Open, nothing claimed.
+    pub task: EscrowId,
+    /// Part 0 claimed.
+    pub claimed: EscrowId,
+    /// Part 0 disputed.
+    pub disputed: EscrowId,
+    pub panel: Vec<AccountId>,
+    pub schedule: Hash,
+    /// Takes bids.
+    pub auction: Hash,
+    /// Opens bids; node 3 sealed 9,000 uFTNS and 5 ug.
+    pub revealing: Hash,
+}
+
+fn must(world: &mut World, who: &SecretKey, op: Operation) -> Hash {
+    let signed = world.signed(who, op);
+    let id = signed.id();
+    let outcome = world.run(10, vec![signed]).1.outcomes.remove(0);
+    assert!(outcome.is_executed(), "{outcome:?}");
+    id
+}
+
+pub fn auction(world: &World, commit_ms: u64) -> OpenAuction {
+    let commit_until = world.now().plus_ms(commit_ms);
+    OpenAuction {
+        task: Hash::of(b"task"),
+        module: Hash::of(b"module"),
+        max_price: Uftns(50_000),
+        reserve: Uftns(5_000),
+        commit_until,
+        reveal_until: commit_until.plus_ms(2 * HOUR_MS),
+        release_deadline: commit_until.plus_ms(4 * HOUR_MS),
+    }
+}
+
+pub fn schedule(world: &World) -> Schedule {
+    let first_at = world.now().plus_ms(HOUR_MS);
+    Schedule { to: id_of(&bob()), amount: Uftns(1_000), times: 3, first_at, every_ms: 60_000, memo: "rent".into() }
+}
+
+pub fn equivocation(world: &World) -> ProveEquivocation {
+    let vote = |block: &[u8]| {
+        Vote {
+            phase: Phase::First,
+            context: world.context,
+            epoch: Epoch(0),
+            round: Round(0),
+            height: Height(7),
+            block: Hash::of(block),
+            parent: Hash::ZERO,
+            commitment: Hash::ZERO,
+            lock: None,
+            validator: NodeId(2),
+        }
+        .sign(&key(52))
+    };
+    ProveEquivocation { first: vote(b"one"), second: vote(b"other") }
+}
+
+fn claim(world: &mut World, escrow: EscrowId) {
+    let receipt = receipt(world, report(0));
+    must(world, &key(1), Operation::ClaimPart(ClaimPart { escrow, receipt }));
+}
+
+fn attested(world: &mut World, evidence: Hash) {
+    let op = ClaimSaving { evidence, baseline_ug: 900, actual_ug: 300 };
+    must(world, &alice(), Operation::ClaimSaving(op));
+    for n in [2, 3] {
+        must(world, &key(n), Operation::AttestSaving(AttestSaving { evidence }));
+    }
+}
+
+pub fn scene() -> Scene {
+    let mut genesis = crate::common::genesis();
+    for parameter in [Parameter::VotingMs, Parameter::ChallengeMs, Parameter::RulingMs] {
+        genesis.parameters.0.insert(parameter, HOUR_MS);
+    }
+    let mut world = mesh(World::of(genesis));
+    for (who, duty) in [(key(1), Duty::Host), (key(2), Duty::Validator), (bob(), Duty::Reviewer)] {
+        must(&mut world, &who, Operation::Bond(Bond { duty, amount: Uftns(500_000) }));
+    }
+    let revealing = auction(&world, 5_000);
+    let revealing = must(&mut world, &alice(), Operation::OpenAuction(revealing));
+    let sealed = sealed_bid(&revealing, &id_of(&key(3)), Uftns(9_000), 5, &SALT);
+    must(&mut world, &key(3), Operation::SealBid(SealBid { auction: revealing, sealed }));
+    world.run(6_000, vec![]);
+
+    let (task, claimed, disputed) =
+        (open(&mut world, 3, 9 * HOUR_MS), open(&mut world, 3, 9 * HOUR_MS), open(&mut world, 3, 9 * HOUR_MS));
+    claim(&mut world, claimed);
+    claim(&mut world, disputed);
+    must(&mut world, &alice(), Operation::DisputeClaim(DisputeClaim { escrow: disputed, part: 0 }));
+    let purpose = DeclarePurpose { escrow: claimed, purpose: Purpose::DisasterResponse };
+    must(&mut world, &alice(), Operation::DeclarePurpose(purpose));
+    let plan = schedule(&world);
+    let schedule = must(&mut world, &alice(), Operation::Schedule(plan));
+    let auction = auction(&world, HOUR_MS);
+    let auction = must(&mut world, &alice(), Operation::OpenAuction(auction));
+    attested(&mut world, Hash::of(b"credited"));
+    let saving = ClaimSaving { evidence: Hash::of(b"saving"), baseline_ug: 9, actual_ug: 8 };
+    must(&mut world, &bob(), Operation::ClaimSaving(saving));
+    let work = ClaimContribution { kind: Contribution::Data, evidence: Hash::of(b"work"), amount: Uftns(5) };
+    must(&mut world, &bob(), Operation::ClaimContribution(work));
+    must(&mut world, &alice(), propose());
+    let freeze =
+        Freeze { scope: Scope::Agent(AgentId(40)), reason: "drill".into(), until: world.now().plus_ms(HOUR_MS) };
+    must(&mut world, &operator(), Operation::Freeze(freeze));
+    let panel = query::claim(&world.state, &disputed, 0).unwrap().unwrap().panel;
+    Scene { world, task, claimed, disputed, panel, schedule, auction, revealing }
+}
+
+fn propose() -> Operation {
+    let change = ParameterChange { parameter: Parameter::HoldMarginMs, value: 40 };
+    Operation::Propose(Propose { title: "more".into(), kind: ProposalKind::Parameter(vec![change]) })
+}
+
+/// One of each kind that would be carried out, and who sends it.
+pub fn examples(scene: &Scene) -> Vec<(SecretKey, Operation)> {
+    let world = &scene.world;
+    let (to, now) = (id_of(&bob()), world.now());
+    let accepted = receipt(world, report(1));
+    let item = TransferItem { to, amount: Uftns(6) };
+    let freeze = Freeze { scope: Scope::Agent(AgentId(3)), reason: "drill".into(), until: now.plus_ms(9_000) };
+    let thaw = Thaw { scope: Scope::Agent(AgentId(40)), reason: "over".into() };
+    let open = EscrowOpen {
+        task: Hash::of(b"new"),
+        module: Hash::of(b"module"),
+        parts: 2,
+        amount_per_part: Uftns(7),
+        reserve_per_part: Uftns(8),
+        release_deadline: now.plus_ms(9_000),
+    };
+    let mut examples = vec![
+        (alice(), Operation::Transfer(Transfer { to, amount: Uftns(5), memo: "rent".into() })),
+        (alice(), Operation::BatchTransfer(BatchTransfer { transfers: vec![item, item] })),
+        (alice(), Operation::EscrowOpen(open)),
+        (alice(), Operation::EscrowRelease(EscrowRelease { escrow: scene.task, receipt: accepted })),
+        (alice(), register(Some(node_registration(9)), agents(50..52))),
+        (bob(), propose()),
+        (bob(), Operation::Vote(mesh30k_ledger::ops::Vote { proposal: ProposalId(1), choice: Choice::Yes })),
+        (operator(), Operation::Freeze(freeze)),
+        (operator(), Operation::Thaw(thaw)),
+        (alice(), Operation::Schedule(schedule(world))),
+        (alice(), Operation::Unschedule(Unschedule { schedule: scene.schedule })),
+        (alice(), Operation::Bond(Bond { duty: Duty::Reviewer, amount: Uftns(9) })),
+        (bob(), Operation::Unbond(Unbond { duty: Duty::Reviewer, amount: Uftns(9) })),
+        (bob(), Operation::ProveEquivocation(equivocation(world))),
+    ];
+    examples.extend(carbon(scene));
+    examples.extend(market(scene));
+    examples
+}
+
+fn carbon(scene: &Scene) -> Vec<(SecretKey, Operation)> {
+    let (to, now) = (id_of(&bob()), scene.world.now());
+    let signal = SignalEmergency { region: region("BD"), kind: "flood".into(), until: Some(now.plus_ms(HOUR_MS)) };
+    let fresh = Hash::of(b"fresh");
+    vec![
+        (key(1), Operation::ReportIntensity(ReportIntensity { region: region("DE"), mg_per_kwh: 390_000 })),
+        (alice(), Operation::ClaimSaving(ClaimSaving { evidence: fresh, baseline_ug: 9, actual_ug: 8 })),
+        (key(2), Operation::AttestSaving(AttestSaving { evidence: Hash::of(b"saving") })),
+        (alice(), Operation::TransferCredits(TransferCredits { to, amount_ug: 10 })),
+        (alice(), Operation::RetireCredits(RetireCredits { amount_ug: 10 })),
+        (alice(), Operation::DeclarePurpose(DeclarePurpose { escrow: scene.task, purpose: Purpose::Education })),
+        (key(2), Operation::ReclassifyPurpose(ReclassifyPurpose { escrow: scene.claimed, purpose: Purpose::Luxury })),
+        (key(1), Operation::SignalEmergency(signal)),
+        (
+            alice(),
+            Operation::ClaimContribution(ClaimContribution {
+                kind: Contribution::Model,
+                evidence: fresh,
+                amount: Uftns(5),
+            }),
+        ),
+        (key(2), Operation::AttestContribution(AttestContribution { evidence: Hash::of(b"work") })),
+    ]
+}
+
+fn market(scene: &Scene) -> Vec<(SecretKey, Operation)> {
+    let world = &scene.world;
+    let sealed = sealed_bid(&scene.auction, &id_of(&bob()), Uftns(9), 5, &SALT);
+    let judge = (2..=4).map(key).find(|key| scene.panel.contains(&id_of(key))).unwrap();
+    let bid = OpenBid { auction: scene.revealing, price: Uftns(9_000), carbon_ug: 5, salt: SALT };
+    vec![
+        (key(1), Operation::ClaimPart(ClaimPart { escrow: scene.task, receipt: receipt(world, report(0)) })),
+        (alice(), Operation::DisputeClaim(DisputeClaim { escrow: scene.claimed, part: 0 })),
+        (judge, Operation::RuleClaim(RuleClaim { escrow: scene.disputed, part: 0, pay: true })),
+        (alice(), Operation::OpenAuction(auction(world, HOUR_MS))),
+        (bob(), Operation::SealBid(SealBid { auction: scene.auction, sealed })),
+        (key(3), Operation::OpenBid(bid)),
+    ]
+}
+
+/// Rejected: nonce and fee were taken, nothing else changed. Gives the name of the reason.
+pub fn refused(scene: &Scene, who: &SecretKey, op: Operation) -> String {
+    let world = &scene.world;
+    let before = &world.state;
+    let (_, execution) = world.try_run(1, vec![world.signed(who, op.clone())]).unwrap();
+    let outcome: &Outcome = &execution.outcomes[0];
+    let rejection = outcome.rejection().unwrap_or_else(|| panic!("not refused: {op:?}"));
+    let sentence = rejection.to_string();
+    assert!(!sentence.is_empty() && !sentence.contains('\n') && sentence.len() < 400, "{sentence}");
+    assert_eq!(outcome.sentence(), sentence);
+    unchanged(before, who, &execution.changes, outcome.fee());
+    format!("{rejection:?}")
+}
+
+/// Apart from the sender's nonce and fee, the proposer's share and the totals that follow, every record is as it was.
+pub fn unchanged(
+    before: &mesh30k_ledger::state::MemoryState,
+    who: &SecretKey,
+    changes: &mesh30k_ledger::state::ChangeSet,
+    fee: Uftns,
+) {
+    use mesh30k_ledger::state::StateRead;
+    let (own, proposer) = (query::account_key(&id_of(who)), query::account_key(&id_of(&key(1))));
+    for (key, value) in changes {
+        let free = [own.as_slice(), proposer.as_slice(), b"cg", b"cb"].contains(&key.as_slice());
+        if b"acegt".contains(&key[0]) && !free {
+            assert_eq!(&before.get(key).unwrap(), value, "a refused operation changed {}", hex::encode(key));
+        }
+    }
+    let old = query::account(before, &id_of(who)).unwrap().unwrap();
+    let mut after = before.clone();
+    after.apply(changes.clone());
+    let new = query::account(&after, &id_of(who)).unwrap().unwrap();
+    let earned = if own == proposer { fee.0 / 2 } else { 0 };
+    assert_eq!((new.nonce, new.balance.0), (old.nonce + 1, old.balance.0 - fee.0 + earned));
+    assert_eq!(new.stake, old.stake);
+}

@@ -1,0 +1,243 @@
+//! The table: a kind, what is wrong, who sends it, the reason that must be told.
+
+use super::scene::{HOUR_MS, SALT, Scene, auction, equivocation, refused, scene, schedule};
+use crate::common::tasks::{receipt, report};
+use crate::common::{alice, bob, id_of, key, operator, region};
+use mesh30k_ledger::keys::SecretKey;
+use mesh30k_ledger::ops::*;
+use mesh30k_ledger::priority::Purpose;
+use mesh30k_ledger::records::{Contribution, Duty};
+use mesh30k_ledger::types::{AgentId, Hash, ProposalId, Scope, TimeMs, Uftns};
+
+type Case = (&'static str, SecretKey, Operation);
+
+fn check(cases: impl Fn(&Scene) -> Vec<Case>) {
+    let scene = scene();
+    for (expected, who, op) in cases(&scene) {
+        let found = refused(&scene, &who, op.clone());
+        assert!(found.starts_with(expected), "{op:?}: expected {expected}, found {found}");
+    }
+}
+
+#[test]
+fn money() {
+    check(|_| {
+        let to = id_of(&bob());
+        let pay = |amount, memo: &str| Operation::Transfer(Transfer { to, amount: Uftns(amount), memo: memo.into() });
+        let batch = |amounts: &[u64]| {
+            let transfers = amounts.iter().map(|amount| TransferItem { to, amount: Uftns(*amount) }).collect();
+            Operation::BatchTransfer(BatchTransfer { transfers })
+        };
+        vec![
+            ("ZeroAmount", alice(), pay(0, "")),
+            ("Overdrawn", alice(), pay(u64::MAX, "")),
+            ("OutOfBounds { field: \"memo", alice(), pay(1, &"m".repeat(129))),
+            // The memo is looked at before the amount.
+            ("OutOfBounds { field: \"memo", alice(), pay(0, &"m".repeat(129))),
+            ("OutOfBounds { field: \"transfers", alice(), batch(&[])),
+            ("OutOfBounds { field: \"transfers", alice(), batch(&[1; 1_001])),
+            ("ZeroAmount", alice(), batch(&[1, 0])),
+            ("Overdrawn", alice(), batch(&[1, u64::MAX])),
+        ]
+    });
+}
+
+#[test]
+fn schedules_and_bonds() {
+    check(|scene| {
+        let change = |change: fn(&mut Schedule)| {
+            let mut schedule = schedule(&scene.world);
+            change(&mut schedule);
+            Operation::Schedule(schedule)
+        };
+        let unschedule = |schedule| Operation::Unschedule(Unschedule { schedule });
+        let bond = |amount| Operation::Bond(Bond { duty: Duty::Host, amount: Uftns(amount) });
+        let unbond = |duty, amount| Operation::Unbond(Unbond { duty, amount: Uftns(amount) });
+        let evidence = equivocation(&scene.world);
+        let same = ProveEquivocation { first: evidence.first, second: evidence.first };
+        vec![
+            ("OutOfBounds { field: \"times", alice(), change(|s| s.times = 0)),
+            ("OutOfBounds { field: \"times", alice(), change(|s| s.times = u32::MAX)),
+            ("OutOfBounds { field: \"every_ms", alice(), change(|s| s.every_ms = 0)),
+            ("ZeroAmount", alice(), change(|s| s.amount = Uftns::ZERO)),
+            ("SelfReference", alice(), change(|s| s.to = id_of(&alice()))),
+            ("DeadlinePassed", alice(), change(|s| s.first_at = TimeMs(0))),
+            ("DeadlineTooFar", alice(), change(|s| s.first_at = TimeMs(u64::MAX))),
+            ("AmountOverflow", alice(), change(|s| s.amount = Uftns(u64::MAX))),
+            // Times before amount, amount before receiver, receiver before time.
+            ("OutOfBounds { field: \"times", alice(), change(|s| (s.times, s.amount) = (0, Uftns::ZERO))),
+            ("ZeroAmount", alice(), change(|s| (s.amount, s.to) = (Uftns::ZERO, id_of(&alice())))),
+            ("SelfReference", alice(), change(|s| (s.to, s.first_at) = (id_of(&alice()), TimeMs(0)))),
+            ("Unknown", alice(), unschedule(Hash::ZERO)),
+            ("NotOwner", bob(), unschedule(scene.schedule)),
+            ("ZeroAmount", alice(), bond(0)),
+            ("Overdrawn", alice(), bond(u64::MAX)),
+            ("ZeroAmount", bob(), unbond(Duty::Reviewer, 0)),
+            ("BondTooSmall", bob(), unbond(Duty::Reviewer, 500_001)),
+            ("BondTooSmall", bob(), unbond(Duty::Host, 1)),
+            ("BondTooSmall", alice(), unbond(Duty::Reviewer, u64::MAX)),
+            ("BadEvidence", bob(), Operation::ProveEquivocation(same)),
+        ]
+    });
+}
+
+#[test]
+fn tasks_and_claims() {
+    check(|scene| {
+        let open = |parts, amount, deadline| {
+            Operation::EscrowOpen(EscrowOpen {
+                task: Hash::ZERO,
+                module: Hash::ZERO,
+                parts,
+                amount_per_part: Uftns(amount),
+                reserve_per_part: Uftns(1),
+                release_deadline: deadline,
+            })
+        };
+        let soon = scene.world.now().plus_ms(9_000);
+        let receipt = receipt(&scene.world, report(1));
+        let release = |escrow| Operation::EscrowRelease(EscrowRelease { escrow, receipt });
+        let claim = |escrow| Operation::ClaimPart(ClaimPart { escrow, receipt });
+        let dispute = |escrow, part| Operation::DisputeClaim(DisputeClaim { escrow, part });
+        let rule = |escrow| Operation::RuleClaim(RuleClaim { escrow, part: 0, pay: true });
+        let declare = |escrow, purpose| Operation::DeclarePurpose(DeclarePurpose { escrow, purpose });
+        let reclassify = |escrow, purpose| Operation::ReclassifyPurpose(ReclassifyPurpose { escrow, purpose });
+        vec![
+            ("OutOfBounds { field: \"parts", alice(), open(0, 1, soon)),
+            ("OutOfBounds { field: \"parts", alice(), open(u32::MAX, 1, soon)),
+            ("ZeroAmount", alice(), open(1, 0, soon)),
+            ("DeadlinePassed", alice(), open(1, 1, TimeMs(0))),
+            ("DeadlineTooFar", alice(), open(1, 1, TimeMs(u64::MAX))),
+            ("AmountOverflow", alice(), open(2, u64::MAX, soon)),
+            ("UnknownEscrow", alice(), release(Hash::ZERO)),
+            ("NotOpener", bob(), release(scene.task)),
+            ("UnknownEscrow", key(1), claim(Hash::ZERO)),
+            ("NotOwner", alice(), claim(scene.task)),
+            ("UnknownEscrow", alice(), dispute(Hash::ZERO, 0)),
+            ("Unknown {", alice(), dispute(scene.claimed, 1)),
+            ("Unknown {", alice(), dispute(scene.claimed, u32::MAX)),
+            ("NotOpener", bob(), dispute(scene.claimed, 0)),
+            ("AlreadyDone", alice(), dispute(scene.disputed, 0)),
+            ("Unknown {", key(2), rule(scene.task)),
+            ("AlreadyDone", key(2), rule(scene.claimed)),
+            ("NotDrawn", alice(), rule(scene.disputed)),
+            ("UnknownEscrow", alice(), declare(Hash::ZERO, Purpose::Luxury)),
+            ("NotOpener", bob(), declare(scene.task, Purpose::Luxury)),
+            ("AlreadyDone", alice(), declare(scene.claimed, Purpose::Luxury)),
+            ("NotInOffice", alice(), reclassify(scene.claimed, Purpose::Luxury)),
+            ("Unknown {", key(2), reclassify(scene.task, Purpose::Luxury)),
+            ("AlreadyDone", key(2), reclassify(scene.claimed, Purpose::DisasterResponse)),
+        ]
+    });
+}
+
+#[test]
+fn auctions() {
+    check(|scene| {
+        let terms = |change: fn(&mut OpenAuction)| {
+            let mut terms = auction(&scene.world, HOUR_MS);
+            change(&mut terms);
+            Operation::OpenAuction(terms)
+        };
+        let seal = |auction| Operation::SealBid(SealBid { auction, sealed: Hash::ZERO });
+        let bid =
+            |auction, price, salt| Operation::OpenBid(OpenBid { auction, price: Uftns(price), carbon_ug: 5, salt });
+        vec![
+            ("ZeroAmount", alice(), terms(|t| t.max_price = Uftns::ZERO)),
+            ("DeadlinePassed", alice(), terms(|t| t.commit_until = TimeMs(0))),
+            ("DeadlinePassed", alice(), terms(|t| t.reveal_until = TimeMs(0))),
+            ("DeadlineTooFar", alice(), terms(|t| t.release_deadline = TimeMs(u64::MAX))),
+            ("AmountOverflow", alice(), terms(|t| (t.max_price, t.reserve) = (Uftns(u64::MAX), Uftns(u64::MAX)))),
+            ("Unknown {", bob(), seal(Hash::ZERO)),
+            ("SelfReference", alice(), seal(scene.auction)),
+            ("DeadlinePassed", bob(), seal(scene.revealing)),
+            ("Unknown {", bob(), bid(Hash::ZERO, 1, SALT)),
+            ("ZeroAmount", key(3), bid(scene.revealing, 0, SALT)),
+            ("TooEarly", key(3), bid(scene.auction, 9_000, SALT)),
+            ("OutOfBounds { field: \"price", key(3), bid(scene.revealing, u64::MAX, SALT)),
+            ("Unknown {", bob(), bid(scene.revealing, 9_000, SALT)),
+            ("ReceiptMismatch", key(3), bid(scene.revealing, 9_000, Hash::ZERO)),
+        ]
+    });
+}
+
+#[test]
+fn carbon_and_contributions() {
+    check(|scene| {
+        let now = scene.world.now();
+        let report = |mg_per_kwh| Operation::ReportIntensity(ReportIntensity { region: region("DE"), mg_per_kwh });
+        let claim = |evidence: &[u8], baseline_ug, actual_ug| {
+            Operation::ClaimSaving(ClaimSaving { evidence: Hash::of(evidence), baseline_ug, actual_ug })
+        };
+        let attest = |evidence: &[u8]| Operation::AttestSaving(AttestSaving { evidence: Hash::of(evidence) });
+        let give = |to, amount_ug| Operation::TransferCredits(TransferCredits { to, amount_ug });
+        let retire = |amount_ug| Operation::RetireCredits(RetireCredits { amount_ug });
+        let signal = |kind: &str, until| {
+            Operation::SignalEmergency(SignalEmergency { region: region("BD"), kind: kind.into(), until })
+        };
+        let work = |evidence: &[u8], amount| {
+            let (kind, evidence) = (Contribution::Data, Hash::of(evidence));
+            Operation::ClaimContribution(ClaimContribution { kind, evidence, amount: Uftns(amount) })
+        };
+        let earned =
+            |evidence: &[u8]| Operation::AttestContribution(AttestContribution { evidence: Hash::of(evidence) });
+        vec![
+            ("OutOfBounds { field: \"mg_per_kwh", key(1), report(u64::MAX)),
+            ("NotInOffice", alice(), report(1)),
+            // The figure is looked at before the office.
+            ("OutOfBounds { field: \"mg_per_kwh", alice(), report(u64::MAX)),
+            ("OutOfBounds { field: \"saving", alice(), claim(b"new", 5, 5)),
+            ("OutOfBounds { field: \"saving", alice(), claim(b"new", 0, u64::MAX)),
+            ("OutOfBounds { field: \"saving", alice(), claim(b"new", u64::MAX, 0)),
+            ("AlreadyDone", alice(), claim(b"saving", 9, 8)),
+            ("NotInOffice", alice(), attest(b"saving")),
+            ("Unknown {", key(2), attest(b"new")),
+            ("AlreadyDone", key(4), attest(b"credited")),
+            ("OutOfBounds { field: \"amount", alice(), give(id_of(&bob()), 0)),
+            ("SelfReference", alice(), give(id_of(&alice()), 1)),
+            ("CreditsShort", alice(), give(id_of(&bob()), u64::MAX)),
+            ("CreditsShort", bob(), give(id_of(&alice()), 1)),
+            ("OutOfBounds { field: \"amount", alice(), retire(0)),
+            ("CreditsShort", alice(), retire(601)),
+            ("OutOfBounds { field: \"kind", key(1), signal("", None)),
+            ("OutOfBounds { field: \"kind", key(1), signal(&"k".repeat(65), None)),
+            ("DeadlinePassed", key(1), signal("flood", Some(now))),
+            ("DeadlineTooFar", key(1), signal("flood", Some(TimeMs(u64::MAX)))),
+            ("NotInOffice", alice(), signal("flood", None)),
+            ("ZeroAmount", alice(), work(b"new", 0)),
+            ("AlreadyDone", alice(), work(b"work", 1)),
+            ("NotInOffice", alice(), earned(b"work")),
+            ("Unknown {", key(2), earned(b"new")),
+        ]
+    });
+}
+
+#[test]
+fn governance_and_freezes() {
+    check(|scene| {
+        let now = scene.world.now();
+        let propose = |title: &str, kind| Operation::Propose(Propose { title: title.into(), kind });
+        let none = || ProposalKind::Parameter(vec![]);
+        let import = |amount_ug| CreditImport { to: id_of(&bob()), amount_ug, source: "x".into() };
+        let vote = |proposal| Operation::Vote(Vote { proposal: ProposalId(proposal), choice: Choice::Yes });
+        let freeze = |scope, reason: &str, until| Operation::Freeze(Freeze { scope, reason: reason.into(), until });
+        let thaw = |scope| Operation::Thaw(Thaw { scope, reason: "x".into() });
+        let agent = |n| Scope::Agent(AgentId(n));
+        vec![
+            ("OutOfBounds { field: \"title", bob(), propose("", none())),
+            ("OutOfBounds { field: \"title", bob(), propose(&"t".repeat(201), none())),
+            ("OutOfBounds { field: \"changes", bob(), propose("a", none())),
+            ("OutOfBounds { field: \"amount", bob(), propose("a", ProposalKind::CreditImport(import(0)))),
+            ("OutOfBounds { field: \"amount", bob(), propose("a", ProposalKind::CreditImport(import(u64::MAX)))),
+            ("UnknownProposal", bob(), vote(0)),
+            ("UnknownProposal", bob(), vote(u64::MAX)),
+            ("OutOfBounds { field: \"reason", operator(), freeze(Scope::Global, "", now.plus_ms(1_000))),
+            ("DeadlinePassed", operator(), freeze(Scope::Global, "x", now)),
+            ("DeadlineTooFar", operator(), freeze(Scope::Global, "x", TimeMs(u64::MAX))),
+            ("NotEnoughOperators", alice(), freeze(Scope::Global, "x", now.plus_ms(1_000))),
+            ("UnknownScope", operator(), freeze(agent(u64::MAX), "x", now.plus_ms(1_000))),
+            ("NotFrozen", operator(), thaw(Scope::Global)),
+            ("NotFrozen", operator(), thaw(agent(1))),
+        ]
+    });
+}
