@@ -117,7 +117,7 @@ impl Node {
             source,
         })?;
         let store_id = Hash(data.store_id());
-        let kv = Arc::new(RocksStore::open(&data.db(), abort_on_fatal())?);
+        let kv = Arc::new(RocksStore::open_with(&data.db(), config.ledger.memory(), abort_on_fatal())?);
         data.note_database()?;
         let mut foundation = Foundation::start(FoundationParts {
             network: network_config(config, &genesis, identity.transport()?, &store_id)?,

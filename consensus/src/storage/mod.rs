@@ -16,4 +16,4 @@ pub use fatal::{FatalHandler, abort_on_fatal};
 pub use kv::{Durable, KeyValue, KvStore, ScanLimit, Table, prefix_end};
 pub use memory::{CrashReport, FlushMode, MemDisk, MemStore};
 #[cfg(feature = "rocksdb")]
-pub use rocks::RocksStore;
+pub use rocks::{RocksMemory, RocksStore};

@@ -12,12 +12,8 @@ use rocksdb::{
 use crate::storage::flusher::Flusher;
 use crate::storage::{Durable, FatalHandler, KeyValue, KvStore, ScanLimit, StoreError, Table, Write, WriteBatch};
 
-/// Memory of one table's write buffer.
-const MEMTABLE_BYTES: usize = 4 << 20;
-/// Memory of all write buffers together; the tables are rarely busy at the same time.
-const MEMTABLES_BYTES: usize = 12 << 20;
-/// Memory of cached blocks, shared by all tables.
-const BLOCK_CACHE_BYTES: usize = 8 << 20;
+/// All write buffers together may take as much as so many of one table: the tables are rarely busy at the same time.
+const BUSY_TABLES: usize = 3;
 /// Size of all logs after which idle tables are flushed, so that no quiet table pins old logs.
 const MAX_WAL_BYTES: u64 = 64 << 20;
 /// Files kept open.
@@ -25,6 +21,22 @@ const MAX_OPEN_FILES: i32 = 128;
 /// RocksDB's own text logs kept, and their size.
 const TEXT_LOGS: usize = 2;
 const TEXT_LOG_BYTES: usize = 1 << 20;
+
+/// Memory that a database may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RocksMemory {
+    /// Cached blocks, shared by all tables.
+    pub block_cache_bytes: usize,
+    /// Write buffer of one table; all of them together take at most three times as much.
+    pub memtable_bytes: usize,
+}
+
+impl Default for RocksMemory {
+    /// 8 MiB of blocks, 4 MiB of writes per table.
+    fn default() -> Self {
+        Self { block_cache_bytes: 8 << 20, memtable_bytes: 4 << 20 }
+    }
+}
 
 /// RocksDB behind the store trait.
 ///
@@ -38,15 +50,23 @@ pub struct RocksStore {
 }
 
 impl RocksStore {
+    /// Opens or creates the database in `path`, with as much memory as [`RocksMemory::default`] says.
+    ///
+    /// # Errors
+    /// Those of [`Self::open_with`].
+    pub fn open(path: &Path, fatal: FatalHandler) -> Result<Self, StoreError> {
+        Self::open_with(path, RocksMemory::default(), fatal)
+    }
+
     /// Opens or creates the database in `path`.
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another process has it open, [`StoreError::Corrupt`] if its files contradict each
     /// other, [`StoreError::Io`] otherwise.
-    pub fn open(path: &Path, fatal: FatalHandler) -> Result<Self, StoreError> {
-        let options = database_options();
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-        let tables = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(&cache)));
+    pub fn open_with(path: &Path, memory: RocksMemory, fatal: FatalHandler) -> Result<Self, StoreError> {
+        let options = database_options(memory);
+        let cache = Cache::new_lru_cache(memory.block_cache_bytes);
+        let tables = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(&cache, memory)));
         let db = DB::open_cf_descriptors(&options, path, tables).map_err(|e| open_error(path, &e))?;
         let db = Arc::new(db);
         let failed = Arc::new(AtomicBool::new(false));
@@ -66,10 +86,16 @@ impl RocksStore {
     /// Approximate bytes in use by write buffers and cached blocks.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        ["rocksdb.cur-size-all-mem-tables", "rocksdb.block-cache-usage", "rocksdb.estimate-table-readers-mem"]
-            .iter()
-            .filter_map(|name| self.db.property_int_value(*name).ok().flatten())
-            .fold(0, u64::saturating_add)
+        let sum_of = |tables: &[Table], property: &str| {
+            let families = tables.iter().filter_map(|table| self.table(*table).ok());
+            let values = families.filter_map(|family| self.db.property_int_value_cf(family, property).ok().flatten());
+            values.fold(0, u64::saturating_add)
+        };
+        // The tables share one cache, so any of them tells of all of it; the index blocks are in there too.
+        let cached = sum_of(&Table::ALL[..1], "rocksdb.block-cache-usage");
+        cached
+            .saturating_add(sum_of(&Table::ALL, "rocksdb.cur-size-all-mem-tables"))
+            .saturating_add(sum_of(&Table::ALL, "rocksdb.estimate-table-readers-mem"))
     }
 
     fn table(&self, table: Table) -> Result<&rocksdb::ColumnFamily, StoreError> {
@@ -159,14 +185,14 @@ impl KvStore for RocksStore {
     }
 }
 
-fn database_options() -> Options {
+fn database_options(memory: RocksMemory) -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_paranoid_checks(true);
-    options.set_db_write_buffer_size(MEMTABLES_BYTES);
+    options.set_db_write_buffer_size(memory.memtable_bytes.saturating_mul(BUSY_TABLES));
     options.set_max_total_wal_size(MAX_WAL_BYTES);
     options.set_max_open_files(MAX_OPEN_FILES);
     options.set_max_background_jobs(2);
@@ -177,13 +203,13 @@ fn database_options() -> Options {
     options
 }
 
-fn table_options(cache: &Cache) -> Options {
+fn table_options(cache: &Cache, memory: RocksMemory) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_bloom_filter(10.0, false);
     let mut options = Options::default();
-    options.set_write_buffer_size(MEMTABLE_BYTES);
+    options.set_write_buffer_size(memory.memtable_bytes);
     options.set_max_write_buffer_number(2);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_block_based_table_factory(&blocks);

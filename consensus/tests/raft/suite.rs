@@ -41,7 +41,9 @@ fn twin_passes_openrafts_suite() {
 mod rocks {
     use std::sync::mpsc::sync_channel;
 
-    use mesh30k_consensus::storage::{RocksStore, ScanLimit, StoreError, Table, WriteBatch, abort_on_fatal};
+    use mesh30k_consensus::storage::{
+        RocksMemory, RocksStore, ScanLimit, StoreError, Table, WriteBatch, abort_on_fatal,
+    };
 
     use super::*;
 
@@ -89,6 +91,40 @@ mod rocks {
         assert_eq!(store.get(Table::State, &[1, 8]).unwrap(), None);
         assert_eq!(store.get(Table::State, &[1, 9]).unwrap(), Some(vec![9]));
         assert!(store.memory_bytes() < 32 << 20);
+    }
+
+    /// RocksDB writes the options it runs with into its folder; the cache is seen by what stays in it.
+    #[test]
+    fn a_database_takes_the_memory_it_is_given() {
+        let cached_bytes = |block_cache_bytes: usize, memtable_bytes: usize| {
+            let folder = tempfile::tempdir().unwrap();
+            let memory = RocksMemory { block_cache_bytes, memtable_bytes };
+            let store = RocksStore::open_with(folder.path(), memory, abort_on_fatal()).unwrap();
+            let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap());
+            let options =
+                files.filter(|file| file.file_name().to_string_lossy().starts_with("OPTIONS-")).last().unwrap();
+            let options = std::fs::read_to_string(options.path()).unwrap();
+            assert!(options.contains(&format!("\n  write_buffer_size={memtable_bytes}\n")), "{options}");
+            assert!(options.contains(&format!("\n  db_write_buffer_size={}\n", 3 * memtable_bytes)), "{options}");
+            for i in 0..4_000_u32 {
+                // Not compressible: the size on disk is what the cache has to hold.
+                let value: Vec<u8> = (0..32_u32).flat_map(|j| blake(i * 32 + j)).collect();
+                let mut batch = WriteBatch::new();
+                batch.put(Table::State, i.to_be_bytes().to_vec(), value);
+                store.write(&batch).unwrap();
+            }
+            drop(store);
+            let store = RocksStore::open_with(folder.path(), memory, abort_on_fatal()).unwrap();
+            (0..4_000_u32).for_each(|i| assert!(store.get(Table::State, &i.to_be_bytes()).unwrap().is_some()));
+            store.memory_bytes()
+        };
+        let (small, large) = (cached_bytes(256 << 10, 64 << 10), cached_bytes(16 << 20, 64 << 10));
+        assert!(large >= 4 << 20, "everything read fits: {large}, small {small}");
+        assert!(small <= 1 << 20, "a small cache stays small: {small}");
+    }
+
+    fn blake(seed: u32) -> [u8; 32] {
+        *blake3::hash(&seed.to_be_bytes()).as_bytes()
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use mesh30k_consensus::storage::RocksMemory;
 use mesh30k_ledger::types::AgentClass;
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +140,17 @@ pub struct LedgerSettings {
     pub block_cache_mib: usize,
     /// Write buffer per table, MiB.
     pub memtable_mib: usize,
+}
+
+impl LedgerSettings {
+    /// The memory of the database.
+    #[must_use]
+    pub const fn memory(&self) -> RocksMemory {
+        RocksMemory {
+            block_cache_bytes: self.block_cache_mib.saturating_mul(1 << 20),
+            memtable_bytes: self.memtable_mib.saturating_mul(1 << 20),
+        }
+    }
 }
 
 /// Section `harness`.

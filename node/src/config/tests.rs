@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use mesh30k_consensus::storage::RocksMemory;
+
 use super::*;
 
 fn from(text: &str) -> Result<Config, ConfigError> {
@@ -21,6 +23,9 @@ fn the_defaults_hold_together() {
     assert_eq!(config.tasks.ceiling(), crate::execution::Limits::default());
     assert_eq!(config.tasks.granted(), crate::execution::HostFunction::ALL);
     assert!(!config.harness.enabled);
+    assert_eq!(config.ledger.memory(), RocksMemory::default());
+    let small = from("[ledger]\nblock_cache_mib = 3\nmemtable_mib = 2").unwrap().ledger.memory();
+    assert_eq!((small.block_cache_bytes, small.memtable_bytes), (3 * 1_048_576, 2 * 1_048_576));
 }
 
 #[test]
