@@ -1,10 +1,12 @@
 //! Queries: the best agents for something.
 
+use super::ranking::Ranked;
 use super::{AgentState, Capabilities, Record, RegistryView, SectorView};
 use crate::time::MeshTimeUs;
 use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Region, SectorId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::sync::Arc;
 
 /// What comes first among the agents found; ties go to the lower agent id.
@@ -66,51 +68,65 @@ impl Default for Query {
     }
 }
 
-/// A record with what most queries ask for beside it: most candidates are passed over without touching the record.
-#[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub(super) score: u16,
-    pub(super) class: AgentClass,
-    pub(super) state: AgentState,
-    pub(super) capabilities: Capabilities,
-    pub(super) record: Arc<Record>,
+/// The agents of one sector that a query asks for, the best first.
+struct Candidates<'a> {
+    view: &'a SectorView,
+    query: &'a Query,
+    now: MeshTimeUs,
+    ranked: RankedSlots<'a>,
 }
 
-impl Candidate {
-    pub(super) fn new(record: &Arc<Record>) -> Self {
-        Self {
-            score: record.score,
-            class: record.class,
-            state: record.state,
-            capabilities: record.capabilities,
-            record: Arc::clone(record),
-        }
-    }
+enum RankedSlots<'a> {
+    /// The whole sector in its order.
+    All(std::slice::Iter<'a, Ranked>),
+    /// The holders of a rare capability, put in order for this query.
+    Few(std::vec::IntoIter<Ranked>),
 }
 
-impl Query {
-    fn admits(&self, view: &SectorView, candidate: &Candidate, now: MeshTimeUs) -> bool {
-        let record = &candidate.record;
-        candidate.capabilities.contains(self.capabilities)
-            && self.class.is_none_or(|class| class == candidate.class)
-            // The reported state is cheap to compare and can only turn into offline, by the host's silence.
-            && self.state.is_none_or(|state| state == candidate.state || state == AgentState::Offline)
-            && self.max_score.is_none_or(|max| candidate.score <= max)
-            && self.region.is_none_or(|region| region == record.region)
-            && self.cluster.is_none_or(|cluster| cluster == record.cluster)
-            && (!self.green || record.energy != super::EnergySource::Grid)
-            && self.state.is_none_or(|state| state == view.state(record, now))
-    }
+/// Looking at each holder of a capability and sorting pays when they are fewer than one in so many.
+const FEW_SHARE: usize = 8;
 
-    const fn key(&self, record: &Record) -> (u64, AgentId) {
-        let key = match self.order {
-            Order::Score => record.score as u64,
-            Order::Impedance => record.z_us,
-            Order::Price => record.price_uftns,
-            Order::Reliability => u64::MAX.saturating_sub(record.reliability_ppm as u64),
-            Order::Drift => record.drift_ppm as u64,
+impl<'a> Candidates<'a> {
+    fn new(view: &'a SectorView, query: &'a Query, now: MeshTimeUs) -> Self {
+        let order = query.order;
+        let few = view.membership.fewest_holders(query.capabilities);
+        let ranked = match few.filter(|few| few.len() < view.rows.len() / FEW_SHARE) {
+            Some(few) => {
+                let mut few: Vec<Ranked> = few
+                    .iter()
+                    .filter(|slot| view.rows.get(**slot as usize).is_some_and(|row| row.fits(query)))
+                    .filter_map(|slot| Some(Ranked { key: order.key(view.records.get(*slot as usize)?), slot: *slot }))
+                    .collect();
+                few.sort_unstable();
+                RankedSlots::Few(few.into_iter())
+            }
+            None => {
+                let ranking = view.rankings.get(order.index());
+                let limit = query.max_score.filter(|_| order == Order::Score).map_or(u64::MAX, u64::from);
+                RankedSlots::All(ranking.map(|ranking| ranking.up_to(limit)).unwrap_or_default().iter())
+            }
         };
-        (key, record.agent)
+        Self { view, query, now, ranked }
+    }
+}
+
+impl<'a> Iterator for Candidates<'a> {
+    type Item = (u64, &'a Arc<Record>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let ranked = match &mut self.ranked {
+                RankedSlots::All(all) => *all.next()?,
+                RankedSlots::Few(few) => few.next()?,
+            };
+            let slot = ranked.slot as usize;
+            let row = self.view.rows.get(slot)?;
+            let is_wanted = row.fits(self.query)
+                && self.query.state.is_none_or(|state| state == self.view.row_state(row, self.now));
+            if is_wanted {
+                return self.view.records.get(slot).map(|record| (ranked.key, record));
+            }
+        }
     }
 }
 
@@ -127,51 +143,49 @@ impl RegistryView {
         let sectors = self.sectors().filter(|view| {
             query.sector.is_none_or(|sector| sector == view.sector)
                 && query.cluster.is_none_or(|cluster| cluster.sector == view.sector)
-                && view.capabilities.contains(query.capabilities)
+                && view.membership.union().contains(query.capabilities)
         });
-        let admitted = sectors.map(|view| {
-            let end = query.max_score.map_or(view.order.len(), |max| view.order.partition_point(|c| c.score <= max));
-            let candidates = view.order.iter().take(end);
-            candidates.filter(|c| query.admits(view, c, now) && accept(&c.record)).map(|c| &c.record)
-        });
-        if query.order == Order::Score { merge_sorted(admitted, query.n) } else { smallest(admitted.flatten(), query) }
+        let candidates = sectors.map(|view| Candidates::new(view, query, now).filter(|(_, record)| accept(record)));
+        merge_sorted(candidates, query.n)
     }
 }
 
-/// The first `n` of several sequences, each in rising order of (score, agent).
+/// The first `n` of several sequences, each in rising order of (key, agent).
 fn merge_sorted<'a>(
-    sequences: impl Iterator<Item = impl Iterator<Item = &'a Arc<Record>>>,
+    sequences: impl Iterator<Item = impl Iterator<Item = (u64, &'a Arc<Record>)>>,
     n: usize,
 ) -> Vec<Arc<Record>> {
     let mut rest: Vec<_> = sequences.collect();
+    let head =
+        |at: usize, (key, record): (u64, &'a Arc<Record>)| Reverse(Head { key: (key, record.agent), at, record });
     let mut heads = BinaryHeap::with_capacity(rest.len());
     for (at, sequence) in rest.iter_mut().enumerate() {
-        heads.extend(sequence.next().map(|record| Reverse(Head { at, record })));
+        heads.extend(sequence.next().map(|next| head(at, next)));
     }
     let mut found = Vec::with_capacity(n.min(64));
-    while found.len() < n {
-        let Some(Reverse(Head { at, record })) = heads.pop() else { break };
+    while found.len() < n
+        && let Some(mut best) = heads.peek_mut()
+    {
+        let Reverse(Head { at, record, .. }) = *best;
         found.push(Arc::clone(record));
-        let next = rest.get_mut(at).and_then(Iterator::next);
-        heads.extend(next.map(|record| Reverse(Head { at, record })));
+        match rest.get_mut(at).and_then(Iterator::next) {
+            Some(next) => *best = head(at, next),
+            None => drop(PeekMut::pop(best)),
+        }
     }
     found
 }
 
+#[derive(Clone, Copy)]
 struct Head<'a> {
+    key: (u64, AgentId),
     at: usize,
     record: &'a Arc<Record>,
 }
 
-impl Head<'_> {
-    fn key(&self) -> (u16, AgentId) {
-        (self.record.score, self.record.agent)
-    }
-}
-
 impl PartialEq for Head<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        self.key == other.key
     }
 }
 
@@ -185,17 +199,6 @@ impl PartialOrd for Head<'_> {
 
 impl Ord for Head<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
+        self.key.cmp(&other.key)
     }
-}
-
-/// The first `n` of a sequence in no order.
-fn smallest<'a>(records: impl Iterator<Item = &'a Arc<Record>>, query: &Query) -> Vec<Arc<Record>> {
-    let mut all: Vec<_> = records.map(|record| (query.key(record), record)).collect();
-    if query.n < all.len() {
-        all.select_nth_unstable_by_key(query.n, |(key, _)| *key);
-        all.truncate(query.n);
-    }
-    all.sort_unstable_by_key(|(key, _)| *key);
-    all.into_iter().map(|(_, record)| Arc::clone(record)).collect()
 }

@@ -4,10 +4,22 @@
 //! its host, ordered by the sector group. A [`Registry`] joins the two into records, and publishes immutable
 //! [`SectorView`]s that share what did not change; a [`RegistryView`] holds those of all sectors a node knows.
 
+mod anomaly;
+#[cfg(test)]
+mod anomaly_tests;
 mod find;
+mod history;
+#[cfg(test)]
+mod history_tests;
 mod impedance;
+mod membership;
 mod meter;
+#[cfg(test)]
+mod model_tests;
+mod places;
+mod ranking;
 mod record;
+mod row;
 mod sector;
 mod sketch;
 mod summary;
@@ -17,7 +29,12 @@ mod view;
 
 pub(crate) use meter::change_ppm;
 
+pub use anomaly::{
+    CALIBRATE_EVERY_US, EXCESS_SHARE_PPM, Kin, MAX_WATCHED, MIN_SHIFTED_AGENTS, SHIFTED_SHARE_PPM, ShiftAction,
+    ShiftWatch,
+};
 pub use find::{Order, Query};
+pub use history::{HISTORY_BYTES, HISTORY_STEP_US, History, Period, Resolution, Trend};
 pub use impedance::{
     DEGRADED_ABOVE_SCORE, HUMAN_HALF_US, Impedance, MACHINE_HALF_US, SCORE_MAX, UNSTABLE_ABOVE_PPM, score,
 };

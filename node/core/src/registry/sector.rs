@@ -1,9 +1,11 @@
 //! The registry of one sector at one node: joins seats and batches, publishes views.
 
-use super::find::Candidate;
+use super::membership::Membership;
+use super::ranking::{Ranked, Ranking};
+use super::row::Row;
 use super::view::{HostBeat, SectorView};
-use super::{AgentSeat, Capabilities, Record};
-use crate::beat::{BatchKind, BatchStore, CommittedBatch, StoreError, VerifiedBatch};
+use super::{AgentSeat, Order, Record};
+use crate::beat::{BatchKind, BatchStore, CommittedBatch, HostBatch, StoreError, VerifiedBatch};
 use crate::lead::Fencing;
 use mesh30k_ledger::types::{AgentId, NodeId, SectorId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,24 +83,16 @@ impl Registry {
         for seat in self.seats.values() {
             self.seats_of.entry(seat.host).or_default().insert(seat.agent);
         }
-        let mut view = SectorView::empty(sector);
-        view.version = self.view.version;
-        for host in self.batches.hosts() {
-            self.join_host(&mut view, host);
-        }
-        self.publish(view);
+        self.view = Arc::new(self.rebuilt(self.view.version));
     }
 
     /// Takes in the batches of one committed entry and publishes one view. What is stale changes nothing and is
     /// returned.
     pub fn apply(&mut self, position: Fencing, batches: impl IntoIterator<Item = VerifiedBatch>) -> Vec<StoreError> {
-        let (mut touched, mut refused) = (BTreeSet::new(), Vec::new());
+        let (mut touched, mut refused) = (Touched::new(), Vec::new());
         for batch in batches {
-            let host = batch.batch().host;
             match self.batches.put(position, batch) {
-                Ok(_) => {
-                    touched.insert(host);
-                }
+                Ok(committed) => touch(&mut touched, &committed.signed.batch),
                 Err(error) => refused.push(error),
             }
         }
@@ -125,14 +119,11 @@ impl Registry {
         if from > have {
             return Err(RegistryError::Gap { from, have });
         }
-        let mut touched = BTreeSet::new();
+        let mut touched = Touched::new();
         let mut result = Ok(());
         for (position, batch) in told {
-            let host = batch.batch().host;
             match self.batches.put_told(position, batch) {
-                Ok(_) => {
-                    touched.insert(host);
-                }
+                Ok(committed) => touch(&mut touched, &committed.signed.batch),
                 Err(StoreError::Stale { .. }) => {}
                 Err(error) => result = Err(error.into()),
             }
@@ -147,49 +138,128 @@ impl Registry {
         self.batches.since(from)
     }
 
-    fn refresh(&mut self, position: Fencing, hosts: &BTreeSet<NodeId>) {
+    fn refresh(&mut self, position: Fencing, touched: &Touched) {
         let version = self.view.version.max(position);
-        if hosts.is_empty() && version == self.view.version {
+        if touched.is_empty() && version == self.view.version {
             return;
         }
-        let mut view = SectorView::clone(&self.view);
-        view.version = version;
-        for host in hosts {
-            self.join_host(&mut view, *host);
-        }
-        self.publish(view);
+        // Who is there changes rarely; then everything is made anew. Else only what was reported.
+        let view = self.updated(version, touched).unwrap_or_else(|| self.rebuilt(version));
+        self.view = Arc::new(view);
     }
 
-    fn join_host(&self, view: &mut SectorView, host: NodeId) {
-        let Some(seats) = self.seats_of.get(&host) else { return };
-        let Some(newest) = self.batches.newest(host) else { return };
-        let left = newest.batch.kind == BatchKind::Farewell;
-        let beat = HostBeat { sequence: newest.batch.sequence, last_beat: newest.batch.sent, left };
-        view.hosts.insert(host, beat);
-        for agent in seats {
-            let Some(seat) = self.seats.get(agent) else { continue };
-            match self.batches.report(host, *agent) {
-                Some((_, _, sequence)) if view.records.get(agent).is_some_and(|r| r.version == sequence) => {}
-                Some((report, sent, sequence)) => {
-                    view.records.insert(*agent, Arc::new(Record::new(seat, report, sent, sequence)));
-                }
-                None => {
-                    view.records.remove(agent);
+    /// The view with the touched agents' records replaced; nothing if an agent or a host came or went.
+    fn updated(&self, version: Fencing, touched: &Touched) -> Option<SectorView> {
+        let mut view = SectorView { version, ..SectorView::clone(&self.view) };
+        let mut changed: Vec<usize> = Vec::new();
+        for (host, touch) in touched {
+            let Some(seats) = self.seats_of.get(host) else { continue };
+            let place = view.host_place(*host)?;
+            if let Some((beat, (_, known))) = self.beat_of(*host).zip(view.hosts.get_mut(place)) {
+                *known = beat;
+            }
+            let agents: Box<dyn Iterator<Item = &AgentId>> = match touch {
+                Touch::All => Box::new(seats.iter()),
+                Touch::Agents(agents) => Box::new(agents.iter().filter(|agent| seats.contains(agent))),
+            };
+            for agent in agents {
+                let slot = view.membership.slot(*agent);
+                let (slot, record) = match (slot, self.record_of(*agent)) {
+                    (Some(slot), Some(record)) => (slot, record),
+                    (None, None) => continue,
+                    _ => return None,
+                };
+                if view.records.get(slot).is_some_and(|old| old.version != record.version) {
+                    view.set(slot, record, place);
+                    changed.push(slot);
                 }
             }
         }
+        view.rank_again(&changed);
+        Some(view)
     }
 
-    fn publish(&mut self, mut view: SectorView) {
-        view.unreported.clear();
-        for seat in self.seats.values().filter(|seat| !view.records.contains_key(&seat.agent)) {
-            let count = view.unreported.entry(seat.cluster.index).or_insert(0);
-            *count = count.saturating_add(1);
+    fn rebuilt(&self, version: Fencing) -> SectorView {
+        let mut view = SectorView { version, ..SectorView::empty(self.view.sector) };
+        let heard = self.seats_of.keys().filter_map(|host| Some((*host, self.beat_of(*host)?)));
+        view.hosts = heard.collect();
+        let mut unreported: BTreeMap<u32, u32> = BTreeMap::new();
+        for seat in self.seats.values() {
+            if let Some(record) = self.record_of(seat.agent) {
+                // What did not change stays shared with the view before.
+                let old = self.view.get(seat.agent).filter(|old| ***old == record);
+                view.records.push(old.map_or_else(|| Arc::new(record), Arc::clone));
+            } else {
+                let count = unreported.entry(seat.cluster.index).or_insert(0);
+                *count = count.saturating_add(1);
+            }
         }
-        view.order = view.records.values().map(Candidate::new).collect();
-        view.order.sort_unstable_by_key(|candidate| (candidate.score, candidate.record.agent));
-        view.capabilities =
-            view.order.iter().fold(Capabilities(0), |union, candidate| union.union(candidate.capabilities));
-        self.view = Arc::new(view);
+        view.unreported = Arc::new(unreported);
+        view.index_again();
+        view
+    }
+
+    fn beat_of(&self, host: NodeId) -> Option<HostBeat> {
+        let newest = &self.batches.newest(host)?.batch;
+        let left = newest.kind == BatchKind::Farewell;
+        Some(HostBeat { sequence: newest.sequence, last_beat: newest.sent, left })
+    }
+
+    fn record_of(&self, agent: AgentId) -> Option<Record> {
+        let seat = self.seats.get(&agent)?;
+        let (report, sent, sequence) = self.batches.report(seat.host, agent)?;
+        Some(Record::new(seat, report, sent, sequence))
+    }
+}
+
+/// Hosts whose batches came, and of which of their agents these tell.
+type Touched = BTreeMap<NodeId, Touch>;
+
+enum Touch {
+    All,
+    Agents(BTreeSet<AgentId>),
+}
+
+fn touch(touched: &mut Touched, batch: &HostBatch) {
+    if batch.kind == BatchKind::Full {
+        touched.insert(batch.host, Touch::All);
+        return;
+    }
+    let told = batch.reports.iter().map(|report| report.agent);
+    if let Touch::Agents(agents) = touched.entry(batch.host).or_insert_with(|| Touch::Agents(BTreeSet::new())) {
+        agents.extend(told);
+    }
+}
+
+impl SectorView {
+    /// Replaces a record by a newer one of the same agent.
+    fn set(&mut self, slot: usize, record: Record, host_place: usize) {
+        if let Some((old, row)) = self.records.get_mut(slot).zip(self.rows.get_mut(slot)) {
+            *row = Row::new(&record, u32::try_from(host_place).unwrap_or(u32::MAX));
+            *old = Arc::new(record);
+        }
+    }
+
+    /// Brings the rankings in step with records that were set.
+    fn rank_again(&mut self, changed: &[usize]) {
+        if changed.is_empty() {
+            return;
+        }
+        let mut is_changed = vec![false; self.records.len()];
+        changed.iter().for_each(|slot| is_changed.get_mut(*slot).into_iter().for_each(|flag| *flag = true));
+        for (order, ranking) in Order::ALL.into_iter().zip(&mut self.rankings) {
+            let slots = changed.iter().filter_map(|slot| Some((*slot, self.records.get(*slot)?)));
+            let ranked = slots
+                .filter_map(|(slot, record)| Some(Ranked { key: order.key(record), slot: u32::try_from(slot).ok()? }));
+            *ranking = ranking.with(&is_changed, ranked.collect());
+        }
+    }
+
+    /// Makes everything that follows from records and hosts.
+    fn index_again(&mut self) {
+        self.membership = Arc::new(Membership::of(&self.records));
+        let place = |host| u32::try_from(self.host_place(host).unwrap_or(usize::MAX)).unwrap_or(u32::MAX);
+        self.rows = self.records.iter().map(|record| Row::new(record, place(record.host))).collect();
+        self.rankings = Order::ALL.map(|order| Ranking::of(self.records.iter().map(|record| order.key(record))));
     }
 }

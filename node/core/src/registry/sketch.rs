@@ -70,7 +70,7 @@ impl LogSketch {
 }
 
 /// Values below 32 have a bucket each; above, each octave has 32.
-fn bucket_of(value: u64) -> u16 {
+pub(super) fn bucket_of(value: u64) -> u16 {
     let Some(shift) = value.checked_ilog2().and_then(|log| log.checked_sub(SUB_BITS)) else {
         return u16::try_from(value).unwrap_or(u16::MAX);
     };
@@ -79,7 +79,7 @@ fn bucket_of(value: u64) -> u16 {
 }
 
 /// The middle of a bucket; the inverse of [`bucket_of`].
-fn middle_of(bucket: u16) -> u64 {
+pub(super) fn middle_of(bucket: u16) -> u64 {
     let bucket = u64::from(bucket);
     let Some(shift) = (bucket / SUBS).checked_sub(1).and_then(|octave| u32::try_from(octave).ok()) else {
         return bucket;

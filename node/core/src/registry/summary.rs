@@ -55,10 +55,10 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Counts an agent that has a seat but no report yet.
-    pub fn add_unreported(&mut self) {
-        self.agents = self.agents.saturating_add(1);
-        self.offline = self.offline.saturating_add(1);
+    /// Counts agents that have a seat but no report yet.
+    pub fn add_unreported(&mut self, agents: u32) {
+        self.agents = self.agents.saturating_add(agents);
+        self.offline = self.offline.saturating_add(agents);
     }
 
     /// Counts an agent that is in `state` now. Those offline count in no delay: their last one says nothing of today.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::beat::{AgentReport, BatchKind, HostBatch, VerifiedBatch};
+use crate::beat::{BatchKind, HostBatch, VerifiedBatch};
 use crate::lead::Fencing;
 use crate::test_support::{batch, report, seat};
 use crate::time::MeshTimeUs;
@@ -97,19 +97,6 @@ fn exact_p95(mut values: Vec<u64>) -> u64 {
     values[(values.len() * 95).div_ceil(100) - 1]
 }
 
-fn arb_report(agent: u64) -> impl Strategy<Value = AgentReport> {
-    (0..3_000_000_u64, 0..5_u64, 0..1_000_000_u32, 0..4_u8).prop_map(move |(z, price, reliability, state)| {
-        AgentReport {
-            price_uftns: price,
-            reliability_ppm: reliability,
-            drift_ppm: reliability / 7,
-            state: if state == 0 { AgentState::Quarantined } else { AgentState::Active },
-            energy: if state == 1 { EnergySource::Wind } else { EnergySource::Grid },
-            ..report(agent, z)
-        }
-    })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -134,54 +121,6 @@ proptest! {
         let exact = exact_p95(parts.concat());
         let error = merged.quantile(950_000).unwrap().abs_diff(exact);
         prop_assert!(u128::from(error) * 1_000_000 <= u128::from(exact) * u128::from(SKETCH_RELATIVE_ERROR_PPM), "{error} of {exact}");
-    }
-
-    #[test]
-    fn find_equals_a_naive_scan(
-        reports in prop::collection::vec(any::<u8>().prop_flat_map(|_| arb_report(0)), 1..60),
-        n in 0..20_usize, max_score in prop::option::of(0..1_000_u16), wanted in 0..4_u64,
-        order in prop::sample::select(vec![Order::Score, Order::Impedance, Order::Price, Order::Reliability, Order::Drift]),
-        green in any::<bool>(), state in prop::option::of(Just(AgentState::Active)), silent in any::<bool>(),
-    ) {
-        // Two sectors, four hosts; odd agents in sector 1; host 4 may be silent.
-        let seats: Vec<AgentSeat> = (1..=reports.len() as u64).map(|agent| {
-            let mut seat = seat(agent, agent % 4 + 1, AgentClass::C);
-            seat.cluster.sector = SectorId((agent % 2) as u32);
-            seat.capabilities = Capabilities(agent % 4);
-            seat
-        }).collect();
-        let mut view = RegistryView::new();
-        for sector in [0, 1] {
-            let mut registry = Registry::new(SectorId(sector));
-            registry.set_seats(seats.clone());
-            for host in 1..=4_u64 {
-                let own = seats.iter().filter(|s| s.host.0 == host && s.cluster.sector.0 == sector);
-                let own: Vec<_> = own.map(|s| AgentReport { agent: s.agent, ..reports[s.agent.0 as usize - 1] }).collect();
-                let sent = if silent && host == 4 { NOW.plus_us(-AGENT_OFFLINE_AFTER_US) } else { NOW };
-                put(&mut registry, host, batch(host, 1, BatchKind::Full, sent, own));
-            }
-            view = view.with_sector(Arc::clone(registry.view()));
-        }
-        let query = Query { capabilities: Capabilities(wanted), n, max_score, green, state, order, ..Query::default() };
-        let found: Vec<AgentId> = view.find(&query, NOW).iter().map(|r| r.agent).collect();
-
-        let mut naive: Vec<(u64, u64)> = seats.iter().filter_map(|s| {
-            let r = &reports[s.agent.0 as usize - 1];
-            let z = r.impedance.z_us();
-            let points = score(z, AgentClass::C);
-            let offline = silent && s.host.0 == 4;
-            let active = !offline && r.state == AgentState::Active && points <= 800;
-            let fits = s.capabilities.0 & wanted == wanted && max_score.is_none_or(|max| points <= max)
-                && (!green || r.energy == EnergySource::Wind) && (state.is_none() || active);
-            let key = match order {
-                Order::Score => u64::from(points), Order::Impedance => z, Order::Price => r.price_uftns,
-                Order::Reliability => 1_000_000 - u64::from(r.reliability_ppm), Order::Drift => u64::from(r.drift_ppm),
-            };
-            fits.then_some((key, s.agent.0))
-        }).collect();
-        naive.sort_unstable();
-        naive.truncate(n);
-        prop_assert_eq!(found, naive.into_iter().map(|(_, agent)| AgentId(agent)).collect::<Vec<_>>());
     }
 
     #[test]

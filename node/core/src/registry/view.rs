@@ -1,7 +1,10 @@
 //! Immutable views of the registry: a reader holds one as long as it likes and never waits for a writer.
 
-use super::find::Candidate;
-use super::{AgentState, Capabilities, Record, Summary};
+use super::membership::Membership;
+use super::places::Places;
+use super::ranking::Ranking;
+use super::row::Row;
+use super::{AgentState, Order, Record, Summary};
 use crate::lead::Fencing;
 use crate::time::MeshTimeUs;
 use crate::wire::Hlc;
@@ -36,33 +39,39 @@ impl HostBeat {
 pub struct SectorView {
     pub(super) sector: SectorId,
     pub(super) version: Fencing,
-    pub(super) records: BTreeMap<AgentId, Arc<Record>>,
-    pub(super) hosts: BTreeMap<NodeId, HostBeat>,
+    pub(super) membership: Arc<Membership>,
+    /// By slot, see [`Membership`].
+    pub(super) records: Vec<Arc<Record>>,
+    /// By slot.
+    pub(super) rows: Vec<Row>,
+    /// By [`Order::index`].
+    pub(super) rankings: [Ranking; Order::COUNT],
+    /// In rising order.
+    pub(super) hosts: Vec<(NodeId, HostBeat)>,
     /// Agents with a seat and no report yet, by their cluster's index.
-    pub(super) unreported: BTreeMap<u32, u32>,
-    /// All records in rising order of (score, agent), with what most queries ask for beside them.
-    pub(super) order: Vec<Candidate>,
-    pub(super) capabilities: Capabilities,
+    pub(super) unreported: Arc<BTreeMap<u32, u32>>,
 }
 
 /// All sectors that a node knows in full, each at its own position.
 #[derive(Clone, Debug, Default)]
 pub struct RegistryView {
     sectors: BTreeMap<SectorId, Arc<SectorView>>,
+    places: Arc<Places>,
 }
 
 impl SectorView {
     /// A sector of which nothing is known.
     #[must_use]
-    pub const fn empty(sector: SectorId) -> Self {
+    pub fn empty(sector: SectorId) -> Self {
         Self {
             sector,
             version: Fencing::NONE,
-            records: BTreeMap::new(),
-            hosts: BTreeMap::new(),
-            unreported: BTreeMap::new(),
-            order: Vec::new(),
-            capabilities: Capabilities(0),
+            membership: Arc::default(),
+            records: Vec::new(),
+            rows: Vec::new(),
+            rankings: Default::default(),
+            hosts: Vec::new(),
+            unreported: Arc::default(),
         }
     }
 
@@ -81,18 +90,18 @@ impl SectorView {
     /// One agent.
     #[must_use]
     pub fn get(&self, agent: AgentId) -> Option<&Arc<Record>> {
-        self.records.get(&agent)
+        self.records.get(self.membership.slot(agent)?)
     }
 
     /// All agents that were reported, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.records.values()
+        self.records.iter()
     }
 
     /// When `host` was last heard of.
     #[must_use]
     pub fn host(&self, host: NodeId) -> Option<&HostBeat> {
-        self.hosts.get(&host)
+        self.hosts.get(self.host_place(host)?).map(|(_, beat)| beat)
     }
 
     /// All hosts heard of, by id.
@@ -103,23 +112,33 @@ impl SectorView {
     /// State of a record of this view at `now`: offline when its host is silent.
     #[must_use]
     pub fn state(&self, record: &Record, now: MeshTimeUs) -> AgentState {
-        if self.hosts.get(&record.host).is_some_and(|beat| beat.is_live(now)) {
-            record.state
-        } else {
-            AgentState::Offline
-        }
+        if self.host(record.host).is_some_and(|beat| beat.is_live(now)) { record.state } else { AgentState::Offline }
+    }
+
+    pub(super) fn host_place(&self, host: NodeId) -> Option<usize> {
+        self.hosts.binary_search_by_key(&host, |(known, _)| *known).ok()
+    }
+
+    /// State of the agent of a row, as [`Self::state`].
+    pub(super) fn row_state(&self, row: &Row, now: MeshTimeUs) -> AgentState {
+        let beat = self.hosts.get(row.host as usize).map(|(_, beat)| beat);
+        if beat.is_some_and(|beat| beat.is_live(now)) { row.state } else { AgentState::Offline }
+    }
+
+    /// All records with their states at `now`.
+    fn with_states(&self, now: MeshTimeUs) -> impl Iterator<Item = (&Arc<Record>, AgentState)> {
+        self.records.iter().zip(&self.rows).map(move |(record, row)| (record, self.row_state(row, now)))
     }
 
     /// Statistics of each cluster at `now`, by its index.
     #[must_use]
     pub fn cluster_summaries(&self, now: MeshTimeUs) -> BTreeMap<u32, Summary> {
         let mut clusters: BTreeMap<u32, Summary> = BTreeMap::new();
-        for record in self.records.values() {
-            clusters.entry(record.cluster.index).or_default().add(record, self.state(record, now));
+        for (record, state) in self.with_states(now) {
+            clusters.entry(record.cluster.index).or_default().add(record, state);
         }
-        for (cluster, agents) in &self.unreported {
-            let summary = clusters.entry(*cluster).or_default();
-            (0..*agents).for_each(|_| summary.add_unreported());
+        for (cluster, agents) in self.unreported.iter() {
+            clusters.entry(*cluster).or_default().add_unreported(*agents);
         }
         clusters
     }
@@ -128,9 +147,10 @@ impl SectorView {
     #[must_use]
     pub fn summary(&self, now: MeshTimeUs) -> Summary {
         let mut sum = Summary::default();
-        for summary in self.cluster_summaries(now).values() {
-            sum.merge(summary);
+        for (record, state) in self.with_states(now) {
+            sum.add(record, state);
         }
+        self.unreported.values().for_each(|agents| sum.add_unreported(*agents));
         sum
     }
 }
@@ -138,19 +158,22 @@ impl SectorView {
 impl RegistryView {
     /// Knows no sector.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { sectors: BTreeMap::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// This view with one sector replaced; the others are shared. A sector never goes back to an older position.
     #[must_use]
     pub fn with_sector(&self, sector: Arc<SectorView>) -> Self {
-        let mut sectors = self.sectors.clone();
-        let old = sectors.get(&sector.sector);
-        if old.is_none_or(|old| old.version <= sector.version) {
-            sectors.insert(sector.sector, sector);
+        let old = self.sectors.get(&sector.sector);
+        if old.is_some_and(|old| old.version > sector.version) {
+            return self.clone();
         }
-        Self { sectors }
+        let is_same = old.is_some_and(|old| Arc::ptr_eq(&old.membership, &sector.membership));
+        let places = if is_same { Arc::clone(&self.places) } else { Arc::new(self.places.with_sector(&sector)) };
+        let mut sectors = self.sectors.clone();
+        sectors.insert(sector.sector, sector);
+        Self { sectors, places }
     }
 
     /// One sector.
@@ -167,7 +190,7 @@ impl RegistryView {
     /// One agent, in whatever sector it is.
     #[must_use]
     pub fn get(&self, agent: AgentId) -> Option<&Arc<Record>> {
-        self.sectors.values().find_map(|sector| sector.get(agent))
+        self.places.of(agent).find_map(|sector| self.sectors.get(&sector)?.get(agent))
     }
 
     /// State of one agent at `now`.
