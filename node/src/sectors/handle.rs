@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::app::SharedSeat;
 use super::leaders::{Leaders, Leading};
 use super::members;
+use super::published::PublishedRegistry;
 use super::replica::{NewsRefusal, Replica, Taken, Trust};
 use super::wire::Coordinator;
 use crate::mesh::Postbox;
@@ -42,7 +43,7 @@ struct Inner {
     leaders: Mutex<Leaders>,
     seats: Mutex<BTreeMap<SectorId, SharedSeat>>,
     coordinated: Mutex<BTreeSet<SectorId>>,
-    registry: ArcSwap<RegistryView>,
+    registry: PublishedRegistry,
     leases: ArcSwap<SectorLeases>,
     changes: watch::Sender<u64>,
 }
@@ -63,7 +64,7 @@ impl SectorHandle {
             leaders: Mutex::default(),
             seats: Mutex::default(),
             coordinated: Mutex::default(),
-            registry: ArcSwap::from_pointee(RegistryView::new()),
+            registry: PublishedRegistry::new(),
             leases: ArcSwap::from_pointee(SectorLeases::new()),
             changes: watch::Sender::new(0),
         }))
@@ -88,7 +89,7 @@ impl SectorHandle {
     /// The registry of all sectors known here, each at its own position.
     #[must_use]
     pub fn registry(&self) -> Arc<RegistryView> {
-        self.0.registry.load_full()
+        self.0.registry.load()
     }
 
     /// The leases of all sectors known here.
@@ -100,8 +101,8 @@ impl SectorHandle {
     /// The registry of one sector; an empty one when it is not known here.
     #[must_use]
     pub fn view(&self, sector: SectorId) -> Arc<SectorView> {
-        let registry = self.0.registry.load();
-        registry.sector(sector).map_or_else(|| Arc::new(SectorView::empty(sector)), Arc::clone)
+        let known = self.0.registry.read(|registry| registry.sector(sector).map(Arc::clone));
+        known.unwrap_or_else(|| Arc::new(SectorView::empty(sector)))
     }
 
     /// Position up to which a sector is known here.
@@ -292,7 +293,7 @@ impl SectorHandle {
 
     fn publish(&self, replica: &Replica) {
         let view = replica.registry().view();
-        self.0.registry.store(Arc::new(self.0.registry.load().with_sector(Arc::clone(view))));
+        self.0.registry.publish(view);
         let mut leases = SectorLeases::clone(&self.0.leases.load());
         leases.insert(view.sector(), replica.leases().clone());
         self.0.leases.store(Arc::new(leases));
