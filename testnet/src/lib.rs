@@ -1,6 +1,7 @@
 //! A whole mesh of real node processes on this machine: laid out, started, shown at work, stopped.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod bench;
 pub mod client;
 pub mod demo;
 pub mod events;

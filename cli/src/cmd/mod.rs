@@ -1,5 +1,6 @@
 //! One noun a file.
 
+pub(crate) mod bench;
 pub(crate) mod event;
 pub(crate) mod freeze;
 pub(crate) mod gov;

@@ -14,6 +14,7 @@ use mesh30k_testnet::up::{self, UpOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
+use super::bench::Bench;
 use crate::output::{json, line, or_dash, table};
 use crate::session::Session;
 
@@ -42,6 +43,9 @@ pub(crate) enum Testnet {
     /// Its nodes, one a line.
     #[command(after_help = "Example: mesh30k testnet status")]
     Status,
+    /// Measure something, beside what a user would take instead.
+    #[command(subcommand)]
+    Bench(Bench),
 }
 
 /// How large, and where.
@@ -132,6 +136,7 @@ impl Testnet {
             }),
             Self::Down => down(),
             Self::Status => status(session),
+            Self::Bench(bench) => bench.run(session),
         }
     }
 }

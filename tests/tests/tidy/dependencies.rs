@@ -10,7 +10,7 @@ const CRATES: [(&str, &str, &[&str]); 9] = [
     ("node/core", "mesh30k-core", &["mesh30k-ledger"]),
     ("node", "mesh30k-node", &["mesh30k-ledger", "mesh30k-p2p", "mesh30k-consensus", "mesh30k-core"]),
     ("testnet/sim", "mesh30k-sim", &["mesh30k-ledger", "mesh30k-core"]),
-    ("testnet", "mesh30k-testnet", &["mesh30k-ledger", "mesh30k-core", "mesh30k-node", "mesh30k-sim"]),
+    ("testnet", "mesh30k-testnet", &["mesh30k-ledger", "mesh30k-p2p", "mesh30k-core", "mesh30k-node", "mesh30k-sim"]),
     ("cli", "mesh30k", &["mesh30k-ledger", "mesh30k-core", "mesh30k-node", "mesh30k-testnet"]),
     (
         "tests",

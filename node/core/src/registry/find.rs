@@ -1,6 +1,7 @@
 //! Queries: the best agents for something.
 
 use super::ranking::Ranked;
+use super::rankings::Candidates;
 use super::{AgentState, Capabilities, Record, RegistryView, SectorView};
 use crate::time::MeshTimeUs;
 use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Region, SectorId};
@@ -69,62 +70,31 @@ impl Default for Query {
 }
 
 /// The agents of one sector that a query asks for, the best first.
-struct Candidates<'a> {
+struct Found<'a> {
     view: &'a SectorView,
     query: &'a Query,
     now: MeshTimeUs,
-    ranked: RankedSlots<'a>,
+    candidates: Candidates<'a>,
 }
 
-enum RankedSlots<'a> {
-    /// The whole sector in its order.
-    All(std::slice::Iter<'a, Ranked>),
-    /// The holders of a rare capability, put in order for this query.
-    Few(std::vec::IntoIter<Ranked>),
-}
-
-/// Looking at each holder of a capability and sorting pays when they are fewer than one in so many.
-const FEW_SHARE: usize = 8;
-
-impl<'a> Candidates<'a> {
+impl<'a> Found<'a> {
     fn new(view: &'a SectorView, query: &'a Query, now: MeshTimeUs) -> Self {
-        let order = query.order;
-        let few = view.membership.fewest_holders(query.capabilities);
-        let ranked = match few.filter(|few| few.len() < view.rows.len() / FEW_SHARE) {
-            Some(few) => {
-                let mut few: Vec<Ranked> = few
-                    .iter()
-                    .filter(|slot| view.rows.get(**slot as usize).is_some_and(|row| row.fits(query)))
-                    .filter_map(|slot| Some(Ranked { key: order.key(view.records.get(*slot as usize)?), slot: *slot }))
-                    .collect();
-                few.sort_unstable();
-                RankedSlots::Few(few.into_iter())
-            }
-            None => {
-                let ranking = view.rankings.get(order.index());
-                let limit = query.max_score.filter(|_| order == Order::Score).map_or(u64::MAX, u64::from);
-                RankedSlots::All(ranking.map(|ranking| ranking.up_to(limit)).unwrap_or_default().iter())
-            }
-        };
-        Self { view, query, now, ranked }
+        Self { view, query, now, candidates: view.rankings.candidates(&view.records, query) }
     }
 }
 
-impl<'a> Iterator for Candidates<'a> {
-    type Item = (u64, &'a Arc<Record>);
+impl<'a> Iterator for Found<'a> {
+    type Item = (Ranked, &'a Arc<Record>);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let ranked = match &mut self.ranked {
-                RankedSlots::All(all) => *all.next()?,
-                RankedSlots::Few(few) => few.next()?,
-            };
+            let ranked = self.candidates.next()?;
             let slot = ranked.slot as usize;
             let row = self.view.rows.get(slot)?;
             let is_wanted = row.fits(self.query)
                 && self.query.state.is_none_or(|state| state == self.view.row_state(row, self.now));
             if is_wanted {
-                return self.view.records.get(slot).map(|record| (ranked.key, record));
+                return self.view.records.get(slot).map(|record| (ranked, record));
             }
         }
     }
@@ -145,19 +115,20 @@ impl RegistryView {
                 && query.cluster.is_none_or(|cluster| cluster.sector == view.sector)
                 && view.membership.union().contains(query.capabilities)
         });
-        let candidates = sectors.map(|view| Candidates::new(view, query, now).filter(|(_, record)| accept(record)));
-        merge_sorted(candidates, query.n)
+        let found = sectors.map(|view| Found::new(view, query, now).filter(|(_, record)| accept(record)));
+        merge_sorted(found, query.n)
     }
 }
 
 /// The first `n` of several sequences, each in rising order of (key, agent).
 fn merge_sorted<'a>(
-    sequences: impl Iterator<Item = impl Iterator<Item = (u64, &'a Arc<Record>)>>,
+    sequences: impl Iterator<Item = impl Iterator<Item = (Ranked, &'a Arc<Record>)>>,
     n: usize,
 ) -> Vec<Arc<Record>> {
     let mut rest: Vec<_> = sequences.collect();
-    let head =
-        |at: usize, (key, record): (u64, &'a Arc<Record>)| Reverse(Head { key: (key, record.agent), at, record });
+    let head = |at: usize, (ranked, record): (Ranked, &'a Arc<Record>)| {
+        Reverse(Head { key: (ranked.key, ranked.agent), at, record })
+    };
     let mut heads = BinaryHeap::with_capacity(rest.len());
     for (at, sequence) in rest.iter_mut().enumerate() {
         heads.extend(sequence.next().map(|next| head(at, next)));

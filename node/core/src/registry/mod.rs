@@ -18,6 +18,7 @@ mod meter;
 mod model_tests;
 mod places;
 mod ranking;
+mod rankings;
 mod record;
 mod row;
 mod sector;

@@ -1,27 +1,31 @@
 //! Agents in the order of a key, kept up to date report by report.
 
+use mesh30k_ledger::types::AgentId;
+
 /// An agent in a ranking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ranked {
     /// What it is ranked by.
     pub(super) key: u64,
-    /// Its slot; slots rise with agent ids, so they break ties as ids would.
+    /// Breaks ties, between sectors too.
+    pub(super) agent: AgentId,
+    /// Where it is.
     pub(super) slot: u32,
 }
 
-/// Slots in rising order of (key, slot).
+/// Agents in rising order of (key, agent).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ranking(Vec<Ranked>);
 
 impl Ranking {
-    /// Ranks everybody anew; `keys` by slot.
-    pub(super) fn of(keys: impl Iterator<Item = u64>) -> Self {
-        let mut ranked: Vec<Ranked> = keys.zip(0..).map(|(key, slot)| Ranked { key, slot }).collect();
+    /// Ranks everybody anew.
+    pub(super) fn of(ranked: impl Iterator<Item = Ranked>) -> Self {
+        let mut ranked: Vec<Ranked> = ranked.collect();
         ranked.sort_unstable();
         Self(ranked)
     }
 
-    /// The ranking with new keys for the slots in `changed`; `is_changed` says by slot which these are. Linear, where
+    /// The ranking with new keys for the agents in `changed`; `is_changed` says by slot which these are. Linear, where
     /// sorting again would not be.
     pub(super) fn with(&self, is_changed: &[bool], mut changed: Vec<Ranked>) -> Self {
         changed.sort_unstable();
@@ -36,6 +40,16 @@ impl Ranking {
         }
         merged.extend(changed);
         Self(merged)
+    }
+
+    /// All, in rising order.
+    pub(super) fn all(&self) -> &[Ranked] {
+        &self.0
+    }
+
+    /// How many are ranked.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Those with a key of at most `max`, in rising order.

@@ -1,10 +1,10 @@
 //! The registry of one sector at one node: joins seats and batches, publishes views.
 
 use super::membership::Membership;
-use super::ranking::{Ranked, Ranking};
+use super::rankings::Rankings;
 use super::row::Row;
 use super::view::{HostBeat, SectorView};
-use super::{AgentSeat, Order, Record};
+use super::{AgentSeat, Record};
 use crate::beat::{BatchKind, BatchStore, CommittedBatch, HostBatch, StoreError, VerifiedBatch};
 use crate::lead::Fencing;
 use mesh30k_ledger::types::{AgentId, NodeId, SectorId};
@@ -175,7 +175,7 @@ impl Registry {
                 }
             }
         }
-        view.rank_again(&changed);
+        view.rankings.update(&view.records, &changed);
         Some(view)
     }
 
@@ -240,26 +240,11 @@ impl SectorView {
         }
     }
 
-    /// Brings the rankings in step with records that were set.
-    fn rank_again(&mut self, changed: &[usize]) {
-        if changed.is_empty() {
-            return;
-        }
-        let mut is_changed = vec![false; self.records.len()];
-        changed.iter().for_each(|slot| is_changed.get_mut(*slot).into_iter().for_each(|flag| *flag = true));
-        for (order, ranking) in Order::ALL.into_iter().zip(&mut self.rankings) {
-            let slots = changed.iter().filter_map(|slot| Some((*slot, self.records.get(*slot)?)));
-            let ranked = slots
-                .filter_map(|(slot, record)| Some(Ranked { key: order.key(record), slot: u32::try_from(slot).ok()? }));
-            *ranking = ranking.with(&is_changed, ranked.collect());
-        }
-    }
-
     /// Makes everything that follows from records and hosts.
     fn index_again(&mut self) {
         self.membership = Arc::new(Membership::of(&self.records));
         let place = |host| u32::try_from(self.host_place(host).unwrap_or(usize::MAX)).unwrap_or(u32::MAX);
         self.rows = self.records.iter().map(|record| Row::new(record, place(record.host))).collect();
-        self.rankings = Order::ALL.map(|order| Ranking::of(self.records.iter().map(|record| order.key(record))));
+        self.rankings = Rankings::of(&self.records);
     }
 }

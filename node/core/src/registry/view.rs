@@ -2,9 +2,9 @@
 
 use super::membership::Membership;
 use super::places::Places;
-use super::ranking::Ranking;
+use super::rankings::Rankings;
 use super::row::Row;
-use super::{AgentState, Order, Record, Summary};
+use super::{AgentState, Record, Summary};
 use crate::lead::Fencing;
 use crate::time::MeshTimeUs;
 use crate::wire::Hlc;
@@ -44,8 +44,7 @@ pub struct SectorView {
     pub(super) records: Vec<Arc<Record>>,
     /// By slot.
     pub(super) rows: Vec<Row>,
-    /// By [`Order::index`].
-    pub(super) rankings: [Ranking; Order::COUNT],
+    pub(super) rankings: Rankings,
     /// In rising order.
     pub(super) hosts: Vec<(NodeId, HostBeat)>,
     /// Agents with a seat and no report yet, by their cluster's index.
@@ -69,7 +68,7 @@ impl SectorView {
             membership: Arc::default(),
             records: Vec::new(),
             rows: Vec::new(),
-            rankings: Default::default(),
+            rankings: Rankings::default(),
             hosts: Vec::new(),
             unreported: Arc::default(),
         }
