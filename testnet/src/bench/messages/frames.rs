@@ -79,7 +79,7 @@ pub fn replies(
     body: impl Fn(AgentId) -> AnswerBody,
 ) -> impl Iterator<Item = HostReply> {
     let answers: Vec<AgentAnswer> = (cluster * CLUSTER_AGENTS..(cluster + 1) * CLUSTER_AGENTS)
-        .map(|agent| AgentAnswer { agent: AgentId(agent), body: body(AgentId(agent)) })
+        .map(|agent| AgentAnswer { agent: AgentId(agent), slot: AgentId(agent), body: body(AgentId(agent)) })
         .collect();
     let batches: Vec<Vec<AgentAnswer>> = answers.chunks(batch.max(1)).map(<[AgentAnswer]>::to_vec).collect();
     batches.into_iter().map(move |answers| HostReply { cluster: cluster_id(cluster), host, answers })
@@ -90,6 +90,7 @@ pub fn replies(
 pub fn answer_batch(host: NodeId, batch: usize) -> HostReply {
     let (event, at) = (EventId::new(MeshTimeUs(1), &[3; 32]), LocalTimeUs(1));
     let body = AnswerBody::Armed { event, received: at, armed: at };
-    let answers = (0..batch as u64).map(|agent| AgentAnswer { agent: AgentId(agent), body }).collect();
+    let answers =
+        (0..batch as u64).map(|agent| AgentAnswer { agent: AgentId(agent), slot: AgentId(agent), body }).collect();
     HostReply { cluster: cluster_id(0), host, answers }
 }
