@@ -141,15 +141,16 @@ impl Bench {
 
     /// As many payments, a hundred to a transaction.
     fn batches(&mut self) -> Block {
-        let mut transactions = Vec::new();
-        for _ in 0..BATCH / 100 {
-            let from = self.draw();
+        let (mut transactions, mut senders) = (Vec::new(), std::collections::BTreeSet::new());
+        while senders.len() < BATCH / 100 {
+            senders.insert(self.draw());
+        }
+        for from in senders {
             let transfers = (0..100)
                 .map(|_| TransferItem { to: KeyPolicy::single(public(self.draw())).account(), amount: Uftns(5) })
                 .collect();
             transactions.push(self.transaction(from, Operation::BatchTransfer(BatchTransfer { transfers })));
         }
-        transactions.dedup_by_key(|signed| signed.tx.account);
         self.block(transactions)
     }
 }

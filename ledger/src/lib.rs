@@ -22,6 +22,7 @@ pub mod finality;
 pub mod genesis;
 pub mod governance;
 pub mod invariants;
+pub mod journal;
 pub mod key_policy;
 pub mod keys;
 pub mod merkle;

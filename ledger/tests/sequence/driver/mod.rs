@@ -13,6 +13,7 @@ use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::execute::{SignatureOracle, execute_with};
 use mesh30k_ledger::genesis::{Genesis, GenesisAccount};
 use mesh30k_ledger::invariants;
+use mesh30k_ledger::journal;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey, Signature};
 use mesh30k_ledger::ops::Operation;
@@ -52,6 +53,7 @@ pub struct Driver {
     client: Client,
     auditor: Auditor,
     figures: BTreeMap<&'static str, (u64, u64)>,
+    journal: Option<String>,
 }
 
 /// An operation and who sends it.
@@ -105,6 +107,7 @@ impl Driver {
             rng: ChaCha8Rng::seed_from_u64(seed),
             client: Client::new(people, genesis.context()),
             figures: BTreeMap::new(),
+            journal: None,
             state,
         }
     }
@@ -164,6 +167,9 @@ impl Driver {
             .keys()
             .filter_map(|key| Some(AccountId(key.strip_prefix(b"a")?.try_into().ok()?)))
             .collect();
+        if let Some(journal) = &mut self.journal {
+            journal.push_str(&journal::block(&self.state, &execution.changes).unwrap().unwrap_or_default());
+        }
         self.state.apply(execution.changes);
         self.compare(touched, block.header.height.0);
     }
@@ -209,6 +215,23 @@ impl Driver {
         };
         header.tx_root = Block::transactions_root(&transactions);
         Block { header, transactions, proposer_signature: Signature([0; 64]) }
+    }
+
+    /// Writes a journal from now on.
+    pub fn keep_journal(&mut self) {
+        self.journal = Some(journal::opening(&self.state).unwrap());
+    }
+
+    /// The journal so far.
+    pub fn journal(&self) -> &str {
+        self.journal.as_deref().unwrap_or_default()
+    }
+
+    /// What the ledger says of an account: free, staked.
+    #[allow(dead_code, reason = "for the test of the journal")]
+    pub fn account(&self, id: &AccountId) -> (u64, u64) {
+        let account = query::account(&self.state, id).unwrap().unwrap_or_default();
+        (account.balance.0, account.stake.0)
     }
 
     /// Kind, carried out, rejected.
