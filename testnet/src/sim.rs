@@ -87,14 +87,13 @@ fn config(options: &SimOptions) -> Result<SimConfig> {
     let cores = available_parallelism().map_or(1, usize::from);
     Ok(SimConfig {
         seed: options.seed,
-        agents: options.agents,
         waves: options.waves,
         scenario,
         strategies,
         target_p: options.target_p,
         replay,
         threads: if options.agents >= LARGE_MESH { 1 } else { cores },
-        ..SimConfig::default()
+        ..SimConfig::of_size(options.agents)
     })
 }
 

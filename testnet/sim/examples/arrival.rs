@@ -8,9 +8,8 @@ use mesh30k_sim::{SimConfig, SimError, StrategyKind};
 fn config() -> Result<SimConfig, SimError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |index: usize| arguments.get(index).and_then(|text| text.parse::<u32>().ok());
-    let mut config = SimConfig::default();
+    let mut config = number(1).map_or_else(SimConfig::default, SimConfig::of_size);
     config.seed = number(0).map_or(config.seed, u64::from);
-    config.agents = number(1).unwrap_or(config.agents);
     config.waves = number(2).unwrap_or(config.waves);
     if let Some(name) = arguments.get(3) {
         config.scenario = name.parse()?;

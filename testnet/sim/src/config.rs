@@ -127,7 +127,21 @@ impl Default for SimConfig {
     }
 }
 
+/// From this size on a run is a series of cascades in quick succession instead of an hour's.
+const LARGE_MESH: u32 = 200_000;
+
 impl SimConfig {
+    /// The usual run of a mesh of this size: up to 200,000 agents events half a minute apart, above it ten seconds to form
+    /// and events five seconds apart.
+    #[must_use]
+    pub fn of_size(agents: u32) -> Self {
+        let usual = Self { agents, ..Self::default() };
+        if agents < LARGE_MESH {
+            return usual;
+        }
+        Self { warm_up_us: 10_000_000, interval_us: 5_000_000, ..usual }
+    }
+
     pub(crate) fn check(&self) -> Result<(), SimError> {
         for (field, value, limit) in [("agents", self.agents, MAX_AGENTS), ("waves", self.waves, MAX_WAVES)] {
             if value == 0 || value > limit {

@@ -41,6 +41,8 @@ pub struct StrategyReport {
     pub mean_hold_ms: f64,
     /// Standbys that did the work of somebody else.
     pub duplicates: u64,
+    /// Releases in the last summaries that the orchestrator had.
+    pub acked: u64,
     /// Enrolled that were neither dead nor gone at T: what a prediction can be calibrated on.
     pub alive: u64,
     /// Releases the plans promised within the window, summed.
@@ -83,6 +85,7 @@ pub(crate) struct Gathered {
     pub(crate) misses: BTreeMap<Cause, u64>,
     pub(crate) examples: Vec<Miss>,
     pub(crate) duplicates: u64,
+    pub(crate) acked: u64,
     pub(crate) alive: u64,
     pub(crate) predicted: f64,
 }
@@ -107,6 +110,7 @@ impl Gathered {
             target_p,
             mean_hold_ms: self.tally.mean_hold_ms(),
             duplicates: self.duplicates,
+            acked: self.acked,
             alive: self.alive,
             predicted_within_10ms: self.predicted,
             classes: self.tally.classes.iter().map(|(class, counts)| (class.to_string(), *counts)).collect(),

@@ -27,6 +27,8 @@ pub struct Counts {
     pub within_50ms: u64,
     /// Within 250 ms.
     pub within_250ms: u64,
+    /// Released at all.
+    pub released: u64,
     /// Primaries armed at or before the true T.
     pub armed_by_t: u64,
 }
@@ -45,6 +47,7 @@ impl Counts {
         for (count, omega) in fields.into_iter().zip(WINDOWS_US) {
             *count += within(omega);
         }
+        self.released += u64::from(slot.error_us.is_some());
         self.armed_by_t += u64::from(slot.armed_by_target);
     }
 }

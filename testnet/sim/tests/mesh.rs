@@ -46,6 +46,20 @@ fn the_dead_are_misses_and_named_so() {
 }
 
 #[test]
+fn a_coordinator_that_dies_before_t_costs_neither_releases_nor_acks() {
+    let run_of = |scenario| {
+        let report = run(&SimConfig { scenario, strategies: vec![StrategyKind::HoldHedge], ..small(5) }).unwrap();
+        assert_eq!(report.breaches(), Vec::<String>::new());
+        let hedged = &report.strategies[&StrategyKind::HoldHedge];
+        (hedged.counts.within_10ms, hedged.counts.released, hedged.acked)
+    };
+    let (usual, _, _) = run_of(Scenario::Mixed);
+    let (hits, released, acked) = run_of(Scenario::CoordinatorKilled);
+    assert!(hits + 2 >= usual, "{hits} of {usual}");
+    assert!(acked + 4 >= released, "{acked} of {released} releases were acked");
+}
+
+#[test]
 fn what_is_out_of_range_is_refused_by_name() {
     let refused = run(&SimConfig { agents: 0, ..SimConfig::default() });
     assert!(matches!(refused, Err(SimError::Field { field: "agents", value: 0, .. })));

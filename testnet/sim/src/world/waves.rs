@@ -187,6 +187,8 @@ impl World<'_> {
                 self.gathered.miss(miss);
             }
         }
+        let acked = wave.fold.as_ref().map_or(0, |fold| fold.tally.sum(|c| c.released));
+        self.gathered.acked += u64::from(acked);
         self.gathered.duplicates += u64::from(wave.duplicates);
         self.gathered.predicted += wave.predicted_hit * f64::from(wave.enrolled);
         self.gathered.per_wave.push(counts);
