@@ -82,7 +82,7 @@ impl<'a> World<'a> {
             stall_share: (lead_stall::SHARE * config.fault_factor).min(0.9),
             orchestrator: ParentMachine::new(Scope::Global, params),
             coordinators: (0..layout.sectors).map(|s| ParentMachine::new(Scope::Sector(SectorId(s)), params)).collect(),
-            backups: std::collections::BTreeMap::new(),
+            told: std::collections::BTreeMap::new(),
             headless_until_us: std::collections::BTreeMap::new(),
             leads: (0..layout.leads()).map(|l| LeadMachine::new(layout.cluster(l), anchor, params)).collect(),
             hosts: (0..layout.hosts())

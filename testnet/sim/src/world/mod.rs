@@ -9,7 +9,7 @@ mod waves;
 
 use std::collections::BTreeMap;
 
-use mesh30k_core::event::{DownMessage, EventId, HostReply, LeadMachine, ParentMachine, UpMessage};
+use mesh30k_core::event::{DownMessage, Enrolment, EventId, HostReply, LeadMachine, ParentMachine, Prepare, UpMessage};
 use mesh30k_core::hosted::HostedAgents;
 use mesh30k_ledger::signing::ChainContext;
 
@@ -71,8 +71,8 @@ pub(crate) struct World<'a> {
     stall_share: f64,
     orchestrator: ParentMachine,
     coordinators: Vec<ParentMachine>,
-    /// Backup coordinators of sectors whose coordinator will die: told of the event, not yet heard.
-    backups: BTreeMap<u32, ParentMachine>,
+    /// Open events that each sector's backup coordinator was told of, where coordinators die.
+    told: BTreeMap<u32, Vec<(Prepare, Vec<Enrolment>)>>,
     /// Until when a sector has no coordinator.
     headless_until_us: BTreeMap<u32, i64>,
     leads: Vec<LeadMachine>,

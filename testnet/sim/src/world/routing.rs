@@ -5,7 +5,7 @@ use mesh30k_core::event::{
 };
 use mesh30k_core::hosted::HostedAction;
 use mesh30k_core::time::MeshTimeUs;
-use mesh30k_ledger::types::Scope;
+use mesh30k_ledger::types::{Scope, SectorId};
 
 use super::machines::Machine;
 use super::{Happening, START_US, World};
@@ -65,15 +65,15 @@ impl World<'_> {
                 let children: Vec<(Scope, u32)> = enrolments.iter().map(|e| (e.child, e.agents.iter().sum())).collect();
                 self.watch.see(&Fact::Dispatched {
                     event: event.id,
-                    at: Scope::Sector(mesh30k_ledger::types::SectorId(sector)),
+                    at: Scope::Sector(SectorId(sector)),
                     children: &children,
                     effects: event.effects,
                 });
                 if self.config.plant == Some(Plant::ForgottenCluster) {
                     enrolments.pop();
                 }
-                if let Some(backup) = self.backups.get_mut(&sector) {
-                    let _unheard = backup.on_prepare(now, prepare, &enrolments);
+                if self.config.scenario == Scenario::CoordinatorKilled {
+                    self.told.entry(sector).or_default().push((prepare.clone(), enrolments.clone()));
                 }
                 self.coordinators[sector as usize].on_prepare(now, prepare, &enrolments)
             }
@@ -265,7 +265,7 @@ impl World<'_> {
     pub(super) fn scope_of(&self, machine: Machine) -> Scope {
         match machine {
             Machine::Orchestrator | Machine::Host(_) => Scope::Global,
-            Machine::Coordinator(sector) => Scope::Sector(mesh30k_ledger::types::SectorId(sector)),
+            Machine::Coordinator(sector) => Scope::Sector(SectorId(sector)),
             Machine::Lead(lead) => Scope::Cluster(self.layout.cluster(lead)),
         }
     }
@@ -274,11 +274,16 @@ impl World<'_> {
     pub(super) fn kill(&mut self, sector: u32) {
         /// Leases run out and the sector's group elects.
         const FAILOVER_US: i64 = 1_000_000;
-        let Some(backup) = self.backups.remove(&sector) else { return };
+        let now = self.mesh_now(Machine::Coordinator(sector));
         let dead: &mut ParentMachine = &mut self.coordinators[sector as usize];
+        let mut backup = ParentMachine::new(Scope::Sector(SectorId(sector)), dead.params());
+        for (prepare, enrolments) in self.told.get(&sector).into_iter().flatten() {
+            // What follows from it has been sent already.
+            let _sent = backup.on_prepare(now, prepare, enrolments);
+        }
         *dead = backup;
         self.headless_until_us.insert(sector, self.now_us + FAILOVER_US);
-        self.watch.see(&Fact::Died { at: Scope::Sector(mesh30k_ledger::types::SectorId(sector)) });
+        self.watch.see(&Fact::Died { at: Scope::Sector(SectorId(sector)) });
         self.plan_wake(Machine::Coordinator(sector));
     }
 }

@@ -1,8 +1,8 @@
 //! Events: started by the open loop, followed by the truth, counted once everybody had their say.
 
 use mesh30k_core::event::{
-    ClassSet, Enrolment, Event, EventId, HostPrepare, ParentMachine, PlanError, PlanRequest, Prepare, SignedEvent,
-    Strategy, Verb, class_index,
+    ClassSet, Enrolment, Event, EventId, HostPrepare, PlanError, PlanRequest, Prepare, SignedEvent, Strategy, Verb,
+    class_index,
 };
 use mesh30k_core::hosted::HarnessRecord;
 use mesh30k_core::time::MeshTimeUs;
@@ -175,6 +175,7 @@ impl World<'_> {
     /// Counts an event and forgets it.
     pub(super) fn close(&mut self, event: EventId) {
         let Some(wave) = self.waves.remove(&event) else { return };
+        self.told.values_mut().for_each(|events| events.retain(|(prepare, _)| prepare.event.event.id != event));
         self.watch.see(&Fact::Closed { event, enrolled: wave.enrolled });
         let mut counts = Counts::default();
         for (agent, result) in wave.results(self.kind) {
@@ -234,15 +235,13 @@ impl World<'_> {
         }
     }
 
-    /// Chooses whose coordinator dies before this event, and tells its backup to listen.
+    /// Chooses whose coordinator dies before this event.
     fn doom_coordinator(&mut self, index: u32) {
         if self.config.scenario != Scenario::CoordinatorKilled {
             return;
         }
         let draws = Draws::new(self.config.seed, u64::MAX - 1);
         let sector = (draws.bits(Label::Schedule, u64::from(index)) % u64::from(self.layout.sectors)) as u32;
-        let params = self.coordinators[sector as usize].params();
-        self.backups.insert(sector, ParentMachine::new(Scope::Sector(SectorId(sector)), params));
         let at_us = self.plans[index as usize].target_us - KILL_BEFORE_US;
         self.agenda.push(at_us, Happening::Kill(sector));
     }
