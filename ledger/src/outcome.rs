@@ -262,6 +262,29 @@ pub enum Effect {
         /// What was minted for it by this; nothing before the last word.
         paid: Uftns,
     },
+    /// Content was registered.
+    ContentRegistered {
+        /// Names it.
+        content: Hash,
+        /// Its level of provenance.
+        depth: u32,
+    },
+    /// A use was paid.
+    UseBought {
+        /// Of which content.
+        content: Hash,
+        /// What it cost.
+        price: Uftns,
+        /// Contents that earned by it.
+        reached: u32,
+    },
+    /// Content was rated.
+    ContentRated {
+        /// Which.
+        content: Hash,
+        /// 1 to 5.
+        stars: u8,
+    },
 }
 
 /// What happened by itself in a block because its time had come.

@@ -5,10 +5,10 @@ use crate::finality::ValidatorSet;
 use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
 use crate::records::{
-    Account, AgentRecord, AuctionRecord, BondRecord, ClaimRecord, ClusterRecord, ContributionRecord, CreditRecord,
-    CreditTotals, EmergencyRecord, Escrow, FreezeRecord, Globals, IntensityRecord, NodeRecord, Office, OfficeRecord,
-    Proposal, PurposeRecord, Regions, ReputationRecord, SavingRecord, ScheduleRecord, SectorRecord, Tip, Totals,
-    VoteRecord,
+    Account, AgentRecord, AuctionRecord, BondRecord, ClaimRecord, ClusterRecord, ContentRecord, ContributionRecord,
+    CreditRecord, CreditTotals, EmergencyRecord, Escrow, FreezeRecord, Globals, IntensityRecord, NodeRecord, Office,
+    OfficeRecord, Proposal, PurchaseRecord, PurposeRecord, Regions, ReputationRecord, SavingRecord, ScheduleRecord,
+    SectorRecord, Tip, Totals, VoteRecord,
 };
 use crate::signing::ChainContext;
 use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};
@@ -96,6 +96,10 @@ lookups! {
     claim(escrow: &EscrowId, part: u32) -> ClaimRecord = keyspace::claim(escrow, part);
     /// A claimed contribution.
     contribution(evidence: &Hash) -> ContributionRecord = keyspace::contribution(evidence);
+    /// Content.
+    content(id: &Hash) -> ContentRecord = keyspace::content(id);
+    /// What an account has paid for content.
+    purchase(content: &Hash, buyer: &AccountId) -> PurchaseRecord = keyspace::purchase(content, buyer);
     /// An auction.
     auction(id: &Hash) -> AuctionRecord = keyspace::auction(id);
     /// An account's reputation; nothing when it never changed.

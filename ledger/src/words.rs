@@ -93,6 +93,13 @@ impl Effect {
             Self::AuctionOpened { auction, locked } => format!("auction {auction} opened, {locked} set aside"),
             Self::BidSealed { auction, bond } => format!("bid on auction {auction} sealed with a bond of {bond}"),
             Self::BidOpened { auction, price } => format!("bid of {price} on auction {auction} opened"),
+            Self::ContentRegistered { content, depth } => {
+                format!("content {content} registered at level {depth} of its provenance")
+            }
+            Self::UseBought { content, price, reached } => {
+                format!("a use of content {content} paid with {price}, {reached} contents earned by it")
+            }
+            Self::ContentRated { content, stars } => format!("content {content} rated with {stars} of 5"),
             Self::ContributionClaimed { evidence, kind, amount } => {
                 format!("{amount} claimed for a contribution of {kind}, {evidence}")
             }

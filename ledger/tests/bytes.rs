@@ -10,17 +10,17 @@ use mesh30k_ledger::codec::{CodecError, decode, encode};
 use mesh30k_ledger::finality::{Certificate, Phase, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::{
-    AttestContribution, AttestSaving, BatchTransfer, Bond, Choice, ClaimContribution, ClaimPart, ClaimSaving,
+    AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Choice, ClaimContribution, ClaimPart, ClaimSaving,
     CreditImport, DeclarePurpose, DisputeClaim, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, OfficeChange,
-    OpenAuction, OpenBid, Operation, ParameterChange, ProposalKind, Propose, ProveEquivocation, ReclassifyPurpose,
-    ReportIntensity, RetireCredits, RuleClaim, Schedule, SealBid, SignalEmergency, TaskReceipt, TaskReport, Thaw,
-    Transfer, TransferCredits, TransferItem, Unbond, Unschedule,
+    OpenAuction, OpenBid, Operation, ParameterChange, ProposalKind, Propose, ProveEquivocation, RateContent,
+    ReclassifyPurpose, RegisterContent, ReportIntensity, RetireCredits, RuleClaim, Schedule, SealBid, SignalEmergency,
+    TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond, Unschedule,
 };
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::receipt::Receipt;
-use mesh30k_ledger::records::{Contribution, Duty, Office};
+use mesh30k_ledger::records::{ContentParent, ContentShare, Contribution, Duty, Office};
 use mesh30k_ledger::transaction::{MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
 use mesh30k_ledger::types::*;
 use proptest::prelude::*;
@@ -178,6 +178,17 @@ fn market_operations(world: &World) -> Vec<(&'static str, Operation)> {
         ),
         ("attest_contribution", Operation::AttestContribution(AttestContribution { evidence })),
         (
+            "register_content",
+            Operation::RegisterContent(RegisterContent {
+                content: evidence,
+                owners: vec![ContentShare { owner: id_of(&bob()), ppm: 23 }],
+                parents: vec![ContentParent { content: Hash::of(b"parent"), royalty_ppm: 24 }],
+                price: Uftns(25),
+            }),
+        ),
+        ("buy_use", Operation::BuyUse(BuyUse { content: evidence, max_price: Uftns(26) })),
+        ("rate_content", Operation::RateContent(RateContent { content: evidence, stars: 5 })),
+        (
             "signal_emergency",
             Operation::SignalEmergency(SignalEmergency {
                 region: common::region("BD"),
@@ -285,7 +296,7 @@ fn canonical_all(bytes: &[u8]) {
 }
 
 /// Examples of operations below.
-const KINDS: usize = 32;
+const KINDS: usize = 35;
 
 #[test]
 fn every_example_is_damaged() {

@@ -3,6 +3,7 @@
 pub(crate) mod auction;
 mod bond;
 pub(crate) mod claim;
+mod content;
 mod contribution;
 mod credits;
 mod emergency;
@@ -22,6 +23,9 @@ mod vote;
 pub use auction::{MAX_BIDS, MIN_PHASE_MS, OpenAuction, OpenBid, SealBid, sealed_bid};
 pub use bond::{Bond, MAX_UNBONDING, Unbond};
 pub use claim::{ClaimPart, DisputeClaim, MAJORITY, PANEL, RuleClaim};
+pub use content::{
+    BuyUse, MAX_LEVELS, MAX_OWNERS, MAX_PARENTS, MAX_REACHED, MAX_ROYALTY_PPM, RateContent, RegisterContent,
+};
 pub use contribution::{AttestContribution, ClaimContribution};
 pub use credits::{AttestSaving, ClaimSaving, MAX_SAVING_UG, RetireCredits, TransferCredits};
 pub use emergency::{MAX_EMERGENCY_MS, MAX_KIND_BYTES, SIGNAL_MS, SignalEmergency};
@@ -135,6 +139,12 @@ pub enum Operation {
     ClaimContribution(ClaimContribution),
     /// A reviewer's word that a contribution is real.
     AttestContribution(AttestContribution),
+    /// Registers content with owners and provenance.
+    RegisterContent(RegisterContent),
+    /// Pays for one use of content.
+    BuyUse(BuyUse),
+    /// Rates content that was paid for.
+    RateContent(RateContent),
 }
 
 impl Operation {
@@ -153,7 +163,9 @@ impl Operation {
             Self::Unbond(_) | Self::ReportIntensity(_) | Self::ClaimSaving(_) | Self::AttestSaving(_) => 10,
             Self::ProveEquivocation(_) => 100,
             Self::ClaimPart(_) | Self::RuleClaim(_) => 40,
-            Self::ClaimContribution(_) => 10,
+            Self::ClaimContribution(_) | Self::RateContent(_) => 10,
+            Self::RegisterContent(_) => 30,
+            Self::BuyUse(_) => 150,
             Self::AttestContribution(_) => 15,
             Self::DisputeClaim(_) | Self::OpenAuction(_) | Self::SealBid(_) | Self::OpenBid(_) => 20,
             Self::DeclarePurpose(_) | Self::ReclassifyPurpose(_) | Self::SignalEmergency(_) => 10,
@@ -194,6 +206,9 @@ impl Operation {
             Self::SignalEmergency(_) => "signal emergency",
             Self::ClaimContribution(_) => "claim contribution",
             Self::AttestContribution(_) => "attest contribution",
+            Self::RegisterContent(_) => "register content",
+            Self::BuyUse(_) => "buy use",
+            Self::RateContent(_) => "rate content",
         }
     }
 
@@ -242,6 +257,9 @@ impl Operation {
             Self::SignalEmergency(op) => op.apply(working, call),
             Self::ClaimContribution(op) => op.apply(working, call),
             Self::AttestContribution(op) => op.apply(working, call),
+            Self::RegisterContent(op) => op.apply(working, call),
+            Self::BuyUse(op) => op.apply(working, call),
+            Self::RateContent(op) => op.apply(working, call),
         }
     }
 }

@@ -59,6 +59,12 @@ pub(crate) fn contribution(evidence: &Hash) -> Vec<u8> {
     key(b"cm", &evidence.0)
 }
 pub(crate) const EMISSION: &[u8] = b"cM";
+pub(crate) fn content(id: &Hash) -> Vec<u8> {
+    key(b"co", &id.0)
+}
+pub(crate) fn purchase(content: &Hash, buyer: &AccountId) -> Vec<u8> {
+    key(&key(b"cU", &content.0), &buyer.0)
+}
 pub(crate) const AUCTIONS: &[u8] = b"ca";
 pub(crate) fn auction(id: &Hash) -> Vec<u8> {
     key(AUCTIONS, &id.0)

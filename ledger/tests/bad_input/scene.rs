@@ -9,7 +9,7 @@ use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::query;
-use mesh30k_ledger::records::{Contribution, Duty};
+use mesh30k_ledger::records::{ContentParent, ContentShare, Contribution, Duty};
 use mesh30k_ledger::types::{
     AccountId, AgentId, Epoch, EscrowId, Hash, Height, NodeId, ProposalId, Round, Scope, Uftns,
 };
@@ -121,6 +121,11 @@ pub fn scene() -> Scene {
     attested(&mut world, Hash::of(b"credited"));
     let saving = ClaimSaving { evidence: Hash::of(b"saving"), baseline_ug: 9, actual_ug: 8 };
     must(&mut world, &bob(), Operation::ClaimSaving(saving));
+    let owners = vec![ContentShare { owner: id_of(&bob()), ppm: 1_000_000 }];
+    let paper = RegisterContent { content: Hash::of(b"paper"), owners, parents: vec![], price: Uftns(50) };
+    must(&mut world, &bob(), Operation::RegisterContent(paper));
+    let bought = BuyUse { content: Hash::of(b"paper"), max_price: Uftns(50) };
+    must(&mut world, &alice(), Operation::BuyUse(bought));
     let work = ClaimContribution { kind: Contribution::Data, evidence: Hash::of(b"work"), amount: Uftns(5) };
     must(&mut world, &bob(), Operation::ClaimContribution(work));
     must(&mut world, &alice(), propose());
@@ -203,7 +208,14 @@ fn market(scene: &Scene) -> Vec<(SecretKey, Operation)> {
     let sealed = sealed_bid(&scene.auction, &id_of(&bob()), Uftns(9), 5, &SALT);
     let judge = (2..=4).map(key).find(|key| scene.panel.contains(&id_of(key))).unwrap();
     let bid = OpenBid { auction: scene.revealing, price: Uftns(9_000), carbon_ug: 5, salt: SALT };
+    let owners = vec![ContentShare { owner: id_of(&alice()), ppm: 1_000_000 }];
+    let parents = vec![ContentParent { content: Hash::of(b"paper"), royalty_ppm: 100_000 }];
+    let fresh = RegisterContent { content: Hash::of(b"fresh"), owners, parents, price: Uftns(60) };
+    let paper = Hash::of(b"paper");
     vec![
+        (alice(), Operation::RegisterContent(fresh)),
+        (alice(), Operation::BuyUse(BuyUse { content: paper, max_price: Uftns(50) })),
+        (alice(), Operation::RateContent(RateContent { content: paper, stars: 5 })),
         (key(1), Operation::ClaimPart(ClaimPart { escrow: scene.task, receipt: receipt(world, report(0)) })),
         (alice(), Operation::DisputeClaim(DisputeClaim { escrow: scene.claimed, part: 0 })),
         (judge, Operation::RuleClaim(RuleClaim { escrow: scene.disputed, part: 0, pay: true })),

@@ -6,7 +6,7 @@ use crate::common::{alice, bob, id_of, key, operator, region};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::*;
 use mesh30k_ledger::priority::Purpose;
-use mesh30k_ledger::records::{Contribution, Duty};
+use mesh30k_ledger::records::{ContentParent, ContentShare, Contribution, Duty};
 use mesh30k_ledger::types::{AgentId, Hash, ProposalId, Scope, TimeMs, Uftns};
 
 type Case = (&'static str, SecretKey, Operation);
@@ -157,6 +157,41 @@ fn auctions() {
             ("OutOfBounds { field: \"price", key(3), bid(scene.revealing, u64::MAX, SALT)),
             ("Unknown {", bob(), bid(scene.revealing, 9_000, SALT)),
             ("ReceiptMismatch", key(3), bid(scene.revealing, 9_000, Hash::ZERO)),
+        ]
+    });
+}
+
+#[test]
+fn contents() {
+    check(|_| {
+        let own = ContentShare { owner: id_of(&alice()), ppm: 1_000_000 };
+        let register = |name: &[u8], owners, parents| {
+            let content = Hash::of(name);
+            Operation::RegisterContent(RegisterContent { content, owners, parents, price: Uftns(1) })
+        };
+        let parent = |name: &[u8], royalty_ppm| ContentParent { content: Hash::of(name), royalty_ppm };
+        let buy = |name: &[u8], max| Operation::BuyUse(BuyUse { content: Hash::of(name), max_price: Uftns(max) });
+        let rate = |name: &[u8], stars| Operation::RateContent(RateContent { content: Hash::of(name), stars });
+        vec![
+            ("OutOfBounds { field: \"owners", alice(), register(b"x", vec![], vec![])),
+            ("OutOfBounds { field: \"parents", alice(), register(b"x", vec![own], vec![parent(b"paper", 1); 9])),
+            (
+                "OutOfBounds { field: \"share",
+                alice(),
+                register(b"x", vec![ContentShare { ppm: u32::MAX, ..own }], vec![]),
+            ),
+            ("AlreadyDone", alice(), register(b"x", vec![own, own], vec![])),
+            ("NotOwner", bob(), register(b"x", vec![own], vec![])),
+            ("AlreadyDone", alice(), register(b"paper", vec![own], vec![])),
+            ("OutOfBounds { field: \"royalty", alice(), register(b"x", vec![own], vec![parent(b"paper", 0)])),
+            ("OutOfBounds { field: \"royalty", alice(), register(b"x", vec![own], vec![parent(b"paper", u32::MAX)])),
+            ("Unknown {", alice(), register(b"x", vec![own], vec![parent(b"x", 1)])),
+            ("Unknown {", alice(), buy(b"x", 1)),
+            ("OutOfBounds { field: \"price", alice(), buy(b"paper", 0)),
+            ("OutOfBounds { field: \"stars", alice(), rate(b"paper", 0)),
+            ("OutOfBounds { field: \"stars", alice(), rate(b"paper", u8::MAX)),
+            ("Unknown {", alice(), rate(b"x", 1)),
+            ("Unknown {", bob(), rate(b"paper", 1)),
         ]
     });
 }

@@ -67,6 +67,8 @@ pub struct Client {
     pub creditors: Vec<AccountId>,
     pub offences: u64,
     pub declared: Vec<TxId>,
+    pub contents: Vec<Hash>,
+    pub bought: Vec<(Hash, AccountId)>,
     pub contributions: Vec<Hash>,
     pub claims: Vec<(TxId, u32, AccountId)>,
     pub disputes: Vec<(TxId, u32)>,
@@ -93,6 +95,8 @@ impl Client {
             creditors: Vec::new(),
             offences: 0,
             declared: Vec::new(),
+            contents: Vec::new(),
+            bought: Vec::new(),
             contributions: Vec::new(),
             claims: Vec::new(),
             disputes: Vec::new(),
@@ -157,6 +161,8 @@ impl Client {
             (_, Effect::Scheduled { schedule, .. }) => remember(&mut self.schedules, (*schedule, tx.account)),
             (_, Effect::Unscheduled { schedule, .. }) => self.schedules.retain(|(known, _)| known != schedule),
             (Operation::Bond(op), _) => remember(&mut self.bonded, (tx.account, op.duty)),
+            (_, Effect::ContentRegistered { content, .. }) => remember(&mut self.contents, *content),
+            (_, Effect::UseBought { content, .. }) => remember(&mut self.bought, (*content, tx.account)),
             (_, Effect::ContributionClaimed { evidence, .. }) => remember(&mut self.contributions, *evidence),
             (_, Effect::ContributionAttested { evidence, attestations: 2.., .. }) => {
                 self.contributions.retain(|known| known != evidence);

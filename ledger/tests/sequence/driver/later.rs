@@ -49,7 +49,7 @@ impl Client {
     }
 
     /// A person's or a validator's key.
-    fn signer(&self, id: &AccountId) -> Option<SecretKey> {
+    pub fn signer(&self, id: &AccountId) -> Option<SecretKey> {
         let validator = (1..=4).map(key).find(|key| crate::common::id_of(key) == *id);
         validator.or_else(|| self.owner(id))
     }

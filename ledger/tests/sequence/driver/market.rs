@@ -4,11 +4,13 @@ use super::Draft;
 use super::client::{Bid, Client, one, remember};
 use super::draw::small;
 use crate::common::{key, region};
+use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
-    ClaimPart, DeclarePurpose, DisputeClaim, OpenAuction, OpenBid, Operation, ReclassifyPurpose, RuleClaim, SealBid,
-    SignalEmergency, sealed_bid,
+    BuyUse, ClaimPart, DeclarePurpose, DisputeClaim, OpenAuction, OpenBid, Operation, RateContent, ReclassifyPurpose,
+    RegisterContent, RuleClaim, SealBid, SignalEmergency, sealed_bid,
 };
 use mesh30k_ledger::priority::Purpose;
+use mesh30k_ledger::records::{ContentParent, ContentShare};
 use mesh30k_ledger::types::{Hash, Uftns};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -69,6 +71,31 @@ impl Client {
         let price = if rng.random_ratio(1, 20) { bid.price + 1 } else { bid.price };
         let op = OpenBid { auction: bid.lot.id, price: Uftns(price), carbon_ug: bid.carbon_ug, salt: bid.salt };
         Some(Draft { from: bid.who, op: Operation::OpenBid(op) })
+    }
+
+    pub fn publish(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let from = self.anybody(rng);
+        let own = rng.random_range(400_000..=1_000_000);
+        let share = |key: &SecretKey, ppm| ContentShare { owner: crate::common::id_of(key), ppm };
+        let owners = vec![share(&from, own), share(&self.anybody(rng), 1_000_000 - own)];
+        let mut parents: Vec<ContentParent> = Vec::new();
+        for _ in 0..rng.random_range(0..4) {
+            let content = one(&self.contents, rng).unwrap_or(Hash::ZERO);
+            parents.push(ContentParent { content, royalty_ppm: rng.random_range(0..200_000) });
+        }
+        let op = RegisterContent { content: Hash(rng.random()), owners, parents, price: small(rng) };
+        Draft { from, op: Operation::RegisterContent(op) }
+    }
+
+    pub fn buy(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let op = BuyUse { content: one(&self.contents, rng)?, max_price: Uftns(rng.random_range(0..60_000)) };
+        Some(Draft { from: self.anybody(rng), op: Operation::BuyUse(op) })
+    }
+
+    pub fn rate(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let (content, buyer) = one(&self.bought, rng)?;
+        let op = RateContent { content, stars: rng.random_range(0..7) };
+        Some(Draft { from: self.signer(&buyer)?, op: Operation::RateContent(op) })
     }
 
     pub fn declare(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {

@@ -57,11 +57,47 @@ impl Auditor {
                 self.earned.insert(op.evidence, Earned { account, kind: op.kind, amount, attested: 0 });
             }
             Operation::AttestContribution(op) => self.attested(op.evidence),
+            Operation::RegisterContent(op) => {
+                assert!(self.contents.insert(op.content, op.clone()).is_none(), "audit: content registered twice");
+            }
+            Operation::BuyUse(op) => self.bought(tx.account, op.content),
+            Operation::RateContent(_) => {}
             Operation::ReportIntensity(_)
             | Operation::DeclarePurpose(_)
             | Operation::ReclassifyPurpose(_)
             | Operation::SignalEmergency(_) => {}
             other => panic!("audit: nobody told the auditor of {other:?}"),
+        }
+    }
+
+    /// Level by level, sixteen contents at most: royalties up, the rest to the owners, what no share takes to the treasury.
+    fn bought(&mut self, buyer: AccountId, content: Hash) {
+        let price = i128::from(self.contents[&content].price.0);
+        self.debit(buyer, price);
+        let mut level = vec![(content, price)];
+        let mut known = 1;
+        while !level.is_empty() {
+            let mut above = Vec::new();
+            for (id, earned) in level {
+                let record = self.contents[&id].clone();
+                let mut kept = earned;
+                for parent in &record.parents {
+                    let royalty = earned * i128::from(parent.royalty_ppm) / 1_000_000;
+                    if royalty > 0 && known < 16 {
+                        known += 1;
+                        kept -= royalty;
+                        above.push((parent.content, royalty));
+                    }
+                }
+                let mut rest = kept;
+                for share in &record.owners {
+                    let due = kept * i128::from(share.ppm) / 1_000_000;
+                    rest -= due;
+                    self.credit(share.owner, due);
+                }
+                self.treasury += rest;
+            }
+            level = above;
         }
     }
 

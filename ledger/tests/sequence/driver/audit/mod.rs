@@ -5,7 +5,7 @@ mod market;
 
 use super::proposer;
 use mesh30k_ledger::genesis::Genesis;
-use mesh30k_ledger::ops::{EscrowOpen, Operation, TaskReport};
+use mesh30k_ledger::ops::{EscrowOpen, Operation, RegisterContent, TaskReport};
 use mesh30k_ledger::outcome::DueEvent;
 use mesh30k_ledger::records::{Contribution, Duty, ProposalStatus};
 use mesh30k_ledger::transaction::Transaction;
@@ -84,6 +84,7 @@ pub struct Auditor {
     lots: BTreeMap<TxId, Lot>,
     savings: BTreeMap<Hash, Saving>,
     earned: BTreeMap<Hash, Earned>,
+    contents: BTreeMap<Hash, RegisterContent>,
     /// Day, and what each kind was paid in it.
     emitted: (u64, BTreeMap<Contribution, i128>),
     supply_cap: i128,
@@ -127,6 +128,7 @@ impl Auditor {
             lots: BTreeMap::new(),
             savings: BTreeMap::new(),
             earned: BTreeMap::new(),
+            contents: BTreeMap::new(),
             emitted: (0, BTreeMap::new()),
             supply_cap: i128::from(genesis.supply_cap.0),
             proposals: 0,
@@ -406,6 +408,9 @@ fn weight(op: &Operation) -> i128 {
         Operation::ClaimPart(_) | Operation::RuleClaim(_) => 40,
         Operation::DisputeClaim(_) | Operation::OpenAuction(_) | Operation::SealBid(_) | Operation::OpenBid(_) => 20,
         Operation::AttestContribution(_) => 15,
+        Operation::RegisterContent(_) => 30,
+        Operation::BuyUse(_) => 150,
+        Operation::RateContent(_) => 10,
         Operation::ClaimContribution(_)
         | Operation::DeclarePurpose(_)
         | Operation::ReclassifyPurpose(_)

@@ -1,0 +1,197 @@
+//! Content for sale, with royalties up its provenance.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{Call, within};
+use crate::execute::{Stop, Working};
+use crate::outcome::Effect;
+use crate::records::{ContentParent, ContentRecord, ContentShare, PurchaseRecord};
+use crate::rejection::Rejection;
+use crate::state::keyspace;
+use crate::types::{Hash, Uftns};
+
+/// Owners of one content, at most.
+pub const MAX_OWNERS: usize = 16;
+/// Parents of one content, at most.
+pub const MAX_PARENTS: usize = 8;
+/// Levels of provenance, at most.
+pub const MAX_LEVELS: u32 = 8;
+/// Royalties of one content together, at most: half of what it earns.
+pub const MAX_ROYALTY_PPM: u64 = 500_000;
+/// Contents one payment reaches, at most; the owners of the last ones keep what would go further up.
+pub const MAX_REACHED: usize = 16;
+const ALL_PPM: u64 = 1_000_000;
+
+/// Registers content once. Parents are registered before it, so provenance has no circles.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct RegisterContent {
+    /// Names it.
+    pub content: Hash,
+    /// 1 to [`MAX_OWNERS`], each once, the sender among them; shares above nothing, together a million ppm.
+    pub owners: Vec<ContentShare>,
+    /// At most [`MAX_PARENTS`], each once; royalties together at most [`MAX_ROYALTY_PPM`].
+    pub parents: Vec<ContentParent>,
+    /// For one use; nothing when it is not for sale.
+    pub price: Uftns,
+}
+
+/// Pays for one use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct BuyUse {
+    /// Of which content.
+    pub content: Hash,
+    /// The most the buyer pays; refused when it costs more.
+    pub max_price: Uftns,
+}
+
+/// Rates content, once, by whoever paid for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct RateContent {
+    /// Which.
+    pub content: Hash,
+    /// 1 to 5.
+    pub stars: u8,
+}
+
+impl RegisterContent {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        within("owners", self.owners.len() as u64, 1, MAX_OWNERS as u64)?;
+        within("parents", self.parents.len() as u64, 0, MAX_PARENTS as u64)?;
+        let mut seen = BTreeSet::new();
+        let mut shares = 0_u64;
+        for share in &self.owners {
+            within("share (ppm)", u64::from(share.ppm), 1, ALL_PPM)?;
+            if !seen.insert(share.owner) {
+                return Err(Rejection::AlreadyDone("an owner stands in the list".into()).into());
+            }
+            shares = shares.saturating_add(u64::from(share.ppm));
+        }
+        within("shares together (ppm)", shares, ALL_PPM, ALL_PPM)?;
+        if !seen.contains(&call.account) {
+            return Err(Rejection::NotOwner { what: "the content".into(), owner: self.first_owner(call) }.into());
+        }
+        let key = keyspace::content(&self.content);
+        if working.get(&key)?.is_some() {
+            return Err(Rejection::AlreadyDone("this content was registered".into()).into());
+        }
+        let depth = self.check_parents(working)?;
+        let record = ContentRecord {
+            owners: self.owners.clone(),
+            parents: self.parents.clone(),
+            depth,
+            price: self.price,
+            uses: 0,
+            cited: 0,
+            stars: 0,
+            ratings: 0,
+        };
+        working.write(key, &record);
+        Ok(Effect::ContentRegistered { content: self.content, depth })
+    }
+
+    fn first_owner(&self, call: &Call<'_>) -> crate::types::AccountId {
+        self.owners.first().map_or(call.account, |share| share.owner)
+    }
+
+    /// The content's depth in the provenance of its parents.
+    fn check_parents(&self, working: &Working<'_>) -> Result<u32, Stop> {
+        let (mut seen, mut royalties, mut depth) = (BTreeSet::new(), 0_u64, 1_u32);
+        for parent in &self.parents {
+            within("royalty (ppm)", u64::from(parent.royalty_ppm), 1, MAX_ROYALTY_PPM)?;
+            if !seen.insert(parent.content) {
+                return Err(Rejection::AlreadyDone("a parent stands in the list".into()).into());
+            }
+            royalties = royalties.saturating_add(u64::from(parent.royalty_ppm));
+            depth = depth.max(content(working, &parent.content)?.depth.saturating_add(1));
+        }
+        within("royalties together (ppm)", royalties, 0, MAX_ROYALTY_PPM)?;
+        within("levels of provenance", u64::from(depth), 1, u64::from(MAX_LEVELS))?;
+        Ok(depth)
+    }
+}
+
+fn content(working: &Working<'_>, id: &Hash) -> Result<ContentRecord, Stop> {
+    let unknown = || Rejection::Unknown { what: "content".into(), id: id.to_string() };
+    Ok(working.read(&keyspace::content(id))?.ok_or_else(unknown)?)
+}
+
+impl BuyUse {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        let mut record = content(working, &self.content)?;
+        if record.price.is_zero() {
+            return Err(Rejection::ZeroAmount.into());
+        }
+        within("price (uFTNS)", record.price.0, 0, self.max_price.0)?;
+        let price = record.price;
+        working.debit(&call.account, price)?;
+        record.uses = record.uses.saturating_add(1);
+        working.write(keyspace::content(&self.content), &record);
+        let key = keyspace::purchase(&self.content, &call.account);
+        let mut purchase: PurchaseRecord = working.read(&key)?.unwrap_or(PurchaseRecord { uses: 0, rated: false });
+        purchase.uses = purchase.uses.saturating_add(1);
+        working.write(key, &purchase);
+        let reached = distribute(working, &self.content, price)?;
+        Ok(Effect::UseBought { content: self.content, price, reached })
+    }
+}
+
+/// Pays what a content earned: royalties to its parents, level by level, the rest to its owners, what rounding leaves to the
+/// treasury. The money is the caller's to have taken. Gives how many contents it reached.
+fn distribute(working: &mut Working<'_>, id: &Hash, amount: Uftns) -> Result<u32, Stop> {
+    let mut open = VecDeque::from([(*id, amount)]);
+    let (mut reached, mut left_over) = (0_u32, 0_u64);
+    while let Some((id, amount)) = open.pop_front() {
+        let mut record = content(working, &id)?;
+        reached = reached.saturating_add(1);
+        if reached > 1 {
+            record.cited = record.cited.saturating_add(1);
+            working.write(keyspace::content(&id), &record);
+        }
+        let mut rest = amount.0;
+        for parent in &record.parents {
+            let royalty = part(amount, parent.royalty_ppm);
+            let room = usize::try_from(reached).unwrap_or(usize::MAX).saturating_add(open.len()) < MAX_REACHED;
+            if royalty > 0 && room {
+                rest = rest.saturating_sub(royalty);
+                open.push_back((parent.content, Uftns(royalty)));
+            }
+        }
+        let own = Uftns(rest);
+        for share in &record.owners {
+            let due = part(own, share.ppm);
+            rest = rest.saturating_sub(due);
+            working.credit(&share.owner, Uftns(due))?;
+        }
+        left_over = left_over.saturating_add(rest);
+    }
+    let totals = &mut working.globals_mut().totals;
+    totals.treasury = totals.treasury.checked_add(Uftns(left_over)).ok_or(Rejection::AmountOverflow)?;
+    Ok(reached)
+}
+
+/// A share, rounded down.
+fn part(of: Uftns, ppm: u32) -> u64 {
+    let scaled = u128::from(of.0).saturating_mul(u128::from(ppm)).checked_div(u128::from(ALL_PPM)).unwrap_or(0);
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+impl RateContent {
+    pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        within("stars", u64::from(self.stars), 1, 5)?;
+        let mut record = content(working, &self.content)?;
+        let key = keyspace::purchase(&self.content, &call.account);
+        let unknown = || Rejection::Unknown { what: "purchase by".into(), id: call.account.to_string() };
+        let mut purchase: PurchaseRecord = working.read(&key)?.ok_or_else(unknown)?;
+        if purchase.rated {
+            return Err(Rejection::AlreadyDone("this account rated the content".into()).into());
+        }
+        purchase.rated = true;
+        working.write(key, &purchase);
+        record.stars = record.stars.saturating_add(u64::from(self.stars));
+        record.ratings = record.ratings.saturating_add(1);
+        working.write(keyspace::content(&self.content), &record);
+        Ok(Effect::ContentRated { content: self.content, stars: self.stars })
+    }
+}
