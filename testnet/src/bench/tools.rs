@@ -122,7 +122,7 @@ mod tests {
         assert_eq!((spread.count, spread.p50_us, spread.p99_us, spread.max_us), (200, 100.0, 198.0, 200.0));
         assert_eq!(Spread::of(Vec::new()), Spread::default());
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        let block = vec![1_u8; 8 << 20];
+        let block = std::hint::black_box(vec![1_u8; 8 << 20]);
         assert!(rss_of(std::process::id()).unwrap() > block.len() as u64);
         let start = cpu_of_thread().unwrap();
         spin_until(now() + Duration::from_millis(60));
