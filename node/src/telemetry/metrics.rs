@@ -80,6 +80,8 @@ pub struct Metrics {
     release_error_us: Histogram,
     conflicts: IntCounter,
     drops: IntCounterVec,
+    refusals: IntCounterVec,
+    faults: IntGaugeVec,
     tasks: IntCounterVec,
     leads: IntGaugeVec,
 }
@@ -118,6 +120,18 @@ impl Metrics {
             )?,
             conflicts: counter(r, "mesh30k_arrival_conflicts_total", "Agents that answered CONFLICT.")?,
             drops: counters(r, "mesh30k_queue_dropped_total", "Messages dropped at a full queue.", "queue")?,
+            refusals: counters(
+                r,
+                "mesh30k_arrival_refused_total",
+                "Messages of the event tree refused or not sent here.",
+                "reason",
+            )?,
+            faults: gauges(
+                r,
+                "mesh30k_arrival_faults",
+                "What the leads, parents and agents that run here now have refused or noticed.",
+                "kind",
+            )?,
             tasks: counters(r, "mesh30k_task_runs_total", "Tasks by how they ended.", "outcome")?,
             leads: gauges(r, "mesh30k_lead_roles", "Groups and clusters this node leads.", "role")?,
             registry,
@@ -138,6 +152,16 @@ impl Metrics {
     /// Notes messages dropped at a full queue; `queue` is a constant of the program, never input.
     pub fn count_drops(&self, queue: &'static str, number: u64) {
         self.drops.with_label_values(&[queue]).inc_by(number);
+    }
+
+    /// Notes a refused message of the event tree; `reason` is a constant of the program, never input.
+    pub fn count_refusal(&self, reason: &'static str) {
+        self.refusals.with_label_values(&[reason]).inc();
+    }
+
+    /// Sets how often the machines of the event tree noticed something; `kind` is a constant of the program.
+    pub fn set_faults(&self, kind: &'static str, number: u64) {
+        self.faults.with_label_values(&[kind]).set(i64::try_from(number).unwrap_or(i64::MAX));
     }
 
     /// Notes a task that is over.
@@ -210,6 +234,8 @@ mod tests {
         metrics.blocks_final.inc_by(3);
         metrics.observe_release(-7_000);
         metrics.count_drops("event", 2);
+        metrics.count_refusal("stranger");
+        metrics.set_faults("lead_twice", 4);
         metrics.count_task(TaskOutcome::Completed, 2_500, 40);
         let mut other = prometheus_client::registry::Registry::default();
         let peers: prometheus_client::metrics::counter::Counter = Default::default();
@@ -221,6 +247,8 @@ mod tests {
             "mesh30k_arrival_release_error_us_bucket{le=\"5000\"} 0",
             "mesh30k_arrival_release_error_us_bucket{le=\"10000\"} 1",
             "mesh30k_queue_dropped_total{queue=\"event\"} 2",
+            "mesh30k_arrival_refused_total{reason=\"stranger\"} 1",
+            "mesh30k_arrival_faults{kind=\"lead_twice\"} 4",
             "mesh30k_task_runs_total{outcome=\"completed\"} 1",
             "mesh30k_task_energy_mj_total 40",
             "libp2p_dials_total 1",

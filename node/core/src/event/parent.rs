@@ -68,6 +68,19 @@ pub struct ParentCounters {
     pub inconsistent: u64,
 }
 
+impl ParentCounters {
+    /// Every counter with its name.
+    #[must_use]
+    pub const fn rows(&self) -> [(&'static str, u64); 4] {
+        [
+            ("parent_repeated", self.repeated),
+            ("parent_refused", self.refused),
+            ("parent_foreign", self.foreign),
+            ("parent_inconsistent", self.inconsistent),
+        ]
+    }
+}
+
 #[derive(Debug, Default)]
 struct Child {
     report: Option<(MeshTimeUs, StageReport)>,

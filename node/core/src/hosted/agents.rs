@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Hash, NodeId};
 
+use super::counters::HostedCounters;
 use super::due::{DueQueue, HarnessRecord, HostedAction, Item, SlotKey};
 use super::replay::Replay;
 use super::surroundings::{Habitat, ReplayedHabitat, Surroundings};
@@ -45,21 +46,6 @@ pub struct PauseChange {
     pub resumed: usize,
     /// Paused now, in all.
     pub total_paused: usize,
-}
-
-/// What was dropped, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HostedCounters {
-    /// For agents this host does not run.
-    pub foreign: u64,
-    /// Prepares whose signed event never came.
-    pub unstaged: u64,
-    /// Prepares of slots already taken.
-    pub repeated: u64,
-    /// Prepares and releases that met a frozen agent.
-    pub frozen: u64,
-    /// Timers or events over their bound.
-    pub overflow: u64,
 }
 
 #[derive(Debug)]
@@ -334,7 +320,11 @@ impl<H: Habitat> HostedAgents<H> {
             return None;
         }
         let now = hosted.around.read(now_us);
-        let target = guarded_target(staged.target, target, hosted.around.host_clock(now_us));
+        let told = target;
+        let target = guarded_target(staged.target, told, hosted.around.host_clock(now_us));
+        if target != told {
+            bump(&mut self.counters.target_refused);
+        }
         let mut machine = if key.stands_by() {
             AgentSlot::stand_by(staged.effects, target, now)
         } else {

@@ -4,6 +4,7 @@
 //! is drawn from seeded noise, because no trace says it. Only the harness reads the truth.
 
 mod agents;
+mod counters;
 mod due;
 mod host_clock;
 mod link;
@@ -13,7 +14,8 @@ mod replay;
 mod surroundings;
 mod virtual_clock;
 
-pub use agents::{HostedAgent, HostedAgents, HostedCounters, PauseChange};
+pub use agents::{HostedAgent, HostedAgents, PauseChange};
+pub use counters::HostedCounters;
 pub use due::{HarnessRecord, HostedAction, MAX_DUE};
 pub use host_clock::HostClockModel;
 pub use link::{ReplayedLink, SLICE_US};

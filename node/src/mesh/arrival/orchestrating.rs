@@ -1,5 +1,7 @@
 //! The orchestrator's side: plans, events started here, and their reports.
 
+use std::collections::BTreeMap;
+
 use mesh30k_core::event::{
     ClassSet, DownMessage, EventId, MAX_AHEAD_US, ParentAction, ParentMachine, PlanError,
     PlanRequest as CorePlanRequest, Prepare, SignedEvent, Strategy, UpMessage,
@@ -238,5 +240,19 @@ impl Engine {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.shared.metrics.set_leads("lead", count(held().count()));
         self.shared.metrics.set_leads("coordinator", count(self.sectors.len()));
+        self.publish_faults();
+    }
+
+    /// What the machines of this node refused or noticed, summed up by kind.
+    fn publish_faults(&self) {
+        let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let leads = self.leads.values().flat_map(|led| led.machine.counters().rows());
+        let sectors = self.sectors.values().flat_map(|sector| sector.machine.counters().rows());
+        let rest = self.orchestrator.counters().rows().into_iter().chain(self.hosted.counters().rows());
+        for (kind, number) in leads.chain(sectors).chain(rest) {
+            let sum = sums.entry(kind).or_default();
+            *sum = sum.saturating_add(number);
+        }
+        sums.into_iter().for_each(|(kind, sum)| self.shared.metrics.set_faults(kind, sum));
     }
 }

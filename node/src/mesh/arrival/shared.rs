@@ -133,6 +133,7 @@ impl Shared {
 
     /// Counts something dropped or refused, by a constant name.
     pub(super) fn count(&self, name: &'static str) {
+        self.metrics.count_refusal(name);
         let mut counts = lock(&self.counts);
         let slot = counts.entry(name).or_default();
         *slot = slot.saturating_add(1);

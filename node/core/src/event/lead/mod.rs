@@ -86,6 +86,25 @@ pub struct LeadCounters {
 }
 
 impl LeadCounters {
+    /// Every counter with its name.
+    #[must_use]
+    pub const fn rows(&self) -> [(&'static str, u64); 12] {
+        [
+            ("lead_foreign", self.foreign),
+            ("lead_unknown", self.unknown),
+            ("lead_not_asked", self.not_asked),
+            ("lead_twice", self.twice),
+            ("lead_impossible", self.impossible),
+            ("lead_unbracketed", self.unbracketed),
+            ("lead_repeated", self.repeated),
+            ("lead_refused", self.refused),
+            ("lead_unmeasured", self.unmeasured),
+            ("lead_absurd", self.absurd),
+            ("lead_anchor_alarms", self.anchor_alarms),
+            ("lead_overflow", self.overflow),
+        ]
+    }
+
     fn bump(field: &mut u64) {
         *field = field.saturating_add(1);
     }
