@@ -16,6 +16,7 @@ pub mod lanes;
 pub mod ledger;
 pub mod mesh;
 pub mod node;
+pub mod priority;
 pub mod roster;
 pub mod sectors;
 pub mod tasks;

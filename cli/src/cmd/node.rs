@@ -14,7 +14,7 @@ use mesh30k_node::config::{Config, Layers, NetworkFile, Value, compose, explain}
 use mesh30k_node::datadir::{self, DataDir};
 use mesh30k_node::identity::NodeIdentity;
 use mesh30k_node::node::Node as RunningNode;
-use mesh30k_node::telemetry;
+use mesh30k_node::{priority, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::UsageError;
@@ -192,7 +192,11 @@ pub(crate) fn layers(config: Option<&Path>, settings: &[String]) -> Result<Layer
 /// Runs a node until Ctrl-C or SIGTERM; a second signal ends the process at once.
 pub(crate) fn run(config: &Config) -> Result<()> {
     telemetry::init(&config.log, std::env::var("RUST_LOG").ok().as_deref())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_start(priority::give_way)
+        .build()
+        .context("starting the runtime")?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         // Registration may have to wait for validators; leaving must not.

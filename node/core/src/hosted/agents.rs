@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Hash, NodeId};
 
+use super::ack_spread::leaves_us;
 use super::counters::HostedCounters;
 use super::due::{DueQueue, HarnessRecord, HostedAction, Item, SlotKey};
 use super::replay::Replay;
@@ -433,8 +434,13 @@ impl<H: Habitat> HostedAgents<H> {
 
     fn released(&mut self, now_us: i64, key: SlotKey, now: LocalTimeUs, late: bool) -> Option<HostedAction> {
         let cluster = self.slots.get(&key)?.cluster;
-        let body = AnswerBody::Released { event: key.event, released: now, late };
-        self.answer(now_us, cluster, (key.agent, key.slot), body);
+        let target = self.staged.get(&key.event)?.target;
+        if let Some(delay_us) = self.agents.get_mut(&key.agent)?.around.return_us(now_us) {
+            let leaves_us = leaves_us(target.0, self.host, cluster, now_us.saturating_add(delay_us));
+            let body = AnswerBody::Released { event: key.event, released: now, late };
+            let answer = AgentAnswer { agent: key.agent, slot: key.slot, body };
+            self.plan(leaves_us, Item::Leave { cluster, answer });
+        }
         self.record(key, Some(now_us))
     }
 

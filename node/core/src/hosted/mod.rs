@@ -3,6 +3,7 @@
 //! Round trips are replayed from measured series; how a round trip splits into its two ways, and how long work takes,
 //! is drawn from seeded noise, because no trace says it. Only the harness reads the truth.
 
+mod ack_spread;
 mod agents;
 mod counters;
 mod due;

@@ -15,6 +15,7 @@ use super::answers::AnswerBook;
 use super::book::Book;
 use super::content::Question;
 use super::measured::Measurements;
+use super::quiet::Quiet;
 use super::shared::Shared;
 use super::thread::Input;
 use super::topology::Topology;
@@ -88,6 +89,7 @@ pub(super) struct Engine {
     pub(super) host_list: BTreeMap<AgentId, HostedAgent>,
     pub(super) paused: BTreeSet<AgentId>,
     pub(super) measurements: Measurements,
+    pub(super) quiet: Quiet,
     pub(super) staged: Book<EventId, StagedEvent>,
     /// Who acted last for the clusters of hosted agents, by their own word.
     pub(super) acting: BTreeMap<ClusterId, (NodeId, Tenure)>,
@@ -130,6 +132,7 @@ impl Engine {
             host_list: BTreeMap::new(),
             paused: BTreeSet::new(),
             measurements: Measurements::default(),
+            quiet: Quiet::default(),
             staged: Book::new(EVENTS_MAX),
             acting: BTreeMap::new(),
             leads: BTreeMap::new(),
@@ -170,8 +173,16 @@ impl Engine {
         self.poll_hosted();
     }
 
-    /// Does everything that is due.
+    /// Whether the instants around some T have come, in which nothing but releases should be done.
+    pub(super) fn is_quiet_due(&self) -> bool {
+        self.quiet.next_us().is_some_and(|at| at <= self.clock.now().wall_us)
+    }
+
+    /// Does everything that is due; around T only releases.
     pub(super) fn work(&mut self) {
+        if let Some(end_us) = self.quiet.enter(self.clock.now().wall_us) {
+            self.release_until(end_us);
+        }
         self.poll_hosted();
         if self.clock.now().wall_us >= self.next_refresh_us {
             self.refresh();
@@ -194,8 +205,9 @@ impl Engine {
         let leads = held.filter_map(|led| led.machine.next_wakeup());
         let sectors = self.sectors.values().filter_map(|sector| sector.machine.next_wakeup());
         let mesh = leads.chain(sectors).chain(self.orchestrator.next_wakeup()).min();
-        let walls = [Some(self.next_refresh_us), mesh.map(|at| now.wall_at(at)), self.hosted.next_wakeup_us()];
-        let next_us = walls.into_iter().flatten().min().unwrap_or(now.wall_us);
+        let hosted = [self.hosted.next_wakeup_us(), self.quiet.next_us()];
+        let walls = [Some(self.next_refresh_us), mesh.map(|at| now.wall_at(at))].into_iter().chain(hosted);
+        let next_us = walls.flatten().min().unwrap_or(now.wall_us);
         if self.local.is_empty() { next_us.saturating_sub(now.wall_us).max(0) } else { 0 }
     }
 

@@ -1,15 +1,21 @@
 //! The host's side: agents, their answers on the way out, freezes, and the truth for the harness.
 
-use mesh30k_core::event::{AnswerBody, HostMessage, HostReply};
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::Duration;
+
+use mesh30k_core::event::{AnswerBody, HostMessage, HostReply, Strategy};
 use mesh30k_core::hosted::{HostedAction, HostedAgent};
 use mesh30k_ledger::types::{AgentId, ClusterId, NodeId};
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{Question, SelfKnowledge};
 use super::engine::{Engine, StagedEvent};
 use super::view::Now;
 use super::wire::{Message, Said, SaidGroup};
 use crate::api::types::PauseRow;
+
+/// Releases that fall due within this are made together: a wake-up each would cost more than all of them.
+const GRAIN_US: i64 = 1_000;
 
 impl Engine {
     /// Makes the hosted agents those that the ledger gives to this node.
@@ -40,10 +46,32 @@ impl Engine {
     /// Does what is due at the hosted agents.
     pub(super) fn poll_hosted(&mut self) {
         let now_us = self.clock.now().wall_us;
-        if self.hosted.next_wakeup_us().is_none_or(|at| at > now_us) {
-            return;
+        if self.hosted.next_wakeup_us().is_some_and(|at| at <= now_us) {
+            let actions = self.hosted.poll(now_us);
+            self.hosted_actions(actions);
         }
-        for action in self.hosted.poll(now_us) {
+    }
+
+    /// The instants around T, until `end_us` by the machine's clock: agents are released, and what they have to say waits.
+    pub(super) fn release_until(&mut self, end_us: i64) {
+        let mut waiting = Vec::new();
+        loop {
+            let now_us = self.clock.now().wall_us;
+            if self.hosted.next_wakeup_us().is_some_and(|at| at <= now_us) {
+                waiting.extend(self.hosted.poll(now_us));
+            }
+            let next_us = self.hosted.next_wakeup_us().unwrap_or(end_us).max(now_us.saturating_add(GRAIN_US));
+            if next_us >= end_us {
+                break;
+            }
+            let pause_us = next_us.saturating_sub(self.clock.now().wall_us).max(0);
+            thread::sleep(Duration::from_micros(u64::try_from(pause_us).unwrap_or(0)));
+        }
+        self.hosted_actions(waiting);
+    }
+
+    fn hosted_actions(&mut self, actions: Vec<HostedAction>) {
+        for action in actions {
             match action {
                 HostedAction::Reply(reply) => self.send_reply(reply),
                 HostedAction::Record(record) => {
@@ -61,6 +89,9 @@ impl Engine {
         if let HostMessage::Stage(signed) = message {
             let event = &signed.event;
             let question = Question::of(event);
+            if event.strategy == Strategy::Hold {
+                self.quiet.expect(now.wall_at(event.target));
+            }
             let staged = StagedEvent { target: event.target, question, weightless: event.weight_milli == 0 };
             self.staged.insert_first(event.id, staged);
         }

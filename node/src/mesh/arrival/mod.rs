@@ -15,6 +15,7 @@ mod leading;
 mod measured;
 mod orchestrating;
 mod parenting;
+mod quiet;
 mod refusal;
 mod shared;
 mod thread;
@@ -46,6 +47,7 @@ use self::shared::Shared;
 use self::thread::INPUTS_MAX;
 use self::wire::Sealer;
 use crate::harness::Harness;
+use crate::priority::wake_exactly;
 use crate::roster::SharedRoster;
 use crate::telemetry::Metrics;
 
@@ -110,6 +112,7 @@ pub fn start(parts: ArrivalParts) -> Result<ArrivalHandle, ArrivalError> {
     };
     let (inputs, waiting) = sync_channel(INPUTS_MAX);
     std::thread::Builder::new().name("arrival".to_owned()).spawn(move || {
+        wake_exactly();
         thread::run(Engine::new(engine_parts), &waiting);
     })?;
     Ok(ArrivalHandle::new(inputs, shared, parts.rules))

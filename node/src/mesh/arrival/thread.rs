@@ -50,6 +50,9 @@ pub(super) fn run(mut engine: Engine, inputs: &Receiver<Input>) {
                 return;
             }
             engine.on_input(input);
+            if engine.is_quiet_due() {
+                break;
+            }
         }
     }
 }
