@@ -14,10 +14,11 @@ use super::Stage;
 use crate::events::{self, EventOrder};
 use crate::render::percent;
 
-/// What the vote adds to the hold, ms: far more than plans differ among themselves.
-const MARGIN_MS: u64 = 600;
+/// What the vote adds to the hold, ms: far more than plans differ among themselves, or shrink while links are still being
+/// learned.
+const MARGIN_MS: u64 = 2_000;
 /// How much of it must show in the lead time of a plan.
-const SHOWN_MS: i64 = 300;
+const SHOWN_MS: i64 = 1_000;
 /// How long a proposal or vote may take to be final.
 const FINAL_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long voting and timelock may take, in looks.
