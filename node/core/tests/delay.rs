@@ -138,3 +138,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_state_of_a_link_is_bounded_at_about_four_kilobytes() {
+    use mesh30k_core::clock::RING_LEN as EXCHANGES;
+    use mesh30k_core::delay::RING_LEN as FIGURES;
+    let (mut model, mut clock) = (DelayModel::new(), ClockLink::new());
+    for k in 0..10_000_i64 {
+        let at = k * 100_000;
+        let _ = clock.record(Exchange {
+            t1: MeshTimeUs(at),
+            t2: LocalTimeUs(at + 5_000 + (k % 90) * 10_000),
+            t3: LocalTimeUs(at + 5_000 + (k % 90) * 10_000),
+            t4: MeshTimeUs(at + 10_000),
+        });
+        model.record_delay(MeshTimeUs(at), LocalTimeUs(at + 5_000));
+        model.record_work(3_000.0, 1.0);
+    }
+    assert!(clock.len() <= EXCHANGES && model.samples().0 <= FIGURES && model.samples().1 <= FIGURES);
+    let rings = EXCHANGES * size_of::<Exchange>() + FIGURES * (size_of::<(MeshTimeUs, f64)>() + size_of::<f64>());
+    let bytes = rings + size_of::<ClockLink>() + size_of::<DelayModel>();
+    assert!(bytes <= 4_096, "{bytes} bytes");
+}

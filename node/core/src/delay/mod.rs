@@ -2,6 +2,7 @@
 //! (`arrival.md` 2.3, 2.4).
 
 mod errors;
+mod growth;
 mod model;
 mod normal;
 mod prior;
@@ -9,6 +10,7 @@ mod ring;
 mod tail;
 
 pub use errors::{ERROR_EDGES_US, ErrorHistogram};
+pub use growth::LeadGrowth;
 pub use model::{DelayModel, DelaySummary, MAX_DOWN_STREAK, MAX_LEAD_US, MIN_SAMPLES, kappa};
 pub use normal::within_probability;
 pub use prior::ClassPrior;

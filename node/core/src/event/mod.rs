@@ -1,6 +1,8 @@
 //! The event tree: orchestrator, coordinator, lead and agent machines, their messages and folded acks (`arrival.md` 2).
 
+mod cascade;
 mod fold;
+mod gather;
 mod hedge;
 mod id;
 mod lead;
@@ -13,7 +15,9 @@ mod slot;
 mod spec;
 mod stage;
 
+pub use cascade::{Cascade, CascadeForm, CascadeStep, Onward, StepResult};
 pub use fold::{ConflictReport, FoldedAck, MAX_CONFLICTS, Slowest, StateCounts, Tally};
+pub use gather::{Advice, DEFAULT_READY_PPM, GatherError, GatherOutcome, GatherRequest};
 pub use hedge::{HedgeBudget, HedgeInputs, HedgePlan, hedge_plan};
 pub use id::{EventId, EventIdError};
 pub use lead::{AgentLink, AgentView, AnswerFault, LeadAction, LeadCounters, LeadMachine, MAX_AGENTS};
