@@ -23,7 +23,7 @@ use super::params::ArrivalParams;
 use super::spec::CLASSES;
 use super::stage::StageReport;
 use crate::clock::{AnchorVerdict, ClockEstimate, ClockSet};
-use crate::delay::{ClassPrior, ClassTail, DelayModel};
+use crate::delay::{ClassPrior, ClassTail, DelayModel, LeadGrowth};
 use crate::time::MeshTimeUs;
 
 /// Agents of one lead; a cluster has about 30.
@@ -140,6 +140,7 @@ struct Member {
     next_probe: MeshTimeUs,
     answers: usize,
     faults: u32,
+    growth: LeadGrowth,
 }
 
 /// The machine. Pure: it is told the time and returns what to send.
@@ -318,6 +319,7 @@ impl Member {
             next_probe: now,
             answers: 0,
             faults: 0,
+            growth: LeadGrowth::default(),
         }
     }
 }

@@ -200,10 +200,17 @@ impl LeadMachine {
         let event = &prepare.event.event;
         let hedged = self.params.hedge && event.strategy == Strategy::Hold;
         let kappa = kappa(event.weight_milli, 0);
+        let cluster = self.cluster;
         let selects = |id: AgentId, member: &super::Member| {
-            event.selects(id, member.link.class, member.link.capabilities, self.cluster)
+            event.selects(id, member.link.class, member.link.capabilities, cluster)
         };
-        let survey = self.survey(now, kappa, hedged, |m| selects(m.link.agent, m));
+        let mut survey = self.survey(now, kappa, hedged, |m| selects(m.link.agent, m));
+        for (id, reading) in survey.readings.iter_mut().filter(|(_, r)| r.summary.warm) {
+            if let Some(member) = self.members.get_mut(id) {
+                // Of weight zero, so that a heavier event is no growth.
+                reading.lead_us = member.growth.grant(reading.lead_us / kappa) * kappa;
+            }
+        }
         let mut wave = Wave::new(self.scope(), prepare, self.own_target(event.target), now);
         let mut unmeasured = 0_u64;
         let mut fan_out = 0_i64;
