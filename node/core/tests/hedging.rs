@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use mesh30k_core::clock::HostClock;
 use mesh30k_core::event::{
     AgentAnswer, AgentLink, AgentSlot, AgentState, AnswerBody, ArrivalParams, ClassSet, Event, EventId, FoldedAck,
-    HostMessage, HostReply, LeadAction, LeadMachine, Prepare, SignedEvent, SlotRight, Strategy as Way, UpMessage, Verb,
+    HostMessage, HostPrepare, HostReply, LeadAction, LeadMachine, Prepare, Probe, SignedEvent, SlotRight,
+    Strategy as Way, UpMessage, Verb,
 };
 use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
 use mesh30k_ledger::keys::SecretKey;
@@ -147,37 +148,47 @@ impl Field {
         self.plan(self.now + WAY_US, Step::Reply(agent, slot, body));
     }
 
+    fn on_probe(&mut self, probe: &Probe) {
+        let local = LocalTimeUs(self.now);
+        let answering: Vec<AgentId> =
+            probe.agents.iter().copied().filter(|agent| self.tempers[agent] != Temper::Dead).collect();
+        for agent in answering {
+            let answered = LocalTimeUs(self.now + if probe.work { WORK_US } else { 0 });
+            let host_clock = self.service.then_some(HostClock { offset_us: 0, bound_us: 5_000 });
+            let work_us = probe.work.then_some(WORK_US as u32);
+            let body = AnswerBody::Probe { seq: probe.seq, received: local, answered, work_us, host_clock };
+            self.plan(answered.0 + WAY_US, Step::Reply(agent, agent, body));
+        }
+    }
+
+    fn on_prepare(&mut self, prepare: HostPrepare) {
+        let local = LocalTimeUs(self.now);
+        for entry in prepare.entries {
+            let work = match self.tempers[&entry.agent] {
+                Temper::Prompt => WORK_US,
+                Temper::Slow(more) => WORK_US + more,
+                Temper::Dead => continue,
+            };
+            let slot = if entry.agent == entry.slot {
+                AgentSlot::receive(Way::Hold, self.effects, entry.target, local)
+            } else {
+                AgentSlot::stand_by(self.effects, entry.target, local)
+            };
+            self.slots.insert((entry.agent, entry.slot), slot);
+            self.plan(self.now + work, Step::Done(entry.agent, entry.slot, prepare.event));
+        }
+    }
+
     fn step(&mut self, step: Step) {
         let local = LocalTimeUs(self.now);
-        let tempers = self.tempers.clone();
         match step {
-            Step::Host(HostMessage::Probe(probe)) => {
-                for agent in probe.agents.into_iter().filter(|a| tempers[a] != Temper::Dead) {
-                    let answered = LocalTimeUs(self.now + if probe.work { WORK_US } else { 0 });
-                    let host_clock = self.service.then_some(HostClock { offset_us: 0, bound_us: 5_000 });
-                    let work_us = probe.work.then_some(WORK_US as u32);
-                    let body = AnswerBody::Probe { seq: probe.seq, received: local, answered, work_us, host_clock };
-                    self.plan(answered.0 + WAY_US, Step::Reply(agent, agent, body));
-                }
-            }
-            Step::Host(HostMessage::Prepare(prepare)) => {
-                for entry in prepare.entries {
-                    let work = match tempers[&entry.agent] {
-                        Temper::Prompt => WORK_US,
-                        Temper::Slow(more) => WORK_US + more,
-                        Temper::Dead => continue,
-                    };
-                    let slot = if entry.agent == entry.slot {
-                        AgentSlot::receive(Way::Hold, self.effects, entry.target, local)
-                    } else {
-                        AgentSlot::stand_by(self.effects, entry.target, local)
-                    };
-                    self.slots.insert((entry.agent, entry.slot), slot);
-                    self.plan(self.now + work, Step::Done(entry.agent, entry.slot, prepare.event));
-                }
-            }
+            Step::Host(HostMessage::Probe(probe)) => self.on_probe(&probe),
+            Step::Host(HostMessage::Prepare(prepare)) => self.on_prepare(prepare),
             Step::Host(HostMessage::Rights(rights)) => {
-                for order in rights.orders.iter().filter(|o| tempers[&o.agent] != Temper::Dead) {
+                for order in &rights.orders {
+                    if self.tempers[&order.agent] == Temper::Dead {
+                        continue;
+                    }
                     let slot = self.slots.get_mut(&(order.agent, order.slot)).unwrap();
                     match order.right {
                         SlotRight::Grant => {
