@@ -186,8 +186,8 @@ fn print(session: &Session, plan: Option<PlanAnswer>, report: EventReport) -> Re
         if report.corrected { ", corrected by late answers" } else { "" }
     ));
     line(format!(
-        "enrolled {}  ready {}  conflict {}  transit {}",
-        report.enrolled, report.ready, report.conflict, report.transit
+        "enrolled {}  ready {}  conflict {}  transit {}  (standbys sent {}, released twice {})",
+        report.enrolled, report.ready, report.conflict, report.transit, report.hedged, report.duplicates
     ));
     line(format!(
         "by the mesh's own estimate: {} within ±5 ms, {} within ±10 ms, {} within ±50 ms of T",

@@ -218,6 +218,12 @@ pub struct EventReport {
     pub quorum: String,
     /// True when late answers corrected the first summary.
     pub corrected: bool,
+    /// Slots for which a standby was sent, because their own agent was not armed shortly before T.
+    #[serde(default)]
+    pub hedged: u64,
+    /// Slots that were released twice; the first release counts.
+    #[serde(default)]
+    pub duplicates: u64,
     /// Agent answers for questions (`ask`), grouped: answer and how many gave it.
     #[serde(default)]
     pub answers: Vec<(String, u64)>,

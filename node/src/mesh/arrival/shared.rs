@@ -235,6 +235,8 @@ impl ReportEntry {
             estimated_within_50ms: tally.errors.within(50_000),
             quorum: quorum.to_owned(),
             corrected: self.fold.as_ref().is_some_and(|fold| fold.correction),
+            hedged: u64::from(tally.hedged),
+            duplicates: u64::from(tally.duplicates),
             answers: self.answers.clone(),
             classes: CLASSES.into_iter().map(class_row).filter(|row| row.enrolled > 0).collect(),
         }
