@@ -38,7 +38,9 @@ impl Invariant for Acks {
             }
             Fact::Delivered { parent, fold } => {
                 let below = self.events.entry(fold.event).or_default().below.entry(parent).or_default();
-                below.insert(fold.from, results(fold));
+                // Who takes over from a dead child may know less than it had told.
+                let told = below.entry(fold.from).or_default();
+                *told = results(fold).max(*told);
             }
             Fact::Died { at } => {
                 self.events.values_mut().for_each(|known| {
