@@ -3,14 +3,14 @@
 
 mod common;
 
-use common::{World, alice, bob, id_of, key};
+use common::{World, alice, bob, id_of, key, vote};
 use mesh30k_ledger::finality::{Phase, SignedVote, Vote};
 use mesh30k_ledger::ops::{Bond, MAX_UNBONDING, Operation, ProveEquivocation, Unbond};
 use mesh30k_ledger::outcome::{DueEvent, Effect, Outcome};
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::Duty;
 use mesh30k_ledger::rejection::Rejection;
-use mesh30k_ledger::types::{ChainId, Epoch, Hash, Height, NodeId, Round, Uftns};
+use mesh30k_ledger::types::{ChainId, Hash, Height, NodeId, Round, Uftns};
 
 const WEEK_MS: u64 = 604_800_000;
 
@@ -22,23 +22,8 @@ fn unbond(amount: u64) -> Operation {
     Operation::Unbond(Unbond { duty: Duty::Validator, amount: Uftns(amount) })
 }
 
-fn vote(world: &World, validator: u8, height: u64, block: &[u8]) -> Vote {
-    Vote {
-        phase: Phase::First,
-        context: world.context,
-        epoch: Epoch(0),
-        round: Round(0),
-        height: Height(height),
-        block: Hash::of(block),
-        parent: Hash::ZERO,
-        commitment: Hash::ZERO,
-        lock: None,
-        validator: NodeId(u64::from(validator)),
-    }
-}
-
 fn proof(world: &World, height: u64) -> ProveEquivocation {
-    let signed = |block| -> SignedVote { vote(world, 2, height, block).sign(&key(52)) };
+    let signed = |block: &[u8]| -> SignedVote { vote(world.context, 2, height, block).sign(&key(52)) };
     ProveEquivocation { first: signed(b"one"), second: signed(b"other") }
 }
 
@@ -110,11 +95,11 @@ fn what_proves_nothing_costs_nobody() {
     world.one(&key(2), bond(1_000_000));
     let good = proof(&world, 9);
     let a = |change: fn(&mut Vote)| {
-        let mut vote = vote(&world, 2, 9, b"other");
+        let mut vote = vote(world.context, 2, 9, b"other");
         change(&mut vote);
         ProveEquivocation { first: good.first, second: vote.sign(&key(52)) }
     };
-    let forged = ProveEquivocation { first: good.first, second: vote(&world, 2, 9, b"other").sign(&key(53)) };
+    let forged = ProveEquivocation { first: good.first, second: vote(world.context, 2, 9, b"other").sign(&key(53)) };
     let cases = [
         ("another chain", a(|v| v.context.chain = ChainId::new("other").unwrap())),
         ("differ in validator", a(|v| v.height = Height(10))),
@@ -129,7 +114,7 @@ fn what_proves_nothing_costs_nobody() {
         let Some(Rejection::BadEvidence(found)) = outcome.rejection() else { panic!("{why}: {outcome:?}") };
         assert!(found.contains(why), "{why}: {found}");
     }
-    let stranger = |block| vote(&world, 9, 9, block).sign(&key(52));
+    let stranger = |block| vote(world.context, 9, 9, block).sign(&key(52));
     let evidence = ProveEquivocation { first: stranger(b"a"), second: stranger(b"b") };
     let outcome = world.one(&bob(), Operation::ProveEquivocation(evidence));
     assert!(matches!(outcome.rejection(), Some(Rejection::UnknownNode(NodeId(9)))));

@@ -7,7 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use common::{World, agents, alice, bob, id_of, key, node_registration, operator, register};
 use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::codec::{CodecError, decode, encode};
-use mesh30k_ledger::finality::{Certificate, Phase, SignedVote, Vote};
+use mesh30k_ledger::finality::{Certificate, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::{
     AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Choice, ClaimContribution, ClaimPart, ClaimSaving,
@@ -87,21 +87,7 @@ fn operations(world: &World) -> Vec<(&'static str, Operation)> {
 
 fn later_operations(world: &World) -> Vec<(&'static str, Operation)> {
     let (to, evidence) = (id_of(&bob()), Hash::of(b"evidence"));
-    let vote = |block: &[u8]| {
-        Vote {
-            phase: Phase::First,
-            context: world.context,
-            epoch: Epoch(0),
-            round: Round(0),
-            height: Height(7),
-            block: Hash::of(block),
-            parent: Hash::ZERO,
-            commitment: Hash::ZERO,
-            lock: None,
-            validator: NodeId(2),
-        }
-        .sign(&key(52))
-    };
+    let vote = |block: &[u8]| common::vote(world.context, 2, 7, block).sign(&key(52));
     let office = OfficeChange { office: Office::Reviewer, account: to, appointed: true };
     let import = CreditImport { to, amount_ug: 9, source: "x".into() };
     let propose = |kind| Operation::Propose(Propose { title: "a".into(), kind });

@@ -3,12 +3,13 @@
 
 mod common;
 
-use common::{World, agent_key, agents, alice, bob, id_of, key, node_registration, operator, register};
+use common::tasks::{mesh, open, receipt, report};
+use common::{World, agents, alice, bob, id_of, key, node_registration, operator, register};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::freeze::{OrderError, verify_order};
 use mesh30k_ledger::ops::{
-    Choice, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, Operation, ParameterChange, ProposalKind, Propose,
-    TaskReceipt, TaskReport, Thaw, Transfer, Vote, carbon_ug,
+    Choice, EscrowRelease, Freeze, Operation, ParameterChange, ProposalKind, Propose, TaskReceipt, TaskReport, Thaw,
+    Transfer, Vote,
 };
 use mesh30k_ledger::outcome::{DueEvent, Effect, Outcome};
 use mesh30k_ledger::parameters::Parameter;
@@ -154,61 +155,13 @@ fn a_freeze_stops_everything_but_governance_and_ends() {
     assert!(matches!(rejection(&world.one(&operator(), nowhere)), Rejection::UnknownScope(_)));
 }
 
-fn mesh() -> World {
-    let mut world = World::new();
-    let signed = world.signed(&key(1), register(None, agents(0..40)));
-    assert!(world.run(10, vec![signed]).1.outcomes[0].is_executed());
-    world
-}
-
-fn open(world: &mut World, parts: u32, deadline_ms: u64) -> EscrowId {
-    let op = Operation::EscrowOpen(EscrowOpen {
-        task: Hash::of(b"task"),
-        module: Hash::of(b"module"),
-        parts,
-        amount_per_part: Uftns(10_000),
-        reserve_per_part: Uftns(5_000),
-        release_deadline: world.now().plus_ms(deadline_ms),
-    });
-    let signed = world.signed(&alice(), op);
-    let escrow = signed.id();
-    let outcome = world.run(10, vec![signed]).1.outcomes.remove(0);
-    assert!(outcome.is_executed(), "{outcome:?}");
-    escrow
-}
-
-fn report(part: u32) -> TaskReport {
-    TaskReport {
-        task: Hash::of(b"task"),
-        part,
-        module: Hash::of(b"module"),
-        input: Hash::of(b"in"),
-        output: Hash::of(b"out"),
-        exit_code: 0,
-        fuel: 4_500_000,
-        wall_us: 1_000,
-        peak_memory_bytes: 65_536,
-        energy_mj: 90_000,
-        energy_method: EnergyMethod::Fuel,
-        intensity_mg_per_kwh: 380_000,
-        renewable_ppm: 250_000,
-        carbon_ug: carbon_ug(90_000, 380_000, 250_000).unwrap(),
-        host: NodeId(1),
-        agent: AgentId(1),
-    }
-}
-
 fn release(world: &mut World, escrow: EscrowId, receipt: TaskReceipt) -> Outcome {
     world.one(&alice(), Operation::EscrowRelease(EscrowRelease { escrow, receipt }))
 }
 
-fn receipt(world: &World, report: TaskReport) -> TaskReceipt {
-    report.sign(&world.context, &key(1), &agent_key(0))
-}
-
 #[test]
 fn a_task_is_paid_part_by_part_and_the_rest_returns() {
-    let mut world = mesh();
+    let mut world = mesh(World::new());
     let escrow = open(&mut world, 3, 60_000);
     let good = receipt(&world, report(0));
     let (worker, requester) = (world.balance(&id_of(&key(1))), world.balance(&id_of(&alice())));
@@ -236,7 +189,7 @@ fn a_task_is_paid_part_by_part_and_the_rest_returns() {
 
 #[test]
 fn receipts_that_do_not_hold_are_not_paid() {
-    let mut world = mesh();
+    let mut world = mesh(World::new());
     let escrow = open(&mut world, 3, 60_000);
     type Change = fn(&mut TaskReport);
     let cases: [(&str, Change); 10] = [
@@ -272,7 +225,7 @@ fn receipts_that_do_not_hold_are_not_paid() {
 
 #[test]
 fn the_clock_of_an_escrow_stands_still_while_everything_is_frozen() {
-    let mut world = mesh();
+    let mut world = mesh(World::new());
     let escrow = open(&mut world, 1, 10_000);
     let until = world.now().plus_ms(8_000);
     world.one(&operator(), Operation::Freeze(Freeze { scope: Scope::Global, reason: "drill".into(), until }));

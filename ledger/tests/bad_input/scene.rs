@@ -1,8 +1,7 @@
 //! A chain on which one operation of every kind could be carried out right now.
 
 use crate::common::tasks::{mesh, open, receipt, report};
-use crate::common::{World, agents, alice, bob, id_of, key, node_registration, operator, region, register};
-use mesh30k_ledger::finality::{Phase, Vote};
+use crate::common::{World, agents, alice, bob, id_of, key, node_registration, operator, region, register, vote};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::*;
 use mesh30k_ledger::outcome::Outcome;
@@ -10,9 +9,7 @@ use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::{ContentParent, ContentShare, Contribution, Duty};
-use mesh30k_ledger::types::{
-    AccountId, AgentId, Epoch, EscrowId, Hash, Height, NodeId, ProposalId, Round, Scope, Uftns,
-};
+use mesh30k_ledger::types::{AccountId, AgentId, EscrowId, Hash, ProposalId, Scope, Uftns};
 
 pub const HOUR_MS: u64 = 3_600_000;
 pub const SALT: Hash = Hash([7; 32]);
@@ -61,21 +58,7 @@ pub fn schedule(world: &World) -> Schedule {
 }
 
 pub fn equivocation(world: &World) -> ProveEquivocation {
-    let vote = |block: &[u8]| {
-        Vote {
-            phase: Phase::First,
-            context: world.context,
-            epoch: Epoch(0),
-            round: Round(0),
-            height: Height(7),
-            block: Hash::of(block),
-            parent: Hash::ZERO,
-            commitment: Hash::ZERO,
-            lock: None,
-            validator: NodeId(2),
-        }
-        .sign(&key(52))
-    };
+    let vote = |block: &[u8]| vote(world.context, 2, 7, block).sign(&key(52));
     ProveEquivocation { first: vote(b"one"), second: vote(b"other") }
 }
 

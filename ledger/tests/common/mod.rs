@@ -222,3 +222,19 @@ impl World {
         Certificate::assemble(&votes).unwrap()
     }
 }
+
+/// A vote of the first epoch, as honest ones are but for the block.
+pub fn vote(context: ChainContext, validator: u64, height: u64, block: &[u8]) -> Vote {
+    Vote {
+        phase: Phase::First,
+        context,
+        epoch: Epoch(0),
+        round: Round(0),
+        height: Height(height),
+        block: Hash::of(block),
+        parent: Hash::ZERO,
+        commitment: Hash::ZERO,
+        lock: None,
+        validator: NodeId(validator),
+    }
+}

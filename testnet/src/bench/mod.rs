@@ -2,4 +2,5 @@
 
 pub mod messages;
 pub mod registry;
+mod rival;
 pub mod tools;

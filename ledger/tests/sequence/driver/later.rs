@@ -4,14 +4,13 @@ use super::Draft;
 use super::client::{Client, one};
 use super::draw::{amount, small};
 use crate::common::{key, region};
-use mesh30k_ledger::finality::{Phase, Vote};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
     AttestContribution, AttestSaving, Bond, ClaimContribution, ClaimSaving, Operation, ProveEquivocation,
     ReportIntensity, RetireCredits, Schedule, TransferCredits, Unbond, Unschedule,
 };
 use mesh30k_ledger::records::{Contribution, Duty};
-use mesh30k_ledger::types::{AccountId, Epoch, Hash, Height, NodeId, Round};
+use mesh30k_ledger::types::{AccountId, Hash};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -118,20 +117,9 @@ impl Client {
         }
         self.offences += u64::from(rng.random_ratio(3, 4));
         let validator = rng.random_range(1..=4_u8);
+        let height = self.offences;
         let vote = |block: &[u8]| {
-            Vote {
-                phase: Phase::First,
-                context: self.context,
-                epoch: Epoch(0),
-                round: Round(0),
-                height: Height(self.offences),
-                block: Hash::of(block),
-                parent: Hash::ZERO,
-                commitment: Hash::ZERO,
-                lock: None,
-                validator: NodeId(u64::from(validator)),
-            }
-            .sign(&key(validator + 50))
+            crate::common::vote(self.context, u64::from(validator), height, block).sign(&key(validator + 50))
         };
         let op = ProveEquivocation { first: vote(b"one"), second: vote(b"other") };
         Some(Draft { from: self.anybody(rng), op: Operation::ProveEquivocation(op) })

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,6 +12,7 @@ use mesh30k_ledger::types::NodeId;
 
 use super::child::{CONFIRM_EVERY, Counter, Part, WINDOW, Word, say};
 use super::frames::{Desk, answer_batch};
+use crate::bench::rival::Rival;
 
 /// Debian's package and program.
 const PROGRAM: &str = "nats-server";
@@ -19,12 +20,10 @@ const PROGRAM: &str = "nats-server";
 const WRITE_BYTES: usize = 32 << 10;
 /// Longest line of the protocol.
 const MAX_LINE_BYTES: u64 = 64 << 10;
-const START_TRIES: u32 = 200;
-const START_PAUSE: Duration = Duration::from_millis(25);
 
 /// A server of our own, ended with us.
 pub struct NatsServer {
-    child: Child,
+    process: Rival,
     address: String,
 }
 
@@ -35,25 +34,11 @@ impl NatsServer {
     /// It is there and does not come up.
     pub fn start() -> Result<Option<Self>> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let spawned = Command::new(PROGRAM)
-            .args(["-a", "127.0.0.1", "-p", &port.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let child = match spawned {
-            Ok(child) => child,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).context("nats-server can't be started"),
-        };
-        let server = Self { child, address: format!("127.0.0.1:{port}") };
-        for _ in 0..START_TRIES {
-            if TcpStream::connect(&server.address).is_ok() {
-                return Ok(Some(server));
-            }
-            std::thread::sleep(START_PAUSE);
-        }
-        bail!("nats-server does not listen after {} s", START_TRIES / 40)
+        let address = format!("127.0.0.1:{port}");
+        let mut command = Command::new(PROGRAM);
+        command.args(["-a", "127.0.0.1", "-p", &port.to_string()]);
+        let process = Rival::start(&mut command, || TcpStream::connect(&address).is_ok())?;
+        Ok(process.map(|process| Self { process, address }))
     }
 
     /// Where it listens.
@@ -65,15 +50,7 @@ impl NatsServer {
     /// Its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for NatsServer {
-    fn drop(&mut self) {
-        // What fails here fails for a process that is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.pid()
     }
 }
 
