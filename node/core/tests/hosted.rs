@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use mesh30k_core::event::{
     AgentLink, ArrivalParams, ClassSet, Event, EventId, HostMessage, HostPrepare, LeadAction, LeadMachine, Prepare,
-    PrepareEntry, SignedEvent, Strategy, UpMessage, Verb,
+    PrepareEntry, Reach, SignedEvent, Strategy, UpMessage, Verb,
 };
 use mesh30k_core::hosted::{
     HarnessRecord, HostedAction, HostedAgent, HostedAgents, Replay, ReplayedLink, VirtualClock,
@@ -42,6 +42,8 @@ fn event(target: i64, strategy: Strategy) -> SignedEvent {
         deadline: target.plus_us(1_000_000),
         ttl_ms: 4_000,
         scope: Scope::Global,
+        agents: Vec::new(),
+        reach: Reach::Agents,
     }
     .sign(&ChainContext { chain: ChainId::new("test").unwrap(), genesis: Hash::ZERO }, &key)
 }

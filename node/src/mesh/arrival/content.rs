@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use mesh30k_core::event::{ClassSet, Event, EventId, Strategy, Verb};
+use mesh30k_core::event::{ClassSet, Event, EventId, Reach, Strategy, Verb};
 use mesh30k_core::time::TimeUs;
 use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::types::{AgentClass, Hash, Scope};
@@ -60,6 +60,8 @@ impl EventKind {
             deadline: target.plus_us(SUMMARY_AFTER_US),
             ttl_ms: TTL_MS,
             scope: Scope::Global,
+            agents: Vec::new(),
+            reach: Reach::Agents,
         }
     }
 }

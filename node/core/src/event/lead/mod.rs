@@ -1,6 +1,7 @@
 //! A cluster lead: measures its agents, sends each early enough, folds what comes back.
 
 mod answering;
+mod confirming;
 mod folding;
 mod hedging;
 mod own_time;
