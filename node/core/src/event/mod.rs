@@ -22,7 +22,7 @@ mod stage;
 pub use agreement::Agreement;
 pub use cascade::{Cascade, CascadeForm, CascadeStep, Onward, StepResult};
 pub use fold::{ConflictReport, FoldedAck, MAX_CONFLICTS, Slowest, StateCounts, Tally};
-pub use gather::{Advice, DEFAULT_READY_PPM, GatherError, GatherOutcome, GatherRequest};
+pub use gather::{Advice, DEFAULT_READY_PPM, DEFAULT_WINDOW_US, GatherError, GatherOutcome, GatherRequest};
 pub use hedge::{HedgeBudget, HedgeInputs, HedgePlan, hedge_plan};
 pub use id::{EventId, EventIdError};
 pub use lead::{AgentLink, AgentView, AnswerFault, LeadAction, LeadCounters, LeadMachine, MAX_AGENTS};
