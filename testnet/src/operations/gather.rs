@@ -27,7 +27,7 @@ pub struct GatherOrder {
 impl GatherOrder {
     /// Everybody but people, within the usual window, asked `payload`.
     #[must_use]
-    pub const fn new(payload: Vec<u8>) -> Self {
+    pub fn new(payload: Vec<u8>) -> Self {
         let event = EventOrder { kind: EventKind::Gather, payload, ..EventOrder::cascade(Strategy::Hold) };
         Self { event, window_us: DEFAULT_WINDOW_US, ready_ppm: DEFAULT_READY_PPM }
     }

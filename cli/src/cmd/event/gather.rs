@@ -33,11 +33,11 @@ pub(crate) struct Gather {
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Judging {
     /// Releases within so many milliseconds of T count, either way.
-    #[arg(long, default_value = "10", value_name = "MS", value_parser = milliseconds)]
-    window_ms: i64,
+    #[arg(long = "window-ms", default_value = "10", value_name = "MS", value_parser = microseconds)]
+    window_us: i64,
     /// Share of those enrolled that must count, up to 1.
-    #[arg(long, default_value = "0.95", value_name = "SHARE", value_parser = share)]
-    min_ready: u32,
+    #[arg(long = "min-ready", default_value = "0.95", value_name = "SHARE", value_parser = share)]
+    ready_ppm: u32,
     /// How long after T it may take.
     #[arg(long, default_value_t = 2_000, value_name = "MS", value_parser = clap::value_parser!(u64).range(50..=600_000))]
     timeout_ms: u64,
@@ -47,7 +47,7 @@ impl Judging {
     /// The gather of an event.
     pub(super) fn order(self, event: EventOrder) -> GatherOrder {
         let event = EventOrder { summary_after: Duration::from_millis(self.timeout_ms), ..event };
-        GatherOrder { event, window_us: self.window_ms, ready_ppm: self.min_ready }
+        GatherOrder { event, window_us: self.window_us, ready_ppm: self.ready_ppm }
     }
 }
 
@@ -122,7 +122,7 @@ fn fixed(text: &str, digits: u32) -> Option<u64> {
     padded.parse().ok()
 }
 
-fn milliseconds(text: &str) -> Result<i64, String> {
+fn microseconds(text: &str) -> Result<i64, String> {
     let us = fixed(text, 3).and_then(|us| i64::try_from(us).ok()).filter(|us| (50..=60_000_000).contains(us));
     us.ok_or_else(|| "a window has 0.05 to 60000 ms, with at most three digits after the point".to_owned())
 }
@@ -142,9 +142,9 @@ mod tests {
         for wrong in ["0", "1.000001", "-0.5", "95%", ".5", "0.1234567", ""] {
             assert!(share(wrong).is_err(), "{wrong}");
         }
-        assert_eq!((milliseconds("10"), milliseconds("0.05")), (Ok(10_000), Ok(50)));
+        assert_eq!((microseconds("10"), microseconds("0.05")), (Ok(10_000), Ok(50)));
         for wrong in ["0", "0.049", "60000.001", "1e3"] {
-            assert!(milliseconds(wrong).is_err(), "{wrong}");
+            assert!(microseconds(wrong).is_err(), "{wrong}");
         }
         assert_eq!((decimal(10_000), decimal(1_500), decimal(50)), ("10".into(), "1.5".into(), "0.05".into()));
     }
