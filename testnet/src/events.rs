@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use mesh30k_core::event::{ClassSet, Event, EventId, Reach, Strategy};
+use mesh30k_core::event::{ClassSet, Event, EventId, Reach, Session, Strategy};
 use mesh30k_core::registry::Capabilities;
 use mesh30k_core::time::MeshTimeUs;
 use mesh30k_ledger::codec::encode;
+use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::types::{AgentClass, AgentId, Scope, SectorId};
 use mesh30k_node::api::types::{EventAccepted, EventReport, HexBody, PlanAnswer, PlanRequest, ReleaseRow};
 use mesh30k_node::clock::wall_us;
@@ -103,6 +104,8 @@ pub struct EventOrder {
     pub summary_after: Duration,
     /// How far down the tree it goes.
     pub reach: Reach,
+    /// By which right the wallet's key signs; none when it is an operator's.
+    pub session: Option<Session>,
 }
 
 /// An event that was started.
@@ -134,6 +137,7 @@ impl EventOrder {
             priority: 1,
             summary_after: SUMMARY_AFTER,
             reach: Reach::Agents,
+            session: None,
         }
     }
 
@@ -210,7 +214,7 @@ pub fn plan(client: &ApiClient, order: &EventOrder) -> Result<PlanAnswer, Events
     Ok(client.post("/v1/events/plan", &order.request())?)
 }
 
-/// Plans, signs with the wallet's key (which must be an operator's) and starts an event.
+/// Plans, signs with the wallet's key (an operator's, or that of a session) and starts an event.
 ///
 /// # Errors
 /// When it is refused or the wanted instant is too near.
@@ -218,10 +222,20 @@ pub fn start(wallet: &Wallet, order: &EventOrder) -> Result<Started, EventsError
     let plan = plan(wallet.client(), order)?;
     let at_us = order.target_us(&plan)?;
     let event = order.event(at_us, &plan)?;
-    let signed = event.sign(wallet.context(), wallet.key());
+    let signed = match order.session {
+        Some(session) => event.sign_by_session(wallet.context(), wallet.key(), session),
+        None => event.sign(wallet.context(), wallet.key()),
+    };
     let path = if matches!(order.when, When::Anyway(_)) { "/v1/events?anyway=true" } else { "/v1/events" };
     let accepted: EventAccepted = wallet.client().post(path, &HexBody { hex: hex::encode(encode(&signed)) })?;
     Ok(Started { id: accepted.id, plan, at_us })
+}
+
+/// Lets `key` start events whose T lies within `lasts` from now; the wallet's key must be an operator's.
+#[must_use]
+pub fn open_session(wallet: &Wallet, key: PublicKey, lasts: Duration) -> Session {
+    let lasts_us = i64::try_from(lasts.as_micros()).unwrap_or(i64::MAX);
+    Session::grant(wallet.context(), wallet.key(), key, MeshTimeUs(wall_us().saturating_add(lasts_us)))
 }
 
 /// The report of an event as far as it is known now.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
-use mesh30k_core::event::{Agreement, EventId, Strategy};
+use mesh30k_core::event::{Agreement, EventId, Session as EventSession, Strategy};
 use mesh30k_ledger::types::{AgentClass, AgentId, Hash, SectorId};
 use mesh30k_node::api::types::{EventReport, PlanAnswer, ReleaseRow};
 use mesh30k_node::mesh::arrival::EventKind;
@@ -75,6 +75,19 @@ pub(crate) enum Event {
     #[command(after_help = "Examples: mesh30k event delegate hello --key alice\n          \
                             mesh30k event delegate carbon_aggregate --input hours.csv --class D --max-score 500 --key bob")]
     Delegate(delegate::Delegate),
+    /// Let another key start events for a while, without the operator's key at hand; prints the session.
+    #[command(after_help = "Example: mesh30k event session --for alice --minutes 60 > alice.session")]
+    Session {
+        /// Name of the key that may sign.
+        #[arg(long = "for", value_name = "KEY")]
+        holder: String,
+        /// How long.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=10_080))]
+        minutes: u64,
+        /// The operator key that grants it.
+        #[arg(long, default_value = "operator")]
+        key: String,
+    },
     /// How an event arrived.
     #[command(after_help = "Example: mesh30k event show 01976f3a5c2b4d5e6f708192a3b4c5d6")]
     Show {
@@ -110,9 +123,17 @@ pub(crate) struct EventOptions {
     /// Only these agents, by number.
     #[arg(long, value_delimiter = ',', value_name = "AGENTS")]
     agents: Vec<AgentId>,
-    /// The operator key that signs.
+    /// The key that signs: an operator's, or that of a session.
     #[arg(long, default_value = "operator")]
     key: String,
+    /// The session by which the key signs, as `mesh30k event session` printed it.
+    #[arg(long, value_name = "FILE", value_parser = read_session)]
+    session: Option<EventSession>,
+}
+
+fn read_session(path: &str) -> Result<EventSession, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    serde_json::from_str(&text).map_err(|error| format!("{path} holds no session: {error}"))
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -166,6 +187,11 @@ impl Event {
                 let order = options.order(EventKind::Ask, question_word(&question).into_bytes());
                 start(session, &options, EventOrder { sample, ..order })
             }
+            Self::Session { holder, minutes, key } => {
+                let holder = session.public(&holder)?;
+                let lasts = Duration::from_secs(minutes.saturating_mul(60));
+                json(&events::open_session(&session.wallet(&key)?, holder, lasts))
+            }
             Self::Show { id } => {
                 let report = events::show(&session.client()?, id)?;
                 print(session, None, report, None)
@@ -191,6 +217,7 @@ impl EventOptions {
             capabilities: self.capability.clone(),
             agents: self.agents.clone(),
             payload,
+            session: self.session,
             ..EventOrder::cascade(self.strategy.into())
         }
     }

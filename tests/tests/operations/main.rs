@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mesh30k_ledger::types::Hash;
@@ -18,6 +18,7 @@ const WIDE: [&str; 4] = ["--window-ms", "2000", "--min-ready", "0.9"];
 struct Setup {
     mesh: TestMesh,
     shell: Shell,
+    home: PathBuf,
     /// Everybody but people.
     machines: u64,
 }
@@ -65,7 +66,7 @@ fn operations_run_from_the_command_line_to_the_agents_and_back() {
         .with("MESH30K_API", &layout.nodes[0].api_url())
         .with("MESH30K_KEYS", text(&layout.keys_dir()))
         .with("MESH30K_PASSPHRASE", fs::read_to_string(layout.passphrase_file()).unwrap().trim());
-    let mut setup = Setup { mesh, shell, machines: 0 };
+    let mut setup = Setup { mesh, shell, home: home.path().to_owned(), machines: 0 };
     setup.machines = number(&setup.json(&["event", "cascade"]), "/report/enrolled");
     assert!(setup.machines >= 40, "{}", setup.machines);
     gathers(&setup);
@@ -203,6 +204,14 @@ fn mistakes(setup: &Setup) {
     let long = "x".repeat(64 * 1_024 + 1);
     refused(&run(&["event", "broadcast", &long]), 4, &["payload has 65537 bytes", "65536"]);
     refused(&run(&["event", "broadcast", "hi", "--key", "alice"]), 4, &["no operator"]);
+    let granted = run(&["event", "session", "--for", "alice", "--minutes", "10"]);
+    assert_eq!(granted.code, Some(0), "{granted:?}");
+    let file = setup.home.join("alice.session");
+    fs::write(&file, &granted.stdout).unwrap();
+    let told = setup.json(&["event", "broadcast", "hi", "--key", "alice", "--session", text(&file)]);
+    assert_eq!(number(&told, "/report/enrolled"), setup.machines, "a session is a right");
+    let other = run(&["event", "broadcast", "hi", "--key", "bob", "--session", text(&file)]);
+    refused(&other, 4, &["not signed by that operator for the event's origin"]);
     for (path, part) in [("window_us=49", "at least 50"), ("ready_ppm=0", "1 to 1000000"), ("more=1", "more")] {
         let path = format!("/v1/events/{}/gather?{path}", "0".repeat(32));
         let error = setup.mesh.api(1).get::<GatherAnswer>(&path).unwrap_err().to_string();
