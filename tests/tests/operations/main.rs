@@ -60,7 +60,7 @@ fn refused(answer: &Answer, code: i32, parts: &[&str]) {
 #[test]
 fn operations_run_from_the_command_line_to_the_agents_and_back() {
     let home = tempfile::tempdir().unwrap();
-    let mesh = TestMesh::start(3, 3, 20);
+    let mesh = TestMesh::start(3, 3, 60);
     let layout = mesh.layout();
     let shell = Shell::new(home.path())
         .with("MESH30K_API", &layout.nodes[0].api_url())

@@ -22,7 +22,8 @@ pub struct Trends {
 #[derive(Debug, Default)]
 struct Kept {
     whole: History,
-    agents: BTreeMap<AgentId, History>,
+    /// Boxed: a map's half-filled nodes would hold as many empty histories as full ones.
+    agents: BTreeMap<AgentId, Box<History>>,
 }
 
 /// Minute of mesh time, counted from its epoch.
@@ -71,7 +72,7 @@ impl Trends {
     /// The past of an agent.
     #[must_use]
     pub fn agent(&self, agent: AgentId) -> Option<&History> {
-        self.sectors.values().find_map(|kept| kept.agents.get(&agent))
+        self.sectors.values().find_map(|kept| kept.agents.get(&agent)).map(AsRef::as_ref)
     }
 
     /// The past of a sector: medians as means, 95th percentiles as the worst.

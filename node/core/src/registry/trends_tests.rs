@@ -37,7 +37,9 @@ fn a_slower_agent_shows_against_its_day_and_a_silent_one_adds_nothing() {
     assert_eq!(trends.agents(), 4);
     let of = |trends: &Trends, agent| trends.agent(AgentId(agent)).unwrap().trend(1_064);
     let slower = of(&trends, 1).change_ppm().unwrap();
-    assert!((800_000..1_000_000).contains(&slower), "{slower}");
+    // Half hours of 100, 100 and (10 x 100 + 5 x 200) / 15 = 133 ms make a day of 111 ms: 200 is 80 % above, within the
+    // error of the sketch.
+    assert!((770_000..830_000).contains(&slower), "{slower}");
     assert_eq!(of(&trends, 2).change_ppm(), Some(0));
     let whole = trends.sector(SECTOR).unwrap().trend(1_064);
     assert!(whole.now_us.is_some() && whole.week_us.is_some());

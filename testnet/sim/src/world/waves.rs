@@ -1,8 +1,8 @@
 //! Events: started by the open loop, followed by the truth, counted once everybody had their say.
 
 use mesh30k_core::event::{
-    ClassSet, Enrolment, Event, EventId, HostPrepare, PlanError, PlanRequest, Prepare, Reach, SignedEvent, Strategy, Verb,
-    class_index,
+    ClassSet, Enrolment, Event, EventId, HostPrepare, PlanError, PlanRequest, Prepare, Reach, SignedEvent, Strategy,
+    Verb, class_index,
 };
 use mesh30k_core::hosted::HarnessRecord;
 use mesh30k_core::time::MeshTimeUs;
