@@ -252,10 +252,10 @@ impl Event {
     /// Signs it with the key of an operator's session.
     #[must_use]
     pub fn sign_by_session(self, context: &ChainContext, key: &SecretKey, session: Session) -> SignedEvent {
-        self.sign_in(context, key, Some(session))
+        self.sign_in(context, key, Some(Box::new(session)))
     }
 
-    fn sign_in(mut self, context: &ChainContext, key: &SecretKey, session: Option<Session>) -> SignedEvent {
+    fn sign_in(mut self, context: &ChainContext, key: &SecretKey, session: Option<Box<Session>>) -> SignedEvent {
         self.origin = key.public();
         let signature = key.sign(signing_hash(Domain::Event, context, &codec::encode(&self)).as_bytes());
         SignedEvent { chain: context_digest(context), session, event: self, signature }
@@ -268,7 +268,7 @@ pub struct SignedEvent {
     /// Digest of the chain it is signed for: only so that a foreign one is called by its name.
     pub chain: Hash,
     /// By which right its origin acts; none for an operator key itself.
-    pub session: Option<Session>,
+    pub session: Option<Box<Session>>,
     /// The event.
     pub event: Event,
     /// Its origin's signature over the canonical bytes in [`Domain::Event`].
