@@ -12,6 +12,8 @@ pub const RING_LEN: usize = 64;
 pub const RHO_UNFITTED_PPM: f64 = 15.0;
 /// Assumed drift left over once a rate is fitted, ppm.
 pub const RHO_FITTED_PPM: f64 = 2.0;
+/// Exchanges between two fits of the rate, once the ring is full.
+const REFIT_EVERY: u8 = 4;
 /// A minimum older than this no longer counts.
 const MIN_WINDOW_US: i64 = 15 * 60 * 1_000_000;
 /// Exchanges in a row whose interval cannot overlap the estimate's before the child's clock is taken to have stepped.
@@ -66,6 +68,11 @@ impl ClockEstimate {
 pub struct ClockLink {
     ring: VecDeque<Exchange>,
     kept: Option<Exchange>,
+    /// The exchange with the least cost, and the smallest round trip of the ring: all ages grow alike, so both stand until the
+    /// next exchange.
+    best: Option<Exchange>,
+    ring_min_us: i64,
+    unfitted: u8,
     skew: Option<SkewFit>,
     suspects: Vec<Exchange>,
     steps: u64,
@@ -109,7 +116,22 @@ impl ClockLink {
             self.keep_if_better(old, exchange.t4);
         }
         self.ring.push_back(exchange);
-        self.skew = self.fit();
+        self.unfitted = self.unfitted.saturating_add(1);
+        // A rate that 64 exchanges gave is hardly moved by one more.
+        if self.ring.len() < RING_LEN || self.unfitted >= REFIT_EVERY {
+            self.skew = self.fit();
+            self.unfitted = 0;
+        }
+        self.ring_min_us = self.ring.iter().map(Exchange::delay_us).min().unwrap_or(0);
+        self.best = self.cheapest(exchange.t4);
+    }
+
+    fn cheapest(&self, now: MeshTimeUs) -> Option<Exchange> {
+        let rho = self.rho_ppm();
+        self.candidates()
+            .map(|e| (e, cost_us(e, 0.0, rho, now)))
+            .min_by(|(_, a), (_, b)| a.total_cmp(b))
+            .map(|(e, _)| *e)
     }
 
     /// The estimate at `now`; `None` before the first exchange.
@@ -117,10 +139,7 @@ impl ClockLink {
     pub fn estimate(&self, now: MeshTimeUs) -> Option<ClockEstimate> {
         let delay_min_us = self.delay_min_us(now)?;
         let rho = self.rho_ppm();
-        let (best, _) = self
-            .candidates()
-            .map(|e| (e, cost_us(e, delay_min_us, rho, now)))
-            .min_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        let best = self.best.as_ref()?;
         let drift_us = rho * age_us(best, now) / 1e6;
         let delay = best.delay_us() as f64;
         let skew_ppm = self.skew.map_or(0.0, |s| s.ppm);
@@ -189,11 +208,14 @@ impl ClockLink {
     }
 
     fn delay_min_us(&self, now: MeshTimeUs) -> Option<f64> {
-        self.candidates()
-            .filter(|e| now.since_us(e.t4) <= MIN_WINDOW_US)
-            .map(|e| e.delay_us() as f64)
-            .min_by(f64::total_cmp)
-            .or_else(|| self.candidates().map(|e| e.delay_us() as f64).min_by(f64::total_cmp))
+        let fresh = |e: &&Exchange| now.since_us(e.t4) <= MIN_WINDOW_US;
+        let kept_us = self.kept.as_ref().filter(fresh).map_or(i64::MAX, Exchange::delay_us);
+        if self.ring.front().is_some_and(|oldest| fresh(&oldest)) {
+            return Some(self.ring_min_us.min(kept_us) as f64);
+        }
+        let least = |exchanges: &mut dyn Iterator<Item = &Exchange>| exchanges.map(Exchange::delay_us).min();
+        let of_window = least(&mut self.candidates().filter(fresh));
+        of_window.or_else(|| least(&mut self.candidates())).map(|us| us as f64)
     }
 
     fn keep_if_better(&mut self, old: Exchange, now: MeshTimeUs) {
@@ -227,6 +249,7 @@ impl ClockLink {
         self.steps = self.steps.saturating_add(1);
         self.ring.clear();
         self.kept = None;
+        self.best = None;
         self.skew = None;
         for exchange in std::mem::take(&mut self.suspects) {
             self.accept(exchange);

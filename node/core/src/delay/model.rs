@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::prior::ClassPrior;
-use super::ring::{QuantileRing, RING_LEN, quantile};
-use super::tail::ClassTail;
+use super::ring::{QuantileRing, RING_LEN, median_and_ninetieth, quantile};
+use super::tail::TailReading;
 use crate::clock::ClockEstimate;
 use crate::time::{LocalTimeUs, MeshTimeUs};
 
@@ -51,6 +51,8 @@ pub struct DelaySummary {
 pub struct DelayModel {
     /// (sent, received minus sent): one clock minus the other, so that a better offset improves old samples too.
     sent: VecDeque<(MeshTimeUs, f64)>,
+    /// Figures of `sent`, worked out once for each sample.
+    delay_figures: Option<DelayFigures>,
     work: QuantileRing,
     /// Median and spread of `work`: asked for a hundred times as often as a figure comes in.
     work_figures: Option<(f64, f64)>,
@@ -58,6 +60,16 @@ pub struct DelayModel {
     silent: u8,
     unsettled: u8,
     refused: u64,
+}
+
+/// Median and spread of the delays under a clock estimate, and the offset that estimate had at an instant: a later estimate
+/// moves all delays alike.
+#[derive(Clone, Copy, Debug)]
+struct DelayFigures {
+    median_us: f64,
+    spread_us: f64,
+    at: MeshTimeUs,
+    offset_us: f64,
 }
 
 impl Default for DelayModel {
@@ -72,6 +84,7 @@ impl DelayModel {
     pub fn new() -> Self {
         Self {
             sent: VecDeque::new(),
+            delay_figures: None,
             work: QuantileRing::new(),
             work_figures: None,
             correction: 0.0,
@@ -81,8 +94,9 @@ impl DelayModel {
         }
     }
 
-    /// A message sent at `sent` (mesh) was received at `received` (child's clock): a sample of u once the offset is known.
-    pub fn record_delay(&mut self, sent: MeshTimeUs, received: LocalTimeUs) {
+    /// A message sent at `sent` (mesh) was received at `received` (child's clock): a sample of u once the offset is known,
+    /// with `clock` what is known of it now.
+    pub fn record_delay(&mut self, sent: MeshTimeUs, received: LocalTimeUs, clock: Option<&ClockEstimate>) {
         let raw = received.0.saturating_sub(sent.0) as f64;
         if self.sent.len() >= RING_LEN {
             self.sent.pop_front();
@@ -90,6 +104,7 @@ impl DelayModel {
         self.sent.push_back((sent, raw));
         self.unsettled = self.unsettled.saturating_sub(1);
         self.silent = 0;
+        self.delay_figures = clock.and_then(|clock| self.figures(clock));
     }
 
     /// Processing took `work_us` under `kappa`: a sample of b.
@@ -97,7 +112,7 @@ impl DelayModel {
         let b = work_us / kappa;
         if (0.0..ABSURD_US).contains(&b) {
             self.work.push(b);
-            self.work_figures = median_and_spread(&self.work.sorted());
+            self.work_figures = median_and_ninetieth(self.work.iter()).map(|(median, ninetieth)| (median, ninetieth - median));
         } else {
             self.refused = self.refused.saturating_add(1);
         }
@@ -108,7 +123,7 @@ impl DelayModel {
     #[must_use]
     pub fn summary(&self, clock: Option<&ClockEstimate>, prior: &ClassPrior, kappa: f64) -> DelaySummary {
         let (u, u_warm) = match clock {
-            Some(clock) if self.sent.len() >= MIN_SAMPLES => (median_and_spread(&self.delays_us(clock)), true),
+            Some(clock) if self.sent.len() >= MIN_SAMPLES => (self.delays(clock), true),
             _ => (None, false),
         };
         let own_work = self.work.len() >= MIN_SAMPLES;
@@ -126,7 +141,7 @@ impl DelayModel {
 
     /// L_p = m + max(z_C(p) + c, 1/2) s, bounded by [`MAX_LEAD_US`].
     #[must_use]
-    pub fn lead_us(&self, summary: &DelaySummary, tail: &ClassTail, p: f64) -> f64 {
+    pub fn lead_us(&self, summary: &DelaySummary, tail: &TailReading, p: f64) -> f64 {
         let z = (tail.quantile(p) + self.correction).max(0.5);
         let lead = summary.median_us + z * summary.spread_us;
         if lead.is_finite() { lead.clamp(0.0, MAX_LEAD_US) } else { MAX_LEAD_US }
@@ -134,11 +149,12 @@ impl DelayModel {
 
     /// Probability of being ARMED within `lead_us` of dispatch: the inverse of [`Self::lead_us`].
     #[must_use]
-    pub fn armed_probability(&self, summary: &DelaySummary, tail: &ClassTail, lead_us: f64) -> f64 {
-        let z = (lead_us - summary.median_us) / summary.spread_us - self.correction;
-        let share = tail.share_below(z);
+    pub fn armed_probability(&self, summary: &DelaySummary, tail: &TailReading, lead_us: f64) -> f64 {
         // Half of all D lie above m, and m is measured directly: below it the pooled tail says nothing.
-        if lead_us < summary.median_us { (0.5 * lead_us / summary.median_us.max(1.0)).clamp(0.0, 0.5) } else { share }
+        if lead_us < summary.median_us {
+            return (0.5 * lead_us / summary.median_us.max(1.0)).clamp(0.0, 0.5);
+        }
+        tail.share_below((lead_us - summary.median_us) / summary.spread_us - self.correction)
     }
 
     /// Conformal step after a wave: c <- clip(c + 2 (1[D > L_p] - (1 - p)), -2, 60).
@@ -168,9 +184,9 @@ impl DelayModel {
         if self.sent.len() < CHANGE_WINDOW.saturating_mul(3) || self.unsettled > 0 {
             return false;
         }
-        let recent = self.delays_of(self.sent.iter().rev().take(CHANGE_WINDOW), clock);
-        let all = self.delays_us(clock);
-        let (Some(now), Some((before, spread_us))) = (quantile(&recent, 0.5), median_and_spread(&all)) else {
+        let mut recent: Vec<f64> = self.delays_of(self.sent.iter().rev().take(CHANGE_WINDOW), clock).collect();
+        recent.sort_unstable_by(f64::total_cmp);
+        let (Some(now), Some((before, spread_us))) = (quantile(&recent, 0.5), self.delays(clock)) else {
             return false;
         };
         let changed = (now - before).abs() > 3.0 * spread_us.max(MIN_SPREAD_US);
@@ -178,6 +194,7 @@ impl DelayModel {
             while self.sent.len() > CHANGE_WINDOW {
                 self.sent.pop_front();
             }
+            self.delay_figures = self.figures(clock);
             self.unsettled = UNSETTLED_SAMPLES;
         }
         changed
@@ -209,19 +226,23 @@ impl DelayModel {
         self.refused
     }
 
-    fn delays_us(&self, clock: &ClockEstimate) -> Vec<f64> {
-        self.delays_of(self.sent.iter(), clock)
+    /// Median and spread of the delays under `clock`.
+    fn delays(&self, clock: &ClockEstimate) -> Option<(f64, f64)> {
+        let known = self.delay_figures.or_else(|| self.figures(clock))?;
+        Some((known.median_us + known.offset_us - clock.offset_at_us(known.at), known.spread_us))
     }
 
-    fn delays_of<'a>(&self, samples: impl Iterator<Item = &'a (MeshTimeUs, f64)>, clock: &ClockEstimate) -> Vec<f64> {
-        let mut delays: Vec<f64> =
-            samples.map(|(sent, raw)| raw - clock.offset_at_us(*sent)).filter(|u| u.abs() < ABSURD_US).collect();
-        delays.sort_unstable_by(f64::total_cmp);
-        delays
+    fn figures(&self, clock: &ClockEstimate) -> Option<DelayFigures> {
+        let (at, _) = *self.sent.back()?;
+        let (median_us, ninetieth_us) = median_and_ninetieth(self.delays_of(self.sent.iter(), clock))?;
+        Some(DelayFigures { median_us, spread_us: ninetieth_us - median_us, at, offset_us: clock.offset_at_us(at) })
     }
-}
 
-fn median_and_spread(sorted: &[f64]) -> Option<(f64, f64)> {
-    let median = quantile(sorted, 0.5)?;
-    Some((median, quantile(sorted, 0.9)? - median))
+    fn delays_of<'a>(
+        &self,
+        samples: impl Iterator<Item = &'a (MeshTimeUs, f64)>,
+        clock: &ClockEstimate,
+    ) -> impl Iterator<Item = f64> {
+        samples.map(|(sent, raw)| raw - clock.offset_at_us(*sent)).filter(|u| u.abs() < ABSURD_US)
+    }
 }

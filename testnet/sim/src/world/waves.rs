@@ -142,6 +142,7 @@ impl World<'_> {
             let bound_us = clock.map_or(0, |clock| clock.bound_us as i64) + error_us;
             let Some(slot) = wave.slot_mut(entry.slot) else { continue };
             if stands_by {
+                slot.standby_us = Some(now_us);
                 slot.standby_bound_us = bound_us;
                 continue;
             }
@@ -231,6 +232,7 @@ impl World<'_> {
             cause: cause_of(slot, &circumstances),
             error_us: slot.released_us.map(|at| at - target_us),
             lead_us: slot.sent_us.map(|at| target_us - at),
+            standby_us: slot.standby_us.map(|at| target_us - at),
             aim_us: slot.aim_us,
         }
     }

@@ -140,9 +140,10 @@ impl LeadMachine {
         let kappa = kappa(wave.weight_milli, 0);
         let Some((dispatch, member)) = wave.agents.get(&agent).zip(self.members.get_mut(&agent)) else { return };
         let Some(sent_at) = dispatch.primary.sent_at else { return };
-        member.delay.record_delay(sent_at, received);
+        let clock = member.clock.estimate(now);
+        member.delay.record_delay(sent_at, received, clock.as_ref());
         member.delay.record_work(armed.since_us(received) as f64, kappa);
-        let Some(clock) = member.clock.estimate(now) else { return };
+        let Some(clock) = clock else { return };
         let d_us = clock.to_mesh(armed).since_us(sent_at) as f64;
         member.delay.learn(d_us > dispatch.lead_us, p);
         if dispatch.summary.warm

@@ -61,6 +61,7 @@ impl LeadMachine {
         let class = wave.agents.get(&slot)?.class;
         let own_host = self.members.get(&slot).map(|m| m.link.host);
         let kappa = kappa(wave.weight_milli, 0);
+        let tails = self.tail_readings();
         let duties = |agent: AgentId| {
             wave.agents.values().filter(|d| d.standby.as_ref().is_some_and(|s| s.agent == agent)).count()
         };
@@ -73,7 +74,7 @@ impl LeadMachine {
                 return None;
             }
             let same_domain = own_host == Some(member.link.host);
-            let q95_us = round_us(self.standby_q95_us(member, now, kappa));
+            let q95_us = round_us(self.standby_q95_us(member, now, kappa, &tails));
             Some((same_domain, dispatch.primary.armed.is_none(), burden, q95_us, *id, member.link.host))
         });
         ranked.min().map(|(.., agent, host)| (agent, host))

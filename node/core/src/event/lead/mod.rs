@@ -160,7 +160,7 @@ pub struct LeadMachine {
     next_anchor_check: MeshTimeUs,
     outstanding: Outstanding,
     next_stage: MeshTimeUs,
-    /// The last stage report, as long as nothing was learned since.
+    /// The last stage report, as long as nothing weighty was learned since.
     staged: Option<(MeshTimeUs, StageReport)>,
     counters: LeadCounters,
 }
@@ -222,7 +222,6 @@ impl LeadMachine {
 
     /// Answers of a host's agents arrived at `now`.
     pub fn on_reply(&mut self, now: MeshTimeUs, reply: &HostReply) -> Vec<LeadAction> {
-        self.staged = None;
         let mut touched = BTreeSet::new();
         let mut actions = Vec::new();
         for answer in &reply.answers {
@@ -242,6 +241,7 @@ impl LeadMachine {
                 | AnswerBody::Conflict { event, .. }
                 | AnswerBody::GaveUp { event } => event,
             };
+            self.staged = None;
             match self.on_event_answer(now, (answer.agent, answer.slot), event, &answer.body) {
                 Ok(orders) => actions.extend(orders),
                 Err(fault) => self.refuse_answer(answer.agent, fault),

@@ -9,15 +9,15 @@ use crate::time::{MeshTimeUs, round_us};
 
 /// How often a stage report goes up.
 pub(super) const STAGE_PERIOD_US: i64 = 1_000_000;
-/// How long one may be sent again.
-const STAGE_KEPT_US: i64 = 10_000_000;
+/// How long one may be sent again while all that comes in are usual probes of agents known for long.
+const STAGE_KEPT_US: i64 = 5_000_000;
 /// (u90 - u50) of a normal distribution with standard deviation one.
 const NORMAL_Q90: f64 = 1.281_551_6;
 /// A standby is sent its own Q.95 before T (2.7).
 const STANDBY_SAVES: f64 = 0.95;
 
 impl LeadMachine {
-    /// The report of this cluster, computed anew only when something was learned, or for the clocks' ageing after a while.
+    /// The report of this cluster, computed anew when something weighty was learned, else now and then.
     pub(super) fn stage_again(&mut self, now: MeshTimeUs) -> StageReport {
         let kept = self.staged.take().filter(|(at, _)| (0..STAGE_KEPT_US).contains(&now.since_us(*at)));
         let (at, report) = kept.unwrap_or_else(|| (now, self.stage_report(now)));
@@ -32,7 +32,7 @@ impl LeadMachine {
         let survey = self.survey(now, 1.0, self.params.hedge, |_| true);
         for (id, member) in &self.members {
             let index = class_index(member.link.class);
-            let (Some(stage), Some(tail)) = (report.classes.get_mut(index), self.tails.get(index)) else { continue };
+            let (Some(stage), Some(tail)) = (report.classes.get_mut(index), survey.tails.get(index)) else { continue };
             let Some(reading) = survey.readings.get(id) else { continue };
             let (summary, down) = (reading.summary, member.delay.is_down());
             stage.agents = stage.agents.saturating_add(1);
@@ -63,7 +63,7 @@ impl LeadMachine {
     }
 
     pub(super) fn view(&self, member: &Member, now: MeshTimeUs) -> AgentView {
-        let reading = self.reading(member, now, 1.0, self.params.hedge);
+        let reading = self.reading(member, now, 1.0, self.params.hedge, &self.tail_readings());
         AgentView {
             agent: member.link.agent,
             clock: reading.clock,

@@ -9,7 +9,7 @@ use super::super::hedge::{HedgeInputs, HedgePlan, hedge_plan};
 use super::super::spec::class_index;
 use super::{LeadMachine, Member};
 use crate::clock::ClockEstimate;
-use crate::delay::{ClassPrior, DelaySummary};
+use crate::delay::{ClassPrior, ClassTail, DelaySummary, TailReading};
 use crate::time::MeshTimeUs;
 
 /// Quantiles of 2.7: the primary's word should be in with the first, the standby ARMED with the second.
@@ -35,9 +35,13 @@ struct Standby {
     way_us: f64,
 }
 
+/// The tails of all classes.
+pub(super) type TailReadings = [TailReading; 6];
+
 /// Readings of all agents.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Survey {
+    pub(super) tails: TailReadings,
     pub(super) readings: BTreeMap<AgentId, Reading>,
     /// By class, the fastest first.
     standbys: [Vec<Standby>; 6],
@@ -72,9 +76,10 @@ impl LeadMachine {
         hedged: bool,
         may_stand_by: impl Fn(&Member) -> bool,
     ) -> Survey {
-        let mut survey = Survey::default();
+        let tails = self.tail_readings();
+        let mut survey = Survey { tails, readings: BTreeMap::new(), standbys: Default::default() };
         for (id, member) in &self.members {
-            let reading = self.reading(member, now, kappa, hedged);
+            let reading = self.reading(member, now, kappa, hedged, &survey.tails);
             let able = reading.clock.is_some() && reading.summary.warm && !member.delay.is_down();
             if hedged && able && !self.frozen.contains(id) && may_stand_by(member) {
                 let (q95_us, way_us) = (reading.q95_us, reading.summary.way_us);
@@ -91,10 +96,21 @@ impl LeadMachine {
         survey
     }
 
-    pub(super) fn reading(&self, member: &Member, now: MeshTimeUs, kappa: f64, hedged: bool) -> Reading {
+    pub(super) fn tail_readings(&self) -> TailReadings {
+        self.tails.each_ref().map(ClassTail::reading)
+    }
+
+    pub(super) fn reading(
+        &self,
+        member: &Member,
+        now: MeshTimeUs,
+        kappa: f64,
+        hedged: bool,
+        tails: &TailReadings,
+    ) -> Reading {
         let clock = member.clock.estimate(now);
         let summary = member.delay.summary(clock.as_ref(), &ClassPrior::of(member.link.class), kappa);
-        let quantile = |p| match self.tails.get(class_index(member.link.class)) {
+        let quantile = |p| match tails.get(class_index(member.link.class)) {
             Some(tail) => member.delay.lead_us(&summary, tail, p),
             None => summary.median_us,
         };
@@ -108,7 +124,7 @@ impl LeadMachine {
     }
 
     /// Q.95(D) of an agent as it stands now: who is fastest stands by first.
-    pub(super) fn standby_q95_us(&self, member: &Member, now: MeshTimeUs, kappa: f64) -> f64 {
-        self.reading(member, now, kappa, true).q95_us
+    pub(super) fn standby_q95_us(&self, member: &Member, now: MeshTimeUs, kappa: f64, tails: &TailReadings) -> f64 {
+        self.reading(member, now, kappa, true, tails).q95_us
     }
 }
