@@ -115,13 +115,15 @@ proptest! {
         let mut merged = of(&a);
         merged.merge(&of(&b));
         let all = of(&[a.clone(), b.clone()].concat());
-        prop_assert_eq!(merged.reading().quantile(p), all.reading().quantile(p));
+        prop_assert!((merged.reading().quantile(p) - all.reading().quantile(p)).abs() < 1e-9);
         let mut sorted = [a, b].concat();
         sorted.sort_by(f64::total_cmp);
         let rank = ((p * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len());
         let exact = sorted[rank - 1];
         let got = all.reading().quantile(p);
-        prop_assert!(got >= exact * 0.999 && got <= (exact * 1.1001).max(0.0501), "{got} for {exact}");
+        // Within the bucket that holds it; the lowest begins at zero.
+        let low = if exact <= 0.05 { 0.0 } else { exact / 1.1001 };
+        prop_assert!(got >= low && got <= (exact * 1.1001).max(0.0501), "{got} for {exact}");
     }
 
     #[test]

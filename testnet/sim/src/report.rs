@@ -91,7 +91,7 @@ pub(crate) struct Gathered {
 }
 
 /// Examples kept of each cause.
-const EXAMPLES_MAX: u64 = 60;
+const EXAMPLES_MAX: u64 = 12;
 
 impl Gathered {
     pub(crate) fn miss(&mut self, miss: Miss) {

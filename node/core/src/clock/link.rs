@@ -16,8 +16,12 @@ pub const RHO_FITTED_PPM: f64 = 2.0;
 const REFIT_EVERY: u8 = 4;
 /// A minimum older than this no longer counts.
 const MIN_WINDOW_US: i64 = 15 * 60 * 1_000_000;
-/// Exchanges in a row whose interval cannot overlap the estimate's before the child's clock is taken to have stepped.
+/// Exchanges in a row that cannot be true together with the estimate before the child's clock is taken to have stepped.
 const STEP_CONFIRMATIONS: usize = 3;
+/// The same where they could, but only on a path whose two ways changed against each other: a step smaller than the round trip.
+const SMALL_STEP_CONFIRMATIONS: usize = 8;
+/// What other queues may hide of a path's smallest round trip, of one: the smallest is never quite reached.
+const PATH_CHANGE: f64 = 0.03;
 /// What a clock may drift and a timer may err before an exchange contradicts, ppm and microseconds.
 const STEP_DRIFT_PPM: f64 = 100.0;
 const STEP_FLOOR_US: f64 = 1_000.0;
@@ -63,6 +67,15 @@ impl ClockEstimate {
     }
 }
 
+/// How an exchange contradicts the estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contradiction {
+    /// Their intervals cannot overlap.
+    Certain,
+    /// They can, if the path changed.
+    Likely,
+}
+
 /// Ring of exchanges of one child with one anchor.
 #[derive(Clone, Debug, Default)]
 pub struct ClockLink {
@@ -75,6 +88,8 @@ pub struct ClockLink {
     unfitted: u8,
     skew: Option<SkewFit>,
     suspects: Vec<Exchange>,
+    /// Of the newest suspects, how many cannot be true together with the estimate.
+    certain: usize,
     steps: u64,
     rejected: RejectCounts,
 }
@@ -100,11 +115,13 @@ impl ClockLink {
             self.rejected.count(error);
             return Err(error);
         }
-        if self.contradicts(&exchange) {
-            self.hold_over(exchange);
-        } else {
-            self.suspects.clear();
-            self.accept(exchange);
+        match self.contradiction(&exchange) {
+            Some(how) => self.hold_over(exchange, how),
+            None => {
+                self.suspects.clear();
+                self.certain = 0;
+                self.accept(exchange);
+            }
         }
         Ok(())
     }
@@ -227,20 +244,28 @@ impl ClockLink {
         };
     }
 
-    /// Whether the exchange's interval cannot overlap the estimate's.
-    fn contradicts(&self, exchange: &Exchange) -> bool {
-        let Some(estimate) = self.estimate(exchange.t4) else { return false };
+    /// Whether the exchange and the estimate can both be true.
+    fn contradiction(&self, exchange: &Exchange) -> Option<Contradiction> {
+        let estimate = self.estimate(exchange.t4)?;
+        let best = self.best.as_ref()?;
         let last = self.ring.back().map_or(0.0, |e| age_us(e, exchange.t4));
         let gap = (exchange.offset_us() - estimate.offset_us).abs();
-        let reach = estimate.bound_us + exchange.delay_us() as f64 / 2.0;
-        gap > reach + STEP_DRIFT_PPM * last / 1e6 + STEP_FLOOR_US
+        let slack = STEP_DRIFT_PPM * last / 1e6 + STEP_FLOOR_US;
+        let delay = exchange.delay_us() as f64;
+        if gap > estimate.bound_us + delay / 2.0 + slack {
+            return Some(Contradiction::Certain);
+        }
+        // What queues above the smallest round trip is all that two exchanges on one path can differ by.
+        let queued = (delay + best.delay_us() as f64) / 2.0 - estimate.delay_min_us;
+        (gap > queued.max(0.0) + PATH_CHANGE * estimate.delay_min_us + slack).then_some(Contradiction::Likely)
     }
 
     /// Holds over on what is known until several exchanges in a row contradict it: then the clock was set, and what was
     /// learned before is void.
-    fn hold_over(&mut self, exchange: Exchange) {
+    fn hold_over(&mut self, exchange: Exchange, how: Contradiction) {
         self.suspects.push(exchange);
-        if self.suspects.len() >= STEP_CONFIRMATIONS {
+        self.certain = if how == Contradiction::Certain { self.certain.saturating_add(1) } else { 0 };
+        if self.certain >= STEP_CONFIRMATIONS || self.suspects.len() >= SMALL_STEP_CONFIRMATIONS {
             self.step();
         }
     }
@@ -250,6 +275,7 @@ impl ClockLink {
         self.ring.clear();
         self.kept = None;
         self.best = None;
+        self.certain = 0;
         self.skew = None;
         for exchange in std::mem::take(&mut self.suspects) {
             self.accept(exchange);

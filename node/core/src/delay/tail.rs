@@ -11,7 +11,7 @@ const GROWTH: f64 = 1.1;
 /// Weight left after a wave.
 const DECAY: f64 = 0.99;
 
-/// Histogram of z with decaying weights; quantiles are upper bucket edges (at most 10 % too long, never too short).
+/// Histogram of z with decaying weights; quantiles are interpolated between the edges of a bucket, a tenth apart.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct ClassTail {
     weights: Vec<f64>,
@@ -117,7 +117,12 @@ impl TailReading {
         }
         // Nothing lies in a bucket whose sum is that of the one before: the first with more than nothing, and enough.
         let wanted = (p.clamp(0.0, 1.0) * total).min(total);
-        upper_edge(self.cumulative.partition_point(|sum| *sum < wanted || *sum <= 0.0))
+        let index = self.cumulative.partition_point(|sum| *sum < wanted || *sum <= 0.0);
+        let before = |list: &[f64]| index.checked_sub(1).and_then(|last| list.get(last)).copied().unwrap_or(0.0);
+        let (below, low) = (before(&self.cumulative), before(edges()));
+        let inside = self.cumulative.get(index).copied().unwrap_or(total) - below;
+        let share = if inside > 0.0 { ((wanted - below) / inside).clamp(0.0, 1.0) } else { 1.0 };
+        low + (upper_edge(index) - low) * share
     }
 
     /// Share of samples at or below z, taken bucket by bucket (a lower bound inside z's own bucket).

@@ -132,7 +132,9 @@ impl World<'_> {
                 entry.target = entry.target.minus_us(40_000);
             }
             let stands_by = entry.slot != entry.agent;
-            if stands_by || self.config.plant == Some(Plant::Overspending) {
+            // Who takes the place of one that is not asked does nothing twice.
+            let asked = wave.slots.get(position(entry.slot) as usize).is_some_and(|slot| slot.sent_us.is_some());
+            if stands_by && asked || self.config.plant == Some(Plant::Overspending) {
                 wave.duplicates += u32::from(stands_by);
                 self.watch.see(&Fact::Hedged { event: prepare.event, lead: scope });
             }

@@ -17,8 +17,8 @@ pub(super) const JOIN_BURST: u16 = 40;
 const BURST_PERIOD_US: i64 = 150_000;
 /// Probes after a change-point (2.8).
 const CHANGE_BURST: u16 = 8;
-/// Probes after an exchange that contradicts the rest.
-const DOUBT_BURST: u16 = 3;
+/// Probes after an exchange that contradicts the rest: as many as it takes to believe it.
+const DOUBT_BURST: u16 = 8;
 /// Every how many burst probes also run the calibration work.
 const WORK_EVERY: u16 = 2;
 /// Distance of probes otherwise.
@@ -60,6 +60,7 @@ impl LeadMachine {
             let burst = member.burst_left > 0;
             let work = burst && member.burst_left.checked_rem(WORK_EVERY) == Some(0);
             member.burst_left = member.burst_left.saturating_sub(1);
+            member.unheard = member.unheard.saturating_add(u8::from(!burst));
             let period_us = if burst { BURST_PERIOD_US } else { IDLE_PERIOD_US };
             // After a stall of the caller the rhythm starts anew instead of catching up in one go.
             member.next_probe = now.plus_us(period_us);
@@ -114,7 +115,13 @@ impl LeadMachine {
         member.delay.record_delay(t1, received, Some(&clock));
         member.answers = member.answers.saturating_add(1);
         if let Some(work_us) = work_us.filter(|w| i64::from(*w) <= answered.since_us(received)) {
-            member.delay.record_work(f64::from(work_us), 1.0);
+            let work_us = f64::from(work_us);
+            if let (Some(before), Some(works)) =
+                (before.filter(|b| b.warm), self.work_tails.get_mut(class_index(member.link.class)))
+            {
+                works.record((work_us - before.work_us) / before.work_spread_us);
+            }
+            member.delay.record_work(work_us, 1.0);
         }
         let sample = member.delay.paired_sample_us(&clock, member.answers);
         if let (Some(before), Some(d)) = (before.filter(|b| b.warm), sample)
