@@ -45,6 +45,7 @@ pub enum Domain {
     StoreHandshake,
     ClockSample,
     Snapshot,
+    Restart,
 }
 
 impl Domain {
@@ -65,6 +66,7 @@ impl Domain {
             Self::StoreHandshake => "mesh30k store handshake v1",
             Self::ClockSample => "mesh30k clock sample v1",
             Self::Snapshot => "mesh30k snapshot v1",
+            Self::Restart => "mesh30k restart v1",
         }
     }
 }

@@ -94,7 +94,8 @@ impl Client {
     fn any_process(&mut self) -> Option<Process> {
         let all = self.common.others(NodeId(0));
         let nth = self.rng.random_range(0..all.len());
-        self.common.process(all[nth])
+        // Clients ask without a proof; what a decayed disk answers would mislead them.
+        self.common.process(all[nth]).filter(|process| !self.common.is_decayed(process.me))
     }
 
     fn id(&self) -> AccountId {

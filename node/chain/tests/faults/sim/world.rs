@@ -1,6 +1,6 @@
 //! The machines, their processes, and everything that goes wrong with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub struct Common {
     pub retention: Retention,
     /// Who lies, and how.
     pub malice: Arc<Mutex<BTreeMap<NodeId, Malice>>>,
+    /// Whose disk decayed.
+    decayed: Arc<Mutex<BTreeSet<NodeId>>>,
     processes: Arc<Mutex<BTreeMap<NodeId, Process>>>,
     feed: Feed,
 }
@@ -64,6 +66,10 @@ impl Common {
         let mut truth = self.truth.lock().unwrap();
         truth.liars.insert(node);
         truth.tell(format!("{node} turns malicious: {malice:?}"));
+    }
+
+    pub fn is_decayed(&self, node: NodeId) -> bool {
+        self.decayed.lock().unwrap().contains(&node)
     }
 
     pub fn malice_of(&self, node: NodeId) -> Option<Malice> {
@@ -111,6 +117,7 @@ impl World {
             mistake: plan.plant.and_then(Plant::mistake),
             retention: RETENTION,
             malice: Arc::default(),
+            decayed: Arc::default(),
             processes: Arc::default(),
             feed: Feed::default(),
             genesis,
@@ -352,6 +359,7 @@ impl World {
         }
         let bit = self.rng.random_range(0..value.len() * 8);
         host.decayed = host.disk.flip_bit(table, key, bit);
+        self.common.decayed.lock().unwrap().insert(node);
         self.count("bit flip");
         self.tell(format!("a bit flips in table {} of {node}", table.name()));
     }
