@@ -31,6 +31,8 @@ pub struct Truth {
     pub validators: ValidatorSet,
     /// Disks keep what they say they keep: then nothing ordered may be lost.
     pub honest_disks: bool,
+    /// Their disks decayed: what they refuse or build on it is nobody else's fault.
+    pub decayed: BTreeSet<NodeId>,
     /// What these do and say counts for nothing.
     pub liars: BTreeSet<NodeId>,
     pub story: Vec<(u64, String)>,
@@ -58,6 +60,7 @@ impl Truth {
             context,
             validators,
             honest_disks,
+            decayed: BTreeSet::new(),
             liars: BTreeSet::new(),
             story: Vec::new(),
             breaches: Vec::new(),
@@ -107,7 +110,8 @@ impl Truth {
             self.noops += 1;
             self.tell(format!("{node} passed over block {} of {} at {at}", header.height, header.proposer));
             // What Raft orders twice was executed the first time. Anything else means that a leader built on an old tip.
-            if self.honest_disks && !self.ordered_blocks.contains(&block.id()) && !self.known(&block) {
+            let sound = !self.decayed.contains(&node) && !self.decayed.contains(&header.proposer);
+            if self.honest_disks && sound && !self.ordered_blocks.contains(&block.id()) && !self.known(&block) {
                 self.breach(format!(
                     "leaders build on their whole log: block {} of {} was ordered but does not extend the chain",
                     header.height, header.proposer

@@ -1,6 +1,6 @@
 //! The machines, their processes, and everything that goes wrong with them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,8 +44,6 @@ pub struct Common {
     pub retention: Retention,
     /// Who lies, and how.
     pub malice: Arc<Mutex<BTreeMap<NodeId, Malice>>>,
-    /// Whose disk decayed.
-    decayed: Arc<Mutex<BTreeSet<NodeId>>>,
     processes: Arc<Mutex<BTreeMap<NodeId, Process>>>,
     feed: Feed,
 }
@@ -69,7 +67,7 @@ impl Common {
     }
 
     pub fn is_decayed(&self, node: NodeId) -> bool {
-        self.decayed.lock().unwrap().contains(&node)
+        self.truth.lock().unwrap().decayed.contains(&node)
     }
 
     pub fn malice_of(&self, node: NodeId) -> Option<Malice> {
@@ -117,7 +115,6 @@ impl World {
             mistake: plan.plant.and_then(Plant::mistake),
             retention: RETENTION,
             malice: Arc::default(),
-            decayed: Arc::default(),
             processes: Arc::default(),
             feed: Feed::default(),
             genesis,
@@ -359,7 +356,7 @@ impl World {
         }
         let bit = self.rng.random_range(0..value.len() * 8);
         host.decayed = host.disk.flip_bit(table, key, bit);
-        self.common.decayed.lock().unwrap().insert(node);
+        self.common.truth.lock().unwrap().decayed.insert(node);
         self.count("bit flip");
         self.tell(format!("a bit flips in table {} of {node}", table.name()));
     }
