@@ -2,6 +2,7 @@
 //!
 //! Decides and stores; sockets, tasks and clocks belong to whoever drives it. A node drives it over libp2p and RocksDB, the
 //! fault simulation in `tests/faults` over a seeded network and a disk in memory: the same code.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod app;
 mod catch_up;

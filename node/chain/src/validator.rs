@@ -22,7 +22,7 @@ use crate::verdicts::Verdicts;
 #[derive(Debug)]
 pub enum Effect {
     /// Send this vote to all other validators; one that is lost is asked for again.
-    SendVote(SignedVote),
+    SendVote(Box<SignedVote>),
     /// A block is final and written.
     Finalized(Box<Finalized>),
     /// Ask the other validators for their votes, or the certificate, of this height.
@@ -77,7 +77,7 @@ impl<F: SignFile> Validator<F> {
 
     fn carry_out(&mut self, action: ChainAction) -> Result<Option<Effect>, StorageFailed> {
         Ok(match action {
-            ChainAction::SignAndSendVote { vote } => self.sign(vote).map(Effect::SendVote),
+            ChainAction::SignAndSendVote { vote } => self.sign(vote).map(|signed| Effect::SendVote(Box::new(signed))),
             ChainAction::Finalize { height, certificate, .. } => {
                 Some(Effect::Finalized(Box::new(self.shared.core().finalize(height, certificate)?)))
             }

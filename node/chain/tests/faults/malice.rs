@@ -80,6 +80,10 @@ impl Scene {
         findings.flat_map(|finding| finding.culprits).collect()
     }
 
+    fn has_evidence(&self, kind: impl Fn(&Evidence) -> bool) -> bool {
+        self.world.common.truth.lock().unwrap().evidence.iter().any(|(_, one)| kind(one))
+    }
+
     /// Holds in every attack: no breach, nobody honest is named.
     fn check(&self) {
         assert_eq!(self.world.common.truth.lock().unwrap().breaches, Vec::<String>::new(), "{}", self.told());
@@ -114,9 +118,7 @@ fn two_blocks_at_one_height_convict_their_proposer() {
         scene.attack().await;
         scene.check();
         assert_eq!(scene.named(), [scene.leader].into());
-        let truth = scene.world.common.truth.lock().unwrap();
-        assert!(truth.evidence.iter().any(|(_, one)| matches!(one, Evidence::DoubleHeader { .. })));
-        drop(truth);
+        assert!(scene.has_evidence(|one| matches!(one, Evidence::DoubleHeader { .. })));
         scene.goes_on().await;
     });
 }
@@ -187,9 +189,7 @@ fn a_wrong_root_is_refuted() {
         scene.attack().await;
         scene.check();
         assert_eq!(scene.named(), [scene.leader].into());
-        let truth = scene.world.common.truth.lock().unwrap();
-        assert!(truth.evidence.iter().any(|(_, one)| matches!(one, Evidence::RefutedVote { .. })));
-        drop(truth);
+        assert!(scene.has_evidence(|one| matches!(one, Evidence::RefutedVote { .. })));
         scene.goes_on().await;
     });
 }

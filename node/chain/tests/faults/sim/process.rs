@@ -247,7 +247,7 @@ impl Process {
         match effect {
             Effect::SendVote(signed) => {
                 self.truth().on_vote(self.me, &signed);
-                for said in malice::votes(self.common.malice_of(self.me), signed, &validator_key(self.me.0)) {
+                for said in malice::votes(self.common.malice_of(self.me), *signed, &validator_key(self.me.0)) {
                     self.to_others(move |peer, from| peer.on_vote(from, said));
                 }
             }
