@@ -46,6 +46,7 @@ pub enum Domain {
     ClockSample,
     Snapshot,
     EventSession,
+    Restart,
 }
 
 impl Domain {
@@ -67,6 +68,7 @@ impl Domain {
             Self::ClockSample => "mesh30k clock sample v1",
             Self::Snapshot => "mesh30k snapshot v1",
             Self::EventSession => "mesh30k event session v1",
+            Self::Restart => "mesh30k restart v1",
         }
     }
 }
