@@ -100,6 +100,8 @@ pub struct SimConfig {
     pub fault_factor: f64,
     /// Every how many events one has effects; zero for never.
     pub effects_every: u32,
+    /// Events are sent at once, for no T ahead, and need no work: what the tree itself takes.
+    pub at_once: bool,
     /// A rule broken on purpose.
     pub plant: Option<Plant>,
     /// Threads; each strategy takes one at a time.
@@ -121,6 +123,7 @@ impl Default for SimConfig {
             interval_us: 35_000_000,
             fault_factor: 1.0,
             effects_every: 0,
+            at_once: false,
             plant: None,
             threads: 1,
         }

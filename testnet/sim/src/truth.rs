@@ -14,6 +14,8 @@ pub(crate) struct Slot {
     pub(crate) enrolled: bool,
     /// When its lead sent the prepare.
     pub(crate) sent_us: Option<i64>,
+    /// L_p of its lead, unless that took it to be down.
+    pub(crate) promised_us: Option<f64>,
     /// True instant the lead aimed at, minus T: how wrong it had the agent's clock.
     pub(crate) aim_us: i64,
     /// What the lead said that it may be wrong at most, its own clock's error included.
@@ -25,6 +27,14 @@ pub(crate) struct Slot {
     pub(crate) own_release_us: Option<i64>,
     /// When the slot was filled first, by whomever.
     pub(crate) released_us: Option<i64>,
+}
+
+impl Slot {
+    /// Whether its natural completion came within L_p of its dispatch (2.3); none when nothing was promised.
+    fn promise_kept(&self) -> Option<bool> {
+        let (sent_us, promised_us) = self.sent_us.zip(self.promised_us)?;
+        Some(self.armed_us.is_some_and(|armed_us| (armed_us - sent_us) as f64 <= promised_us))
+    }
 }
 
 /// One event under way.
@@ -67,6 +77,7 @@ impl WaveTruth {
                 class: class_of(agent as u32),
                 error_us: slot.released_us.map(|at| at - target_us),
                 armed_by_target: armed_us.is_some_and(|e| e <= 0),
+                promise_kept: if held { slot.promise_kept() } else { None },
                 hold_us: armed_us.filter(|e| held && *e < 0).map(|e| -e),
             };
             (agent as u32, result)
@@ -81,6 +92,8 @@ pub(crate) struct SlotResult {
     /// True release minus T; none for silence.
     pub(crate) error_us: Option<i64>,
     pub(crate) armed_by_target: bool,
+    /// Whether D was within L_p; none when nothing was promised.
+    pub(crate) promise_kept: Option<bool>,
     /// How long the result was held.
     pub(crate) hold_us: Option<i64>,
 }

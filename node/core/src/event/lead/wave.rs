@@ -277,6 +277,15 @@ impl LeadMachine {
         self.prepares(now, id, by_host)
     }
 
+    /// L_p of an agent in an event under way: within this of its dispatch it is ARMED with the wanted probability. None for
+    /// one that is down, for which nothing is promised.
+    #[must_use]
+    pub fn promised_lead_us(&self, event: EventId, agent: AgentId) -> Option<f64> {
+        let dispatch = self.waves.get(&event)?.agents.get(&agent)?;
+        let down = self.members.get(&agent).is_none_or(|member| member.delay.is_down());
+        (!down).then_some(dispatch.lead_us)
+    }
+
     pub(super) fn prepares(
         &self,
         now: MeshTimeUs,
