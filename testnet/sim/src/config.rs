@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mesh30k_core::hosted::{Replay, ReplayError};
 use mesh30k_ledger::types::ChainIdError;
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use crate::delays::DelayFileError;
@@ -48,6 +49,12 @@ impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = SCENARIOS.iter().find(|(s, _)| s == self).map_or("", |(_, name)| name);
         f.write_str(name)
+    }
+}
+
+impl Serialize for Scenario {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

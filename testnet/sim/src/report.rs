@@ -27,7 +27,7 @@ pub struct SimReport {
 }
 
 /// One strategy.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StrategyReport {
     /// Counts over all events.
     #[serde(flatten)]
