@@ -61,6 +61,11 @@ impl Goal {
         Self { scenario, what: what.to_owned(), bound, unit, figure, met, aim: false }
     }
 
+    /// Measured, and beyond all measure where there is no figure.
+    fn measured(self) -> Self {
+        Self { met: Some(self.met.unwrap_or(false)), ..self }
+    }
+
     fn aim(self) -> Self {
         Self { aim: true, ..self }
     }
@@ -91,8 +96,10 @@ fn share(report: &ArrivalReport, scenario: Scenario, what: &str, least: f64, of:
 fn precision(report: &ArrivalReport) -> Vec<Goal> {
     let (mixed, replayed) = (Scenario::Mixed, Scenario::Replayed);
     let ms = |what: &str, most: f64, of: &dyn Fn(&Medians) -> Option<f64>| {
-        let figure = ours(report, mixed).map(|median| of(&median).unwrap_or(f64::INFINITY) / 1_000.0);
-        Goal::new(Some(mixed), what, Bound::AtMost(most), Unit::Ms, figure.filter(|ms| ms.is_finite()))
+        let median = ours(report, mixed);
+        let figure = median.and_then(|median| of(&median)).map(|us| us / 1_000.0);
+        let goal = Goal::new(Some(mixed), what, Bound::AtMost(most), Unit::Ms, figure);
+        if median.is_some() { goal.measured() } else { goal }
     };
     vec![
         share(report, mixed, "within ±10 ms", 0.998, |m| m.within_10ms),
@@ -140,7 +147,8 @@ fn under_fire(report: &ArrivalReport) -> Vec<Goal> {
 fn cascades(report: &ArrivalReport) -> Vec<Goal> {
     let Some(cascades) = &report.cascades else { return Vec::new() };
     let ms = |us: Option<i64>| us.map(|us| us as f64 / 1_000.0);
-    let goal = |what: &str, most: f64, figure| Goal::new(None, what, Bound::AtMost(most), Unit::Ms, figure).aim();
+    let goal =
+        |what: &str, most: f64, figure| Goal::new(None, what, Bound::AtMost(most), Unit::Ms, figure).measured().aim();
     vec![
         goal("cascade at once, delivery p95", 160.0, ms(cascades.delivery.p95_us)),
         goal("cascade at once, delivery p99.9", 400.0, ms(cascades.delivery.p999_us)),
@@ -160,5 +168,6 @@ mod tests {
         assert_eq!(met(Bound::AtMost(0.2), Some((0.992 - 0.99) * 100.0)), Some(true));
         assert_eq!(met(Bound::AtMost(1.0), Some(1.001)), Some(false));
         assert_eq!(met(Bound::AtMost(1.0), None), None);
+        assert_eq!(Goal::new(None, "", Bound::AtMost(1.0), Unit::Ms, None).measured().met, Some(false));
     }
 }

@@ -6,7 +6,7 @@ use super::tables::{Table, tables};
 /// The tables with the command that makes them.
 pub(super) fn markdown(report: &ArrivalReport) -> String {
     let mut page = format!(
-        "    {}\n\n{} agents, {} events a run, {} (seeds {}). Everybody enrolled at dispatch counts; the dead and \
+        "    {}\n\n{} agents, {} events a run, {} ({}). Everybody enrolled at dispatch counts; the dead and \
          the silent are misses. Shares are rounded down, times and costs up.\n",
         report.command,
         report.agents,
@@ -26,11 +26,11 @@ pub(super) fn runs(count: usize) -> String {
     if count == 1 { "one run".to_owned() } else { format!("median of {count} runs") }
 }
 
-/// First and last seed.
+/// First and last seed, in words.
 pub(super) fn span(seeds: &[u64]) -> String {
     match (seeds.first(), seeds.last()) {
-        (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
-        (Some(first), _) => first.to_string(),
+        (Some(first), Some(last)) if first != last => format!("seeds {first} to {last}"),
+        (Some(first), _) => format!("seed {first}"),
         _ => String::new(),
     }
 }

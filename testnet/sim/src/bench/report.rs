@@ -143,6 +143,14 @@ impl ArrivalReport {
         Ok(report)
     }
 
+    /// Scenarios in the order in which they were asked for.
+    #[must_use]
+    pub fn scenarios(&self) -> Vec<Scenario> {
+        let mut scenarios: Vec<Scenario> = self.rows.iter().map(|row| row.scenario).collect();
+        scenarios.dedup();
+        scenarios
+    }
+
     /// A strategy in a scenario.
     #[must_use]
     pub fn row(&self, scenario: Scenario, strategy: StrategyKind) -> Option<&Row> {

@@ -24,20 +24,14 @@ pub struct Table {
 /// All tables of a report.
 #[must_use]
 pub fn tables(report: &ArrivalReport) -> Vec<Table> {
-    let scenarios: BTreeSet<usize> = report.rows.iter().filter_map(|row| position(report, row.scenario)).collect();
-    let mut tables: Vec<Table> =
-        scenarios.into_iter().filter_map(|at| report.rows.get(at)).map(|row| arrival(report, row.scenario)).collect();
+    let of_scenario = |scenario| arrival(report, scenario);
+    let mut tables: Vec<Table> = report.scenarios().into_iter().map(of_scenario).collect();
     tables.push(knowledge(report));
     tables.push(classes(report));
     tables.extend(calibration(report));
     tables.extend(cascades(report));
     tables.push(goals(&report.goals));
     tables
-}
-
-/// Where a scenario's first row is: they stay in the order in which they were asked for.
-fn position(report: &ArrivalReport, scenario: Scenario) -> Option<usize> {
-    report.rows.iter().position(|row| row.scenario == scenario)
 }
 
 fn table<const N: usize>(title: String, headings: [&str; N], names: usize, rows: Vec<Vec<String>>) -> Table {

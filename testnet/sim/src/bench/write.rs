@@ -21,9 +21,7 @@ pub fn write_all(report: &ArrivalReport, folder: &Path) -> Result<Vec<PathBuf>, 
         ("arrival.csv".to_owned(), csv(report)),
         ("arrival.md".to_owned(), markdown(report)),
     ];
-    let mut scenarios: Vec<_> = report.rows.iter().map(|row| row.scenario).collect();
-    scenarios.dedup();
-    for (index, scenario) in scenarios.into_iter().enumerate() {
+    for (index, scenario) in report.scenarios().into_iter().enumerate() {
         let name = if index == 0 { "arrival.svg".to_owned() } else { format!("arrival-{scenario}.svg") };
         files.push((name, figure(report, scenario)));
     }

@@ -76,6 +76,7 @@ pub(crate) fn run(config: &SimConfig) -> Result<StrategyReport, SimError> {
             let error_us = outcome.map(|outcome| outcome.done_us);
             if let Some((sent_us, heard_us, back_us)) = outcome.and_then(|o| Some((o.sent_us, o.heard_us?, o.back_us)))
             {
+                gathered.acked += 1;
                 gathered.grades.add(sent_us, (heard_us - back_us).max(sent_us), heard_us);
             }
             let armed_by_target = error_us.is_some_and(|e| e <= 0);

@@ -14,10 +14,12 @@ use super::report::{ArrivalReport, Row};
 use crate::config::Scenario;
 
 const WIDTH: f64 = 1_000.0;
-const SIDE_X: f64 = 806.0;
-const SIDE_WIDTH: f64 = 160.0;
-/// Below the last row: ticks, their meaning, then the small print.
-const FOOT: f64 = 128.0;
+const SIDE_X: f64 = 792.0;
+const SIDE_WIDTH: f64 = 172.0;
+/// From the last row down to the small print: ticks and what they mean.
+const FOOT: f64 = 66.0;
+const LINE: f64 = 17.0;
+const MARGIN: f64 = 18.0;
 /// Longest line of the small print in characters.
 const COLUMNS: usize = 130;
 
@@ -26,15 +28,16 @@ const COLUMNS: usize = 130;
 pub fn figure(report: &ArrivalReport, scenario: Scenario) -> String {
     let rows: Vec<&Row> = report.rows.iter().filter(|row| row.scenario == scenario).collect();
     let least: f64 = if rows.len() < 4 { 530.0 } else { 0.0 };
-    let height = (104.0 + 106.0 * rows.len() as f64).max(least) + FOOT;
+    let print = small_print(report, &rows);
+    let height = ridges::ground(rows.len()).max(least) + FOOT + LINE * (print.len() - 1) as f64 + MARGIN;
     let title = format!("{} agents, one instant T", grouped(u64::from(report.agents)));
     let description = format!("Histogram of release errors by strategy in the scenario {scenario}.");
     let mut svg = Svg::new(WIDTH, height, style::STYLE, &title, &description);
     svg.rect("page", (0.5, 0.5), (WIDTH - 1.0, height - 1.0), 10.0);
     svg.text("ink bold", (36.0, 44.0), 24.0, Anchor::Start, &title);
     let what = format!(
-        "Who released when, by true time; simulated, {}: {}.",
-        if scenario == Scenario::Replayed { "measured last hops replayed" } else { "modelled paths" },
+        "By true time, simulated ({}): {}.",
+        if scenario == Scenario::Replayed { "measured last hops" } else { "modelled paths" },
         means(scenario)
     );
     svg.text("soft", (36.0, 66.0), 13.0, Anchor::Start, &what);
@@ -45,23 +48,21 @@ pub fn figure(report: &ArrivalReport, scenario: Scenario) -> String {
     if !report.calibration.is_empty() {
         promises::draw(&mut svg, &report.calibration, (SIDE_X, 336.0), (SIDE_WIDTH, ground - 336.0));
     }
-    for (index, line) in small_print(report, &rows).iter().enumerate() {
+    for (index, line) in print.iter().enumerate() {
         let class = if index > 0 { "soft code" } else { "soft" };
-        svg.text(class, (36.0, ground + 66.0 + 17.0 * index as f64), 12.0, Anchor::Start, line);
+        svg.text(class, (36.0, ground + FOOT + LINE * index as f64), 12.0, Anchor::Start, line);
     }
     svg.finish()
 }
 
 fn small_print(report: &ArrivalReport, rows: &[&Row]) -> Vec<String> {
     let enrolled = rows.iter().map(|row| row.enrolled()).max().unwrap_or(0);
-    let count = report.seeds.len();
     let mut lines = vec![format!(
-        "{} agents × {} waves, {} (seed{} {}): {} slots a strategy, the same waves for each. Everybody enrolled counts; the \
+        "{} agents × {} waves, {} ({}): {} slots a strategy, the same waves for each. Everybody enrolled counts; the \
          dead and the silent are misses.",
         grouped(u64::from(report.agents)),
         report.waves,
-        runs(count),
-        if count == 1 { "" } else { "s" },
+        runs(report.seeds.len()),
         span(&report.seeds),
         grouped(enrolled),
     )];

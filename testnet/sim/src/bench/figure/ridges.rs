@@ -17,10 +17,15 @@ const TOP: f64 = 104.0;
 const ROW: f64 = 106.0;
 const PEAK: f64 = 96.0;
 
+/// Where the last of so many rows ends.
+pub(super) fn ground(rows: usize) -> f64 {
+    TOP + ROW * rows as f64
+}
+
 /// Draws the rows; returns where they end.
 pub(super) fn draw(svg: &mut Svg, rows: &[&Row]) -> f64 {
     let axis = Axis::new(around_zero, (-REACH_MS, REACH_MS), (LEFT, RIGHT));
-    let ground = TOP + ROW * rows.len() as f64;
+    let ground = ground(rows.len());
     svg.rect("band", (axis.at(-10.0), TOP), (axis.at(10.0) - axis.at(-10.0), ground - TOP), 0.0);
     let drawn: Vec<_> = rows.iter().map(|row| (row, bins(&row.errors(), REACH_MS))).collect();
     let top = drawn.iter().map(|(row, bins)| peak(bins, row.enrolled(), &axis)).fold(0.0, f64::max);
@@ -37,7 +42,7 @@ pub(super) fn draw(svg: &mut Svg, rows: &[&Row]) -> f64 {
         let share = format!("{} %", percent(row.median.within_10ms));
         svg.text(&format!("{} bold", row.strategy), (FIGURES, base - 46.0), 25.0, Anchor::Start, &share);
         svg.text("soft", (FIGURES, base - 28.0), 12.0, Anchor::Start, "within ±10 ms of T");
-        let outside = format!("{:.2} % silent or off the scale", outside.max(0.0) * 100.0);
+        let outside = format!("silent or beyond: {:.2} %", outside.max(0.0) * 100.0);
         svg.text("soft", (FIGURES, base - 12.0), 11.0, Anchor::Start, &outside);
     }
     svg.line("zero", (axis.at(0.0), TOP - 4.0), (axis.at(0.0), ground));

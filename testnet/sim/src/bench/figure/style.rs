@@ -40,9 +40,9 @@ pub(super) const STYLE: &str = "\
 /// How a strategy is called in a picture, and what it does.
 pub(super) const fn words(kind: StrategyKind) -> (&'static str, &'static str) {
     match kind {
-        StrategyKind::FirstDraft => ("First draft", "half the round trip and a class constant, thrown"),
+        StrategyKind::FirstDraft => ("First draft", "round trip / 2 + class constant, thrown"),
         StrategyKind::LearnedThrow => ("Learned throw", "sent at T minus the learned median"),
-        StrategyKind::Hold => ("Hold", "prepared early (p = 0.999), released at T by the clock"),
-        StrategyKind::HoldHedge => ("Hold + standby", "p = 0.99, one standby for whoever is late"),
+        StrategyKind::Hold => ("Hold", "prepared early, released by the clock"),
+        StrategyKind::HoldHedge => ("Hold + standby", "and a standby for whoever is late"),
     }
 }
