@@ -66,13 +66,12 @@ fn what_is_written_agrees_and_a_stopped_bench_goes_on() {
 
     // Runs of another size are not taken for runs of this one.
     let smaller = ArrivalBench {
-        base: SimConfig { agents: 120, waves: 1, ..bench.base.clone() },
+        base: SimConfig { agents: 120, waves: 1, ..bench.base },
         scenarios: vec![Scenario::Mixed],
         strategies: vec![StrategyKind::Hold],
         calibration: Vec::new(),
         cascades: false,
         runs: 1,
-        ..bench
     };
     let mut seen = Vec::new();
     let found = std::sync::Mutex::new(&mut seen);
