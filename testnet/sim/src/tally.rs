@@ -32,10 +32,10 @@ pub struct Counts {
     pub released: u64,
     /// Primaries armed at or before the true T.
     pub armed_by_t: u64,
-    /// Held slots whose agent was alive and not thought to be down, and whose lead promised it to be armed within L_p of its
-    /// dispatch, with the wanted probability.
+    /// Held slots whose agent was alive and not thought to be down, and whose lead gave its work the time in which it is done
+    /// with the wanted probability.
     pub promised: u64,
-    /// Of those, the ones whose work was done within L_p, by true time: what calibration is about.
+    /// Of those, the ones whose work was done in that time, truly: what calibration is about.
     pub kept: u64,
 }
 

@@ -12,7 +12,7 @@ use crate::config::Scenario;
 pub struct CalibrationRun {
     /// Its seed.
     pub seed: u64,
-    /// Slots whose lead promised that the work is done within L_p of the dispatch.
+    /// Slots whose lead gave the work the time in which it is done with probability p.
     pub promised: u64,
     /// Of those, the ones in which it was.
     pub kept: u64,

@@ -119,7 +119,7 @@ fn calibration(report: &ArrivalReport) -> Option<Table> {
     let rows: Vec<Vec<String>> = report.calibration.iter().map(row).collect();
     (!rows.is_empty()).then(|| {
         table(
-            "Calibration: work done within L_p of its dispatch, in % of the slots for which that was promised"
+            "Calibration: work done in the time given it for p, in % of the slots for which that was promised"
                 .to_owned(),
             ["scenario", "wanted", "kept", "off by (points)", "promises"],
             1,

@@ -4,7 +4,7 @@ use mesh30k_core::event::{
     ClassSet, Enrolment, Event, EventId, HostPrepare, PlanError, PlanRequest, Prepare, SignedEvent, Strategy, Verb,
     class_index,
 };
-use mesh30k_core::hosted::HarnessRecord;
+use mesh30k_core::hosted::{HarnessRecord, Surroundings as _};
 use mesh30k_core::time::MeshTimeUs;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::types::{AgentId, Hash, Scope, SectorId};
@@ -152,7 +152,9 @@ impl World<'_> {
                 continue;
             }
             slot.sent_us = slot.sent_us.or(Some(now_us));
-            slot.promised_us = self.leads[lead as usize].promised_lead_us(prepare.event, entry.agent);
+            slot.promised_us = self.leads[lead as usize].promised_work_us(prepare.event, entry.agent);
+            let around = self.hosts.get(host).and_then(|h| h.around(entry.agent));
+            slot.start_us = around.map(|around| around.true_time_of(entry.start));
             slot.aim_us = offset_us.map_or(0, |offset| entry.target.0 - offset - target_us);
             slot.bound_us = bound_us;
         }

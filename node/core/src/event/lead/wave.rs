@@ -295,13 +295,13 @@ impl LeadMachine {
         self.prepares(now, id, by_host)
     }
 
-    /// L_p of an agent in an event under way: within this of its dispatch it is ARMED with the wanted probability. None for
-    /// one that is down, for which nothing is promised.
+    /// What an agent's work in an event under way was given for p: with the wanted probability it is done within this, counted
+    /// from when it was to begin. None for an agent that is down, for which nothing is promised.
     #[must_use]
-    pub fn promised_lead_us(&self, event: EventId, agent: AgentId) -> Option<f64> {
+    pub fn promised_work_us(&self, event: EventId, agent: AgentId) -> Option<f64> {
         let dispatch = self.waves.get(&event)?.agents.get(&agent)?;
-        let down = self.members.get(&agent).is_none_or(|member| member.delay.is_down());
-        (!down).then_some(dispatch.lead_us)
+        let down = self.members.get(&agent).is_none_or(super::Member::is_down);
+        (!down).then_some(dispatch.start_us)
     }
 
     pub(super) fn prepares(
