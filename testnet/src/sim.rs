@@ -11,8 +11,6 @@ use crate::render::{Console, grouped, millis, percent};
 
 /// From this size on strategies run one after the other, for memory.
 const LARGE_MESH: u32 = 200_000;
-/// Events after a slow-down that are shown apart.
-const AFTER_CHANGE: usize = 5;
 /// Misses told one by one.
 const MISSES_TOLD: usize = 24;
 
@@ -151,10 +149,8 @@ fn share(part: u64, whole: u64) -> String {
 fn after_change(console: &Console, report: &SimReport) {
     console.heading("The five events after half of the agents became 1.5 times slower");
     let rows = report.strategies.iter().map(|(kind, strategy)| {
-        let middle = strategy.per_wave.len() / 2;
-        let after = strategy.per_wave.iter().skip(middle).take(AFTER_CHANGE);
-        let (enrolled, hit) = after.fold((0, 0), |(n, hit), wave| (n + wave.enrolled, hit + wave.within_50ms));
-        vec![kind.name().to_owned(), share(hit, enrolled)]
+        let Counts { enrolled, within_50ms, .. } = strategy.after_change();
+        vec![kind.name().to_owned(), share(within_50ms, enrolled)]
     });
     console.table(&["strategy", "±50 ms"], &[1], rows.collect());
 }

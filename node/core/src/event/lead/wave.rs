@@ -299,6 +299,15 @@ impl LeadMachine {
         self.prepares(now, id, by_host)
     }
 
+    /// What an agent's work in an event under way was given for p: with the wanted probability it is done within this, counted
+    /// from when it was to begin. None for an agent that is down, for which nothing is promised.
+    #[must_use]
+    pub fn promised_work_us(&self, event: EventId, agent: AgentId) -> Option<f64> {
+        let dispatch = self.waves.get(&event)?.agents.get(&agent)?;
+        let down = self.members.get(&agent).is_none_or(super::Member::is_down);
+        (!down).then_some(dispatch.start_us)
+    }
+
     pub(super) fn prepares(
         &self,
         now: MeshTimeUs,
