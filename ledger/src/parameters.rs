@@ -107,6 +107,14 @@ parameters! {
     EmergencySignals, "emergency_signals", 2, 1..=16;
     /// The most that contributions are paid in a day of block time, in uFTNS; bounded by the supply cap as well.
     EmissionPerPeriod, "emission_per_period_uftns", 1_000_000_000, 0..=1_000_000_000_000_000;
+    /// A quarter of dividends, in ms of block time; the running one keeps the length it began with.
+    DividendQuarterMs, "dividend_quarter_ms", 7_776_000_000, 60_000..=31_622_400_000;
+    /// Share of the treasury that a quarter pays, in ppm.
+    DividendTreasuryPpm, "dividend_treasury_ppm", 500_000, 0..=1_000_000;
+    /// What bonded money counts more for a dividend, in ppm.
+    DividendRolePpm, "dividend_role_ppm", 250_000, 0..=1_000_000;
+    /// What money that was held before counts more for a dividend, in ppm.
+    DividendHoldingPpm, "dividend_holding_ppm", 250_000, 0..=1_000_000;
 }
 
 /// Text that names no parameter.

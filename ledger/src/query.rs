@@ -6,9 +6,9 @@ use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
 use crate::records::{
     Account, AgentRecord, AuctionRecord, BondRecord, ClaimRecord, ClusterRecord, ContentRecord, ContributionRecord,
-    CreditRecord, CreditTotals, EmergencyRecord, Escrow, FreezeRecord, Globals, IntensityRecord, NodeRecord, Office,
-    OfficeRecord, Proposal, PurchaseRecord, PurposeRecord, Regions, ReputationRecord, SavingRecord, ScheduleRecord,
-    SectorRecord, Tip, Totals, VoteRecord,
+    CreditRecord, CreditTotals, DividendRecord, EmergencyRecord, Escrow, FreezeRecord, Globals, IntensityRecord,
+    NodeRecord, Office, OfficeRecord, Proposal, PurchaseRecord, PurposeRecord, Regions, ReputationRecord, SavingRecord,
+    ScheduleRecord, SectorRecord, Tip, Totals, VoteRecord,
 };
 use crate::signing::ChainContext;
 use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};
@@ -108,6 +108,8 @@ lookups! {
     purpose(escrow: &EscrowId) -> PurposeRecord = keyspace::purpose(escrow);
     /// What is signalled about a region.
     emergency(region: Region) -> EmergencyRecord = keyspace::emergency(region);
+    /// What a quarter that ended still owes.
+    dividend(quarter: u32) -> DividendRecord = keyspace::dividend(quarter);
     /// Payments to come.
     schedule(id: &Hash) -> ScheduleRecord = keyspace::schedule(id);
     /// What an account has bonded.

@@ -148,6 +148,10 @@ pub enum Rejection {
     CreditsShort { needed_ug: u64, held_ug: u64 },
     #[error("account {0} was not drawn for this dispute")]
     NotDrawn(AccountId),
+    #[error("key {0} is not above the one before it; keys stand in ascending order, each once")]
+    KeyOrder(PublicKey),
+    #[error("{0} is no Ed25519 key")]
+    BadKey(PublicKey),
     #[error("this may be done after {from} ms, the block's time is {time} ms")]
     TooEarly { from: TimeMs, time: TimeMs },
 }

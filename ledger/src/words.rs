@@ -99,6 +99,11 @@ impl Effect {
             Self::UseBought { content, price, reached } => {
                 format!("a use of content {content} paid with {price}, {reached} contents earned by it")
             }
+            Self::AccountKeysRotated { account, threshold, keys } => {
+                format!("{threshold} of {keys} new keys sign for {account} from now on")
+            }
+            Self::HostKeyRotated { node, key } => format!("node {node} signs with {key} from now on"),
+            Self::AgentKeyRotated { agent, key } => format!("agent {agent} signs with {key} from now on"),
             Self::ContentRated { content, stars } => format!("content {content} rated with {stars} of 5"),
             Self::ContributionClaimed { evidence, kind, amount } => {
                 format!("{amount} claimed for a contribution of {kind}, {evidence}")

@@ -9,12 +9,13 @@ use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::codec::{CodecError, decode, encode};
 use mesh30k_ledger::finality::{Certificate, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
+use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::ops::{
     AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Choice, ClaimContribution, ClaimPart, ClaimSaving,
     CreditImport, DeclarePurpose, DisputeClaim, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, OfficeChange,
     OpenAuction, OpenBid, Operation, ParameterChange, ProposalKind, Propose, ProveEquivocation, RateContent,
-    ReclassifyPurpose, RegisterContent, ReportIntensity, RetireCredits, RuleClaim, Schedule, SealBid, SignalEmergency,
-    TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond, Unschedule,
+    ReclassifyPurpose, RegisterContent, ReportIntensity, RetireCredits, RotateKey, RuleClaim, Schedule, SealBid,
+    SignalEmergency, TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond, Unschedule,
 };
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
@@ -175,6 +176,12 @@ fn market_operations(world: &World) -> Vec<(&'static str, Operation)> {
         ("buy_use", Operation::BuyUse(BuyUse { content: evidence, max_price: Uftns(26) })),
         ("rate_content", Operation::RateContent(RateContent { content: evidence, stars: 5 })),
         (
+            "rotate_key.account",
+            Operation::RotateKey(RotateKey::Account(KeyPolicy::new(2, vec![key(7).public(), key(8).public()]))),
+        ),
+        ("rotate_key.host", Operation::RotateKey(RotateKey::Host(key(7).public()))),
+        ("rotate_key.agent", Operation::RotateKey(RotateKey::Agent { agent: AgentId(27), key: key(8).public() })),
+        (
             "signal_emergency",
             Operation::SignalEmergency(SignalEmergency {
                 region: common::region("BD"),
@@ -282,7 +289,7 @@ fn canonical_all(bytes: &[u8]) {
 }
 
 /// Examples of operations below.
-const KINDS: usize = 35;
+const KINDS: usize = 38;
 
 #[test]
 fn every_example_is_damaged() {

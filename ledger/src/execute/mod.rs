@@ -1,5 +1,6 @@
 //! Carrying out blocks.
 
+mod dividends;
 mod due;
 pub use due::MAX_DUE_PER_BLOCK;
 pub(crate) use due::parse as parse_due;
@@ -141,7 +142,7 @@ pub fn apply(state: &dyn StateRead, block: &Block, oracle: &dyn SignatureOracle)
     let mut working = Working::open(state, block.header.height, block.header.time)?;
     let fee_account = check_header(&working, block, oracle)?;
     check_signatures(block, oracle)?;
-    let due = due::run(&mut working)?;
+    let mut due = due::run(&mut working)?;
     let mut outcomes = Vec::with_capacity(block.transactions.len());
     let mut transactions = Vec::with_capacity(block.transactions.len());
     for (index, signed) in block.transactions.iter().enumerate() {
@@ -156,6 +157,9 @@ pub fn apply(state: &dyn StateRead, block: &Block, oracle: &dyn SignatureOracle)
     let weights = block.transactions.iter().map(|signed| signed.tx.weight());
     working.move_base_fee(weights.fold(0, u64::saturating_add));
     working.pay_proposer(fee_account)?;
+    working.commit();
+    let dividends = dividends::settle(&mut working);
+    due.extend(dividends.map_err(|stop| stop.into_damage(crate::state::keyspace::DIVIDENDS))?);
     Ok(Applied { changes: working.finish()?, outcomes, due, transactions })
 }
 

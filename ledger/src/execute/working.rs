@@ -8,7 +8,7 @@ use crate::fees::BaseFee;
 use crate::finality::ValidatorSet;
 use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
-use crate::records::{Account, Due, Globals, Tip};
+use crate::records::{Account, Due, Globals, Tip, Totals};
 use crate::rejection::Rejection;
 use crate::signing::ChainContext;
 use crate::state::{
@@ -23,6 +23,16 @@ pub(crate) enum Stop {
     Rejected(Rejection),
     /// State cannot be read: the machine's fault, not the transaction's.
     State(StateError),
+}
+
+impl Stop {
+    /// For what happens by itself and asks for no more than was set aside for it: a rejection there is a bug, told as damage.
+    pub(crate) fn into_damage(self, key: &[u8]) -> StateError {
+        match self {
+            Self::State(error) => error,
+            Self::Rejected(rejection) => StateError::Corrupt { key: hex::encode(key), reason: rejection.to_string() },
+        }
+    }
 }
 
 impl From<Rejection> for Stop {
@@ -66,6 +76,8 @@ pub(crate) struct Working<'a> {
     block: Layer,
     tx: Layer,
     proposer_fees: Uftns,
+    /// Totals before the block.
+    opening: Totals,
 }
 
 impl<'a> Working<'a> {
@@ -83,7 +95,9 @@ impl<'a> Working<'a> {
             base_fee,
         };
         let tip = read_or_corrupt(base, keyspace::TIP)?;
-        Ok(Self { base, tip, chain, height, now, block: layer.clone(), tx: layer, proposer_fees: Uftns::ZERO })
+        let opening = layer.globals.totals;
+        let proposer_fees = Uftns::ZERO;
+        Ok(Self { base, tip, chain, height, now, block: layer.clone(), tx: layer, proposer_fees, opening })
     }
 
     /// Keeps what was done since the last commit or abort.
@@ -126,6 +140,21 @@ impl<'a> Working<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Totals before the block.
+    pub(super) const fn opening(&self) -> &Totals {
+        &self.opening
+    }
+
+    /// An account as it was before the block.
+    pub(super) fn before(&self, id: &AccountId) -> Result<Option<Account>, StateError> {
+        read(self.base, &keyspace::account(id))
+    }
+
+    /// The accounts the block changed so far, what is not committed apart.
+    pub(super) fn touched(&self) -> Vec<AccountId> {
+        self.block.accounts.keys().copied().collect()
     }
 
     pub(crate) fn globals(&self) -> &Globals {
@@ -249,14 +278,7 @@ impl<'a> Working<'a> {
         if fees.is_zero() {
             return Ok(());
         }
-        match self.credit(&account, fees) {
-            Ok(()) => Ok(()),
-            Err(Stop::State(error)) => Err(error),
-            // Fees come from balances, and all balances together fit: a bug, told as damage.
-            Err(Stop::Rejected(rejection)) => Err(StateError::Corrupt {
-                key: hex::encode(keyspace::GLOBALS),
-                reason: format!("the proposer's fees do not fit: {rejection}"),
-            }),
-        }
+        // Fees come from balances, and all balances together fit.
+        self.credit(&account, fees).map_err(|stop| stop.into_damage(keyspace::GLOBALS))
     }
 }

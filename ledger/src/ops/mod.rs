@@ -14,6 +14,7 @@ mod intensity;
 mod propose;
 mod purpose;
 mod register_host;
+mod rotate_key;
 mod schedule;
 mod slash;
 mod task_receipt;
@@ -39,6 +40,7 @@ pub use register_host::{
     AgentRegistration, Capabilities, MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_AGENTS_PER_BATCH, MAX_TRANSPORT_KEY_BYTES,
     NodeRegistration, RegisterHost,
 };
+pub use rotate_key::RotateKey;
 pub use schedule::{MAX_SCHEDULE_MS, MAX_SCHEDULED, MIN_INTERVAL_MS, Schedule, Unschedule};
 pub use slash::ProveEquivocation;
 pub use task_receipt::{EnergyMethod, FUEL_PER_UNIT, TaskReceipt, TaskReport, carbon_ug, task_units};
@@ -145,6 +147,8 @@ pub enum Operation {
     BuyUse(BuyUse),
     /// Rates content that was paid for.
     RateContent(RateContent),
+    /// Replaces keys.
+    RotateKey(RotateKey),
 }
 
 impl Operation {
@@ -169,6 +173,7 @@ impl Operation {
             Self::AttestContribution(_) => 15,
             Self::DisputeClaim(_) | Self::OpenAuction(_) | Self::SealBid(_) | Self::OpenBid(_) => 20,
             Self::DeclarePurpose(_) | Self::ReclassifyPurpose(_) | Self::SignalEmergency(_) => 10,
+            Self::RotateKey(_) => 20,
         }
     }
 
@@ -209,6 +214,7 @@ impl Operation {
             Self::RegisterContent(_) => "register content",
             Self::BuyUse(_) => "buy use",
             Self::RateContent(_) => "rate content",
+            Self::RotateKey(_) => "rotate key",
         }
     }
 
@@ -260,6 +266,7 @@ impl Operation {
             Self::RegisterContent(op) => op.apply(working, call),
             Self::BuyUse(op) => op.apply(working, call),
             Self::RateContent(op) => op.apply(working, call),
+            Self::RotateKey(op) => op.apply(working, call),
         }
     }
 }

@@ -7,6 +7,7 @@ mod carbon;
 mod claim;
 mod content;
 mod contribution;
+mod dividend;
 mod due;
 mod emergency;
 mod escrow;
@@ -27,6 +28,7 @@ pub use carbon::{CreditRecord, CreditTotals, IntensityRecord, IntensityWord, Sav
 pub use claim::{ClaimRecord, ClaimStatus, PurposeRecord};
 pub use content::{ContentParent, ContentRecord, ContentShare, PurchaseRecord};
 pub use contribution::{Contribution, ContributionError, ContributionRecord, EmissionRecord, PERIOD_MS};
+pub use dividend::{DividendRecord, Holding, QUARTERS_KEPT, Quarter, Weights};
 pub use due::Due;
 pub use emergency::{EmergencyRecord, EmergencySignal};
 pub use escrow::{Escrow, EscrowStatus};

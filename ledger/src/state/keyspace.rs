@@ -78,6 +78,10 @@ pub(crate) fn purpose(escrow: &EscrowId) -> Vec<u8> {
 pub(crate) fn emergency(region: Region) -> Vec<u8> {
     key(b"cE", region.as_str().as_bytes())
 }
+pub(crate) const DIVIDENDS: &[u8] = b"cq";
+pub(crate) fn dividend(quarter: u32) -> Vec<u8> {
+    key(DIVIDENDS, &quarter.to_be_bytes())
+}
 pub(crate) const BONDS: &[u8] = b"ck";
 pub(crate) fn bond(account: &AccountId) -> Vec<u8> {
     key(BONDS, &account.0)

@@ -2,6 +2,7 @@
 
 use crate::common::tasks::{mesh, open, receipt, report};
 use crate::common::{World, agents, alice, bob, id_of, key, node_registration, operator, region, register, vote};
+use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::*;
 use mesh30k_ledger::outcome::Outcome;
@@ -205,6 +206,9 @@ fn market(scene: &Scene) -> Vec<(SecretKey, Operation)> {
         (alice(), Operation::OpenAuction(auction(world, HOUR_MS))),
         (bob(), Operation::SealBid(SealBid { auction: scene.auction, sealed })),
         (key(3), Operation::OpenBid(bid)),
+        (bob(), Operation::RotateKey(RotateKey::Account(KeyPolicy::new(1, vec![key(7).public(), key(8).public()])))),
+        (key(3), Operation::RotateKey(RotateKey::Host(key(9).public()))),
+        (key(1), Operation::RotateKey(RotateKey::Agent { agent: AgentId(1), key: key(9).public() })),
     ]
 }
 

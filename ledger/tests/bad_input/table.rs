@@ -2,8 +2,9 @@
 
 use super::scene::{HOUR_MS, SALT, Scene, auction, equivocation, refused, scene, schedule};
 use crate::common::tasks::{receipt, report};
-use crate::common::{alice, bob, id_of, key, operator, region};
-use mesh30k_ledger::keys::SecretKey;
+use crate::common::{agent_key, alice, bob, id_of, key, operator, region};
+use mesh30k_ledger::key_policy::KeyPolicy;
+use mesh30k_ledger::keys::{PublicKey, SecretKey};
 use mesh30k_ledger::ops::*;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::records::{ContentParent, ContentShare, Contribution, Duty};
@@ -192,6 +193,40 @@ fn contents() {
             ("OutOfBounds { field: \"stars", alice(), rate(b"paper", u8::MAX)),
             ("Unknown {", alice(), rate(b"x", 1)),
             ("Unknown {", bob(), rate(b"paper", 1)),
+        ]
+    });
+}
+
+#[test]
+fn keys() {
+    check(|_| {
+        let keys = |n: u8| -> Vec<PublicKey> { (1..=n).map(|n| key(n).public()).collect() };
+        let raw = |threshold, keys| Operation::RotateKey(RotateKey::Account(KeyPolicy { threshold, keys }));
+        let policy = |threshold, keys| Operation::RotateKey(RotateKey::Account(KeyPolicy::new(threshold, keys)));
+        let host = |key| Operation::RotateKey(RotateKey::Host(key));
+        let agent = |agent, key| Operation::RotateKey(RotateKey::Agent { agent: AgentId(agent), key });
+        // Two times out of the field's order: y = 2 belongs to no point of the curve.
+        let mut none = PublicKey([0; 32]);
+        none.0[0] = 2;
+        let same = vec![key(1).public(), key(1).public()];
+        vec![
+            ("OutOfBounds { field: \"keys", alice(), raw(1, vec![])),
+            ("OutOfBounds { field: \"keys", alice(), policy(1, keys(17))),
+            ("OutOfBounds { field: \"threshold", alice(), policy(0, keys(2))),
+            ("OutOfBounds { field: \"threshold", alice(), policy(3, keys(2))),
+            ("OutOfBounds { field: \"threshold", alice(), policy(u8::MAX, keys(16))),
+            ("BadKey", alice(), policy(1, vec![none])),
+            ("KeyOrder", alice(), raw(1, same)),
+            ("AlreadyDone", alice(), policy(1, vec![alice().public()])),
+            ("BadKey", key(1), host(none)),
+            ("NodeMissing", alice(), host(key(9).public())),
+            ("AlreadyDone", key(1), host(key(1).public())),
+            ("BadKey", key(1), agent(1, none)),
+            ("UnknownAgent", key(1), agent(0, key(9).public())),
+            ("UnknownAgent", key(1), agent(u64::MAX, key(9).public())),
+            ("NotOwner", bob(), agent(1, key(9).public())),
+            ("AlreadyDone", key(1), agent(1, agent_key(0).public())),
+            ("AgentKeyTaken", key(1), agent(1, agent_key(1).public())),
         ]
     });
 }

@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..144) {
+            let draft = match rng.random_range(0..150) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -52,7 +52,8 @@ impl Client {
                 132..136 => self.acknowledge(rng),
                 136..138 => Some(self.publish(rng)),
                 138..142 => self.buy(rng),
-                _ => self.rate(rng),
+                142..144 => self.rate(rng),
+                _ => self.rotate(rng),
             };
             if let Some(draft) = draft {
                 return draft;

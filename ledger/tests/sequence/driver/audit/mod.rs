@@ -1,7 +1,10 @@
 //! The auditor: knows the genesis, what was sent, and whether it was taken or refused; from that alone it predicts every balance and
 //! pool. It calls nothing of the ledger: the rules stand here a second time, in other words.
 
+mod dividends;
 mod market;
+
+pub use dividends::QUARTER_MS;
 
 use super::proposer;
 use mesh30k_ledger::genesis::Genesis;
@@ -100,6 +103,7 @@ pub struct Auditor {
     weight: i128,
     share: i128,
     now: TimeMs,
+    dividends: dividends::Dividends,
 }
 
 impl Auditor {
@@ -119,7 +123,7 @@ impl Auditor {
             (i128::from(genesis.pools.access_fund.0), i128::from(genesis.pools.carbon_pool.0));
         let treasury = i128::from(genesis.pools.treasury.0);
         let minted = books.values().map(|book| book.free).sum::<i128>() + access_fund + carbon_pool + treasury;
-        Self {
+        let mut auditor = Self {
             books,
             escrows: BTreeMap::new(),
             deposits: BTreeMap::new(),
@@ -142,7 +146,10 @@ impl Auditor {
             weight: 0,
             share: 0,
             now: TimeMs(0),
-        }
+            dividends: dividends::Dividends::default(),
+        };
+        auditor.quarters_begin(genesis.time);
+        auditor
     }
 
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
@@ -157,12 +164,13 @@ impl Auditor {
         self.books.get(id).map_or((0, 0), |book| (book.credits, book.retired))
     }
 
-    /// Burned, access fund, carbon pool, treasury, minted.
-    pub fn pools(&self) -> [i128; 5] {
-        [self.burned, self.access_fund, self.carbon_pool, self.treasury, self.minted]
+    /// Burned, access fund, carbon pool, treasury, minted, owed as dividends.
+    pub fn pools(&self) -> [i128; 6] {
+        [self.burned, self.access_fund, self.carbon_pool, self.treasury, self.minted, self.unpaid_dividends()]
     }
 
     pub fn credit(&mut self, id: AccountId, amount: i128) {
+        self.dividends.touched.insert(id);
         self.books.entry(id).or_default().free += amount;
     }
 
@@ -173,11 +181,18 @@ impl Auditor {
 
     pub fn begin(&mut self, now: TimeMs) {
         (self.now, self.weight, self.share) = (now, 0, 0);
+        self.keep_opening();
     }
 
-    pub fn end(&mut self) {
+    pub fn end(&mut self, dividends: &[&DueEvent]) {
         let share = self.share;
         self.credit(proposer(), share);
+        for event in dividends {
+            if let DueEvent::DividendPaid { account, .. } = event {
+                self.paid_dividend(*account);
+            }
+        }
+        self.note_lows();
         let apart = self.weight.min(2 * TARGET_WEIGHT) - TARGET_WEIGHT;
         let step = self.rate * apart.abs() / (8 * TARGET_WEIGHT);
         self.rate = (self.rate + step * apart.signum()).clamp(RATE_MIN, RATE_MAX);
@@ -202,7 +217,8 @@ impl Auditor {
             DueEvent::ClaimPaid { escrow, part, .. } => self.claim_stands(*escrow, *part),
             DueEvent::ClaimLapsed { escrow, part } => self.claim_falls(*escrow, *part, false),
             DueEvent::AuctionClosed { auction, winner, .. } => self.auctioned(*auction, *winner),
-            DueEvent::PanelDrawn { .. } => {}
+            DueEvent::PanelDrawn { .. } | DueEvent::DividendPaid { .. } => {}
+            DueEvent::QuarterEnded { .. } | DueEvent::DividendLapsed { .. } => self.quarter(event),
         }
     }
 
@@ -308,6 +324,7 @@ impl Auditor {
 
     fn bond(&mut self, id: AccountId, duty: Duty, amount: i128) {
         self.debit(id, amount);
+        self.dividends.touched.insert(id);
         let book = self.books.entry(id).or_default();
         book.staked += amount;
         *book.bonds.entry(duty).or_default() += amount;
@@ -323,6 +340,7 @@ impl Auditor {
 
     fn unbonded(&mut self, id: AccountId) {
         let now = self.now;
+        self.dividends.touched.insert(id);
         let book = self.books.entry(id).or_default();
         let freed: i128 = book.leaving.iter().filter(|(_, _, until)| *until <= now).map(|(_, amount, _)| amount).sum();
         book.leaving.retain(|(_, _, until)| *until > now);
@@ -332,6 +350,7 @@ impl Auditor {
 
     /// A tenth of what answers for the duty, rounded up: bonded first, then on its way out; a twentieth of it to whoever proved it.
     pub(super) fn slash(&mut self, offender: AccountId, duty: Duty, prover: AccountId) {
+        self.dividends.touched.insert(offender);
         let book = self.books.entry(offender).or_default();
         let leaving: i128 = book.leaving.iter().filter(|part| part.0 == duty).map(|part| part.1).sum();
         let answering = book.bonds.get(&duty).copied().unwrap_or(0) + leaving;
@@ -411,6 +430,7 @@ fn weight(op: &Operation) -> i128 {
         Operation::RegisterContent(_) => 30,
         Operation::BuyUse(_) => 150,
         Operation::RateContent(_) => 10,
+        Operation::RotateKey(_) => 20,
         Operation::ClaimContribution(_)
         | Operation::DeclarePurpose(_)
         | Operation::ReclassifyPurpose(_)
