@@ -302,6 +302,17 @@ pub enum Effect {
         /// Its key now.
         key: PublicKey,
     },
+    /// A sector's registry and logs were told.
+    Anchored {
+        /// Which sector.
+        sector: SectorId,
+        /// Which period.
+        period: u64,
+        /// Voters who say the same.
+        words: u64,
+        /// Whether that is what is anchored.
+        anchored: bool,
+    },
     /// An agent signs with another key.
     AgentKeyRotated {
         /// Which.

@@ -41,7 +41,7 @@ macro_rules! parameters {
 parameters! {
     /// Least price of one unit of transaction weight, in uFTNS; full blocks raise it.
     BaseFee, "base_fee_uftns", 1, 0..=1_000_000;
-    /// Price of one unit of work (a million fuel), in uFTNS.
+    /// Price of one unit of work (a million fuel) to begin with, in uFTNS; use moves it within an eighth and eight times this.
     TaskUnitPrice, "task_unit_price_uftns", 1_000, 0..=1_000_000_000;
     /// Price of a gram of CO2e, in uFTNS.
     CarbonPrice, "carbon_price_uftns_per_g", 100_000, 0..=1_000_000_000_000;
@@ -113,6 +113,22 @@ parameters! {
     DividendTreasuryPpm, "dividend_treasury_ppm", 500_000, 0..=1_000_000;
     /// What bonded money counts more for a dividend, in ppm.
     DividendRolePpm, "dividend_role_ppm", 250_000, 0..=1_000_000;
+    /// How often prices of capabilities move, in ms of block time.
+    PriceStepMs, "price_step_ms", 3_600_000, 60_000..=86_400_000;
+    /// Units of work an agent can do in such a step.
+    AgentStepUnits, "agent_step_units", 1_000, 1..=1_000_000_000;
+    /// Share of what agents can do at which a price stays as it is, in ppm.
+    PriceTargetPpm, "price_target_ppm", 700_000, 10_000..=1_000_000;
+    /// What work costs more at peak hours, in ppm; nothing until a vote says when the mesh is busy.
+    PeakPpm, "peak_ppm", 0, 0..=1_000_000;
+    /// The hour of the day in UTC at which peak hours begin.
+    PeakFromHour, "peak_from_hour", 17, 0..=24;
+    /// The hour of the day in UTC at which they end.
+    PeakToHour, "peak_to_hour", 21, 0..=24;
+    /// What work costs less for whoever uses most, in ppm.
+    VolumePpm, "volume_ppm", 100_000, 0..=500_000;
+    /// Units in the running and the last period that bring it in full.
+    VolumeUnits, "volume_units", 1_000_000, 1..=1_000_000_000_000;
     /// What money that was held before counts more for a dividend, in ppm.
     DividendHoldingPpm, "dividend_holding_ppm", 250_000, 0..=1_000_000;
 }

@@ -99,6 +99,10 @@ impl Effect {
             Self::UseBought { content, price, reached } => {
                 format!("a use of content {content} paid with {price}, {reached} contents earned by it")
             }
+            Self::Anchored { sector, period, words, anchored } => format!(
+                "{words} voters of sector {sector} say the same of period {period}{}",
+                if *anchored { ", which anchors it" } else { "" }
+            ),
             Self::AccountKeysRotated { account, threshold, keys } => {
                 format!("{threshold} of {keys} new keys sign for {account} from now on")
             }

@@ -1,6 +1,7 @@
 //! Dividends: the end of a quarter costs the same whatever the number of holders; each is paid when something touches it next.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::{Stop, Working};
 use crate::outcome::DueEvent;
@@ -65,15 +66,16 @@ pub(super) fn settle(working: &mut Working<'_>) -> Result<Vec<DueEvent>, Stop> {
     let mut events = Vec::new();
     let mut records = BTreeMap::new();
     for id in working.touched() {
+        let now = working.globals().quarter.number;
+        if working.look(&id)?.is_none_or(|account| account.holding.covers(&account, now)) {
+            continue;
+        }
         let Some(mut account) = working.account(&id)? else { continue };
-        let before = account.holding;
-        if account.holding.quarter != working.globals().quarter.number {
+        if account.holding.quarter != now {
             catch_up(working, &id, &mut account, &mut records, &mut events)?;
         }
         note_lows(working, &mut account)?;
-        if account.holding != before {
-            working.put_account(id, account);
-        }
+        working.put_account(id, account);
     }
     for (quarter, record) in records {
         working.write(keyspace::dividend(quarter), &record);
@@ -125,11 +127,13 @@ fn catch_up(
 
 /// A holding's share of its quarter.
 fn take(working: &Working<'_>, records: &mut Records, holding: &Holding) -> Result<Uftns, StateError> {
-    if !records.contains_key(&holding.quarter) {
-        let Some(record) = working.read(&keyspace::dividend(holding.quarter))? else { return Ok(Uftns::ZERO) };
-        records.insert(holding.quarter, record);
-    }
-    let Some(record) = records.get_mut(&holding.quarter) else { return Ok(Uftns::ZERO) };
+    let record = match records.entry(holding.quarter) {
+        Entry::Occupied(place) => place.into_mut(),
+        Entry::Vacant(place) => match working.read(&keyspace::dividend(holding.quarter))? {
+            Some(record) => place.insert(record),
+            None => return Ok(Uftns::ZERO),
+        },
+    };
     let share = record.share(holding);
     record.left = Uftns(record.left.0.saturating_sub(share.0));
     Ok(share)

@@ -1,5 +1,6 @@
 //! Operations: one kind a file. A new kind is a new file, a variant at the end of [`Operation`] and its line in each match.
 
+mod anchor;
 pub(crate) mod auction;
 mod bond;
 pub(crate) mod claim;
@@ -21,6 +22,7 @@ mod task_receipt;
 mod transfer;
 mod vote;
 
+pub use anchor::Anchor;
 pub use auction::{MAX_BIDS, MIN_PHASE_MS, OpenAuction, OpenBid, SealBid, sealed_bid};
 pub use bond::{Bond, MAX_UNBONDING, Unbond};
 pub use claim::{ClaimPart, DisputeClaim, MAJORITY, PANEL, RuleClaim};
@@ -149,6 +151,8 @@ pub enum Operation {
     RateContent(RateContent),
     /// Replaces keys.
     RotateKey(RotateKey),
+    /// A voter's word on its sector's registry and logs.
+    Anchor(Anchor),
 }
 
 impl Operation {
@@ -173,7 +177,7 @@ impl Operation {
             Self::AttestContribution(_) => 15,
             Self::DisputeClaim(_) | Self::OpenAuction(_) | Self::SealBid(_) | Self::OpenBid(_) => 20,
             Self::DeclarePurpose(_) | Self::ReclassifyPurpose(_) | Self::SignalEmergency(_) => 10,
-            Self::RotateKey(_) => 20,
+            Self::RotateKey(_) | Self::Anchor(_) => 20,
         }
     }
 
@@ -215,6 +219,7 @@ impl Operation {
             Self::BuyUse(_) => "buy use",
             Self::RateContent(_) => "rate content",
             Self::RotateKey(_) => "rotate key",
+            Self::Anchor(_) => "anchor",
         }
     }
 
@@ -267,6 +272,7 @@ impl Operation {
             Self::BuyUse(op) => op.apply(working, call),
             Self::RateContent(op) => op.apply(working, call),
             Self::RotateKey(op) => op.apply(working, call),
+            Self::Anchor(op) => op.apply(working, call),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What the state holds, record by record.
 
 mod account;
+mod anchor;
 mod auction;
 mod bond;
+mod capability;
 mod carbon;
 mod claim;
 mod content;
@@ -22,8 +24,10 @@ mod tip;
 mod topology;
 
 pub use account::{Account, Checkpoint};
+pub use anchor::{AnchorHeads, AnchorRecord};
 pub use auction::{AuctionRecord, BidRecord, OpenedBid};
 pub use bond::{BondRecord, Duty, DutyError, Unbonding};
+pub use capability::{CapabilityRecord, VolumeRecord};
 pub use carbon::{CreditRecord, CreditTotals, IntensityRecord, IntensityWord, SavingRecord};
 pub use claim::{ClaimRecord, ClaimStatus, PurposeRecord};
 pub use content::{ContentParent, ContentRecord, ContentShare, PurchaseRecord};

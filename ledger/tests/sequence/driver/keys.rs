@@ -1,12 +1,13 @@
-//! Operations at random, continued: new keys. Who an account belongs to is known by its first key; what signs for it changes.
+//! Operations at random, continued: anchors and new keys. Who an account belongs to is known by its first key; what signs for it changes.
 
 use super::Draft;
 use super::client::{Client, one};
 use crate::common::{agent_key, id_of, key};
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey};
-use mesh30k_ledger::ops::{Operation, RotateKey};
-use mesh30k_ledger::types::{AccountId, Hash};
+use mesh30k_ledger::ops::{Anchor, Operation, RotateKey};
+use mesh30k_ledger::records::{AnchorHeads, PERIOD_MS};
+use mesh30k_ledger::types::{AccountId, Hash, SectorId};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -34,6 +35,14 @@ impl Client {
                 Some(Draft { from, op: Operation::RotateKey(RotateKey::Account(policy)) })
             }
         }
+    }
+
+    pub fn anchor(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let root = Hash::of(&[rng.random_range(0..2)]);
+        let heads = AnchorHeads { registry_root: root, conflicts_head: root, audit_head: root };
+        let period = self.now.0 / PERIOD_MS - rng.random_range(0..3);
+        let op = Anchor { sector: SectorId(rng.random_range(0..2)), period, heads };
+        Draft { from: key(rng.random_range(1..=4)), op: Operation::Anchor(op) }
     }
 
     /// The keys that sign for an account now, as many as it takes, in order.

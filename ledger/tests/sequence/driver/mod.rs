@@ -88,6 +88,9 @@ fn genesis() -> Genesis {
         (Parameter::RulingMs, 5_000),
         (Parameter::DisputeBond, 10_001),
         (Parameter::BidBond, 5_001),
+        (Parameter::PriceStepMs, audit::STEP_MS),
+        (Parameter::AgentStepUnits, audit::AGENT_STEP_UNITS),
+        (Parameter::VolumeUnits, 1_000),
         (Parameter::DividendQuarterMs, audit::QUARTER_MS),
         // A million steps are about six days: small enough that shares run out.
         (Parameter::EmissionPerPeriod, 20_000_000),

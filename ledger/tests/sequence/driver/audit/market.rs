@@ -64,6 +64,7 @@ impl Auditor {
             Operation::RateContent(_) => {}
             Operation::ReportIntensity(_)
             | Operation::RotateKey(_)
+            | Operation::Anchor(_)
             | Operation::DeclarePurpose(_)
             | Operation::ReclassifyPurpose(_)
             | Operation::SignalEmergency(_) => {}

@@ -3,8 +3,10 @@
 
 mod dividends;
 mod market;
+mod prices;
 
 pub use dividends::QUARTER_MS;
+pub use prices::{AGENT_STEP_UNITS, STEP_MS};
 
 use super::proposer;
 use mesh30k_ledger::genesis::Genesis;
@@ -104,6 +106,9 @@ pub struct Auditor {
     share: i128,
     now: TimeMs,
     dividends: dividends::Dividends,
+    price: prices::Price,
+    /// Day, units in it, units in the one before.
+    volumes: BTreeMap<AccountId, (u64, i128, i128)>,
 }
 
 impl Auditor {
@@ -147,6 +152,8 @@ impl Auditor {
             share: 0,
             now: TimeMs(0),
             dividends: dividends::Dividends::default(),
+            price: prices::Price::new(genesis.time.0),
+            volumes: BTreeMap::new(),
         };
         auditor.quarters_begin(genesis.time);
         auditor
@@ -267,7 +274,8 @@ impl Auditor {
                 self.proposals += 1;
                 self.deposits.insert(ProposalId(self.proposals), tx.account);
             }
-            Operation::RegisterHost(_) | Operation::Vote(_) | Operation::Freeze(_) | Operation::Thaw(_) => {}
+            Operation::RegisterHost(op) => self.agents_came(op.agents.len()),
+            Operation::Vote(_) | Operation::Freeze(_) | Operation::Thaw(_) => {}
             _ => self.carried_out_later(tx, id),
         }
     }
@@ -383,7 +391,7 @@ impl Auditor {
         self.escrows.insert(id, Locked { opener, amount, reserve, open_parts, released: BTreeSet::new() });
     }
 
-    /// 1,000 uFTNS for a million fuel, 100,000 uFTNS for a gram, 20 % premium, 30 % access, 15 % for wholly renewable.
+    /// A million fuel at what it costs then, 100,000 uFTNS for a gram, 20 % premium, 30 % access, 15 % for wholly renewable.
     pub(super) fn settle(&mut self, escrow: TxId, report: &TaskReport) {
         let locked = self.escrows.get_mut(&escrow).expect("audit: an unknown escrow was released");
         assert!(locked.released.insert(report.part), "audit: a part was paid twice");
@@ -393,7 +401,7 @@ impl Auditor {
         assert!(i128::from(report.renewable_ppm) <= self.renewables[host], "audit: more renewable than attested");
         let up = |of: i128, by: i128| (of + by - 1) / by;
         let units = up(i128::from(report.fuel), 1_000_000).max(1);
-        let base = (units * 1_000).min(most);
+        let base = self.wage(opener, units).min(most);
         let rest = 1_000_000 - i128::from(report.renewable_ppm);
         let grid = i128::from(report.energy_mj) * i128::from(report.intensity_mg_per_kwh);
         let footprint_ug = up(grid * rest, 3_600_000 * 1_000_000);
@@ -430,7 +438,7 @@ fn weight(op: &Operation) -> i128 {
         Operation::RegisterContent(_) => 30,
         Operation::BuyUse(_) => 150,
         Operation::RateContent(_) => 10,
-        Operation::RotateKey(_) => 20,
+        Operation::RotateKey(_) | Operation::Anchor(_) => 20,
         Operation::ClaimContribution(_)
         | Operation::DeclarePurpose(_)
         | Operation::ReclassifyPurpose(_)
