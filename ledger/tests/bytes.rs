@@ -85,6 +85,7 @@ fn operations(world: &World) -> Vec<(&'static str, Operation)> {
     .into_iter()
     .chain(later_operations(world))
     .chain(market_operations(world))
+    .chain(key_operations())
     .collect()
 }
 
@@ -178,6 +179,19 @@ fn market_operations(world: &World) -> Vec<(&'static str, Operation)> {
         ("buy_use", Operation::BuyUse(BuyUse { content: evidence, max_price: Uftns(26) })),
         ("rate_content", Operation::RateContent(RateContent { content: evidence, stars: 5 })),
         (
+            "signal_emergency",
+            Operation::SignalEmergency(SignalEmergency {
+                region: common::region("BD"),
+                kind: "flood".into(),
+                until: Some(TimeMs(21)),
+            }),
+        ),
+    ]
+}
+
+fn key_operations() -> Vec<(&'static str, Operation)> {
+    vec![
+        (
             "rotate_key.account",
             Operation::RotateKey(RotateKey::Account(KeyPolicy::new(2, vec![key(7).public(), key(8).public()]))),
         ),
@@ -195,14 +209,6 @@ fn market_operations(world: &World) -> Vec<(&'static str, Operation)> {
         ),
         ("rotate_key.host", Operation::RotateKey(RotateKey::Host(key(7).public()))),
         ("rotate_key.agent", Operation::RotateKey(RotateKey::Agent { agent: AgentId(27), key: key(8).public() })),
-        (
-            "signal_emergency",
-            Operation::SignalEmergency(SignalEmergency {
-                region: common::region("BD"),
-                kind: "flood".into(),
-                until: Some(TimeMs(21)),
-            }),
-        ),
     ]
 }
 
@@ -342,6 +348,13 @@ proptest! {
         bytes[at] = byte;
         canonical_all(&bytes);
         canonical_all(&bytes[..cut.index(bytes.len())]);
+    }
+
+    #[test]
+    fn accounts_are_in_the_order_of_their_bytes(a: [u8; 20], b: [u8; 20], same in 0..20_usize) {
+        let mut near = a;
+        near[same..].copy_from_slice(&b[same..]);
+        prop_assert_eq!(AccountId(a).cmp(&AccountId(near)), a.cmp(&near));
     }
 
     #[test]

@@ -65,16 +65,15 @@ fn expire(working: &mut Working<'_>, ended: u32, events: &mut Vec<DueEvent>) -> 
 pub(super) fn settle(working: &mut Working<'_>) -> Result<Vec<DueEvent>, Stop> {
     let mut events = Vec::new();
     let mut records = BTreeMap::new();
-    for id in working.touched() {
-        let now = working.globals().quarter.number;
-        if working.look(&id)?.is_none_or(|account| account.holding.covers(&account, now)) {
-            continue;
-        }
+    let mut late = Vec::new();
+    let (quarter, accounts) = working.changed_accounts();
+    for (id, account) in accounts {
+        if account.holding.quarter == quarter.number { note_lows(quarter, account)? } else { late.push(*id) }
+    }
+    for id in late {
         let Some(mut account) = working.account(&id)? else { continue };
-        if account.holding.quarter != now {
-            catch_up(working, &id, &mut account, &mut records, &mut events)?;
-        }
-        note_lows(working, &mut account)?;
+        catch_up(working, &id, &mut account, &mut records, &mut events)?;
+        note_lows(&mut working.globals_mut().quarter, &mut account)?;
         working.put_account(id, account);
     }
     for (quarter, record) in records {
@@ -140,14 +139,13 @@ fn take(working: &Working<'_>, records: &mut Records, holding: &Holding) -> Resu
 }
 
 /// Lowest points only ever fall within a quarter; the sums over all accounts fall with them.
-fn note_lows(working: &mut Working<'_>, account: &mut Account) -> Result<(), Rejection> {
+fn note_lows(quarter: &mut Quarter, account: &mut Account) -> Result<(), Rejection> {
     let old = account.holding;
     let low = old.low.min(account.weight());
     let new = Holding { low, low_stake: old.low_stake.min(account.stake), seasoned: old.seasoned.min(low), ..old };
     if new == old {
         return Ok(());
     }
-    let quarter = &mut working.globals_mut().quarter;
     for (sum, old, new) in [
         (&mut quarter.low, old.low, new.low),
         (&mut quarter.low_stake, old.low_stake, new.low_stake),

@@ -10,7 +10,7 @@ use crate::fees::BaseFee;
 use crate::finality::ValidatorSet;
 use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
-use crate::records::{Account, Due, Globals, Tip, Totals};
+use crate::records::{Account, Due, Globals, Quarter, Tip, Totals};
 use crate::rejection::Rejection;
 use crate::signing::ChainContext;
 use crate::state::{
@@ -187,9 +187,10 @@ impl<'a> Working<'a> {
         read(self.base, &keyspace::account(id))
     }
 
-    /// The accounts the block changed so far.
-    pub(super) fn touched(&self) -> Vec<AccountId> {
-        self.accounts.iter().filter(|(_, held)| held.changed_by.is_some()).map(|(id, _)| *id).collect()
+    /// The accounts the block changed, to be changed once more for good, and the quarter whose sums they are part of.
+    pub(super) fn changed_accounts(&mut self) -> (&mut Quarter, impl Iterator<Item = (&AccountId, &mut Account)>) {
+        let changed = self.accounts.iter_mut().filter(|(_, held)| held.changed_by.is_some());
+        (&mut self.tx.globals.quarter, changed.map(|(id, held)| (id, &mut held.account)))
     }
 
     pub(crate) fn globals(&self) -> &Globals {

@@ -3,7 +3,6 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::Account;
 use crate::parameters::{Parameter, Parameters};
 use crate::types::{TimeMs, Uftns};
 
@@ -68,11 +67,6 @@ pub struct Weights {
 }
 
 impl Holding {
-    /// Whether what an account has now is no new lowest point of this quarter.
-    pub(crate) fn covers(&self, account: &Account, quarter: u32) -> bool {
-        self.quarter == quarter && self.low <= account.weight() && self.low_stake <= account.stake
-    }
-
     /// At the end of the quarter: half of what was held throughout and is not seasoned yet becomes so.
     pub(crate) const fn season(&mut self) {
         let fresh = self.low.0.saturating_sub(self.seasoned.0);
