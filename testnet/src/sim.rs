@@ -112,8 +112,8 @@ fn show(console: &Console, report: &SimReport, explain: bool) {
             console.heading(&format!("Who missed under {kind}, some of each cause"));
             let rows = strategy.examples.iter().take(MISSES_TOLD).map(miss_row).collect();
             console.table(
-                &["event", "agent", "class", "error", "sent before T", "clock off by", "why"],
-                &[0, 1, 3, 4, 5],
+                &["event", "agent", "class", "error", "sent before T", "standby before T", "clock off by", "why"],
+                &[0, 1, 3, 4, 5, 6],
                 rows,
             );
         }
@@ -188,6 +188,7 @@ fn miss_row(miss: &Miss) -> Vec<String> {
         miss.class.to_string(),
         miss.error_us.map_or_else(|| "silent".to_owned(), signed),
         miss.lead_us.map_or_else(|| "never".to_owned(), |us| millis(us.unsigned_abs())),
+        miss.standby_us.map_or_else(|| "none".to_owned(), |us| millis(us.unsigned_abs())),
         signed(miss.aim_us),
         miss.cause.name().replace('_', " "),
     ]

@@ -186,6 +186,37 @@ fn a_cancelled_event_releases_nothing() {
 }
 
 #[test]
+fn a_prepare_waits_at_the_agent_and_its_work_begins_when_it_must() {
+    let mut pair = Pair::new(AgentClass::B);
+    pair.run_until(START + 20_000_000);
+    let target = pair.start(Strategy::Hold, 6_000_000).event.target.0;
+    pair.run_until(target + 3_000_000);
+    assert_eq!(pair.records.len(), 30);
+    for record in &pair.records {
+        let (waited_us, held_us) = (target - record.received_us, target - record.armed_us.unwrap());
+        assert!(waited_us > 4_000_000, "received {waited_us} us before T");
+        assert!(held_us < 1_000_000, "held for {held_us} us");
+    }
+}
+
+#[test]
+fn what_is_called_off_before_its_work_begins_costs_no_work() {
+    let mut pair = Pair::new(AgentClass::B);
+    pair.run_until(START + 20_000_000);
+    let signed = pair.start(Strategy::Hold, 6_000_000);
+    pair.run_until(signed.event.target.0 - 2_000_000);
+    let actions = pair.lead.on_cancel(signed.event.id);
+    pair.act(actions);
+    pair.run_until(signed.event.target.0 + 3_000_000);
+    assert!(pair.records.is_empty());
+    let fold = pair.ups.iter().rev().find_map(|up| match up {
+        UpMessage::Fold(fold) => Some(fold),
+        UpMessage::Stage(_) => None,
+    });
+    assert_eq!(fold.unwrap().tally.sum(|c| c.armed_by_target), 0);
+}
+
+#[test]
 fn a_prepare_without_its_signed_event_is_not_obeyed() {
     let mut pair = Pair::new(AgentClass::A);
     let event = event(START + 1_000_000, Strategy::Hold).event.id;
@@ -193,6 +224,7 @@ fn a_prepare_without_its_signed_event_is_not_obeyed() {
         agent: AgentId(1),
         slot: AgentId(1),
         target: mesh30k_core::time::LocalTimeUs(START + 1_000_000),
+        start: mesh30k_core::time::LocalTimeUs(START),
     }];
     let prepare = HostPrepare { cluster: CLUSTER, event, sent_at: MeshTimeUs(START), entries };
     pair.host.on_message(START, &HostMessage::Prepare(prepare));

@@ -104,6 +104,8 @@ pub struct Miss {
     pub error_us: Option<i64>,
     /// How long before T its lead sent; none when it did not.
     pub lead_us: Option<i64>,
+    /// How long before T a standby was sent; none when none was.
+    pub standby_us: Option<i64>,
     /// How wrong the lead had its clock.
     pub aim_us: i64,
 }

@@ -18,6 +18,8 @@ pub(crate) struct Slot {
     pub(crate) aim_us: i64,
     /// What the lead said that it may be wrong at most, its own clock's error included.
     pub(crate) bound_us: i64,
+    /// When a standby was sent for it.
+    pub(crate) standby_us: Option<i64>,
     /// The same of its standby's clock.
     pub(crate) standby_bound_us: i64,
     /// When the work was done, and when the primary released.

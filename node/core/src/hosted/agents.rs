@@ -13,8 +13,8 @@ use super::surroundings::{Habitat, ReplayedHabitat, Surroundings};
 use crate::clock::guarded_target;
 use crate::delay::kappa;
 use crate::event::{
-    AgentAnswer, AgentSlot, AnswerBody, ConflictKind, Event, EventId, HostMessage, HostReply, SignedEvent, SlotRight,
-    Strategy,
+    AgentAnswer, AgentSlot, AgentState, AnswerBody, ConflictKind, Event, EventId, HostMessage, HostReply, SignedEvent,
+    SlotRight, Strategy,
 };
 use crate::time::{LocalTimeUs, MeshTimeUs};
 
@@ -61,7 +61,15 @@ struct Slot {
     machine: AgentSlot,
     cluster: ClusterId,
     received_us: i64,
+    /// When the work was to begin; how late a timer begins it counts as work.
+    start: LocalTimeUs,
     armed_us: Option<i64>,
+}
+
+impl Slot {
+    fn new(machine: AgentSlot, cluster: ClusterId, received_us: i64, start: LocalTimeUs) -> Self {
+        Self { machine, cluster, received_us, start, armed_us: None }
+    }
 }
 
 /// What a host keeps of a staged event.
@@ -152,7 +160,8 @@ impl<H: Habitat> HostedAgents<H> {
             HostMessage::Prepare(prepare) => {
                 for entry in &prepare.entries {
                     let key = SlotKey { event: prepare.event, agent: entry.agent, slot: entry.slot };
-                    let item = Item::Prepare { key, cluster: prepare.cluster, target: entry.target };
+                    let item =
+                        Item::Prepare { key, cluster: prepare.cluster, target: entry.target, start: entry.start };
                     self.deliver(now_us, entry.agent, item);
                 }
             }
@@ -188,9 +197,10 @@ impl<H: Habitat> HostedAgents<H> {
                     let body = AnswerBody::Probe { seq, received, answered, work_us, host_clock };
                     self.answer(now_us, cluster, (agent, agent), body);
                 }
-                Item::Prepare { key, cluster, target } => {
-                    actions.extend(self.on_prepare(now_us, key, cluster, target));
+                Item::Prepare { key, cluster, target, start } => {
+                    actions.extend(self.on_prepare(now_us, key, cluster, (target, start)));
                 }
+                Item::Start { key } => self.start(now_us, key),
                 Item::Right { key, cluster, right } => self.on_right(now_us, key, cluster, right),
                 Item::Cancel { agent, event } => self.on_cancel(now_us, agent, event),
                 Item::WorkDone { key } => actions.extend(self.on_work_done(now_us, key)),
@@ -301,7 +311,7 @@ impl<H: Habitat> HostedAgents<H> {
         now_us: i64,
         key: SlotKey,
         cluster: ClusterId,
-        target: LocalTimeUs,
+        (target, start): (LocalTimeUs, LocalTimeUs),
     ) -> Option<HostedAction> {
         let hosted = self.agents.get_mut(&key.agent)?;
         let Some(staged) = self.staged.get(&key.event).copied() else {
@@ -337,11 +347,17 @@ impl<H: Habitat> HostedAgents<H> {
         if !able {
             machine.conflict();
         }
-        let work_us = hosted.around.work_us(now_us, kappa(staged.weight_milli, 0));
-        self.slots.insert(key, Slot { machine, cluster, received_us: now_us, armed_us: None });
+        // Who corrects T corrects what was reckoned from it.
+        let start = start.plus_us(target.since_us(told));
+        let start_us = (start > now).then(|| {
+            let due_us = hosted.around.true_time_of(start);
+            due_us.saturating_add(hosted.around.timer_late_us(due_us))
+        });
+        self.slots.insert(key, Slot::new(machine, cluster, now_us, start.max(now)));
         if able {
-            if let Some(work_us) = work_us {
-                self.plan(now_us.saturating_add(work_us), Item::WorkDone { key });
+            match start_us {
+                Some(start_us) => self.plan(start_us, Item::Start { key }),
+                None => self.start(now_us, key),
             }
             return None;
         }
@@ -351,6 +367,21 @@ impl<H: Habitat> HostedAgents<H> {
         self.record(key, None)
     }
 
+    /// The work of a slot begins, unless the slot ended before.
+    fn start(&mut self, now_us: i64, key: SlotKey) {
+        let weight_milli = self.staged.get(&key.event).map_or(0, |s| s.weight_milli);
+        let (Some(hosted), Some(slot)) = (self.agents.get_mut(&key.agent), self.slots.get(&key)) else { return };
+        if slot.machine.state() != AgentState::Received {
+            return;
+        }
+        if hosted.frozen {
+            return bump(&mut self.counters.frozen);
+        }
+        if let Some(work_us) = hosted.around.work_us(now_us, kappa(weight_milli, 0)) {
+            self.plan(now_us.saturating_add(work_us), Item::WorkDone { key });
+        }
+    }
+
     /// A grant is obeyed while it can be; who gives up says so, even before its prepare came.
     fn on_right(&mut self, now_us: i64, key: SlotKey, cluster: ClusterId, right: SlotRight) {
         let staged = self.staged.contains_key(&key.event);
@@ -358,7 +389,7 @@ impl<H: Habitat> HostedAgents<H> {
         let now = hosted.around.read(now_us);
         if right == SlotRight::GiveUp && !self.slots.contains_key(&key) && self.slots.len() < MAX_SLOTS {
             let machine = AgentSlot::stand_by(true, now, now);
-            self.slots.insert(key, Slot { machine, cluster, received_us: now_us, armed_us: None });
+            self.slots.insert(key, Slot::new(machine, cluster, now_us, now));
         }
         let Some(slot) = self.slots.get_mut(&key) else { return };
         match right {
@@ -398,10 +429,11 @@ impl<H: Habitat> HostedAgents<H> {
         let release = slot.machine.on_work_done(now);
         let armed = slot.machine.armed()?;
         slot.armed_us = Some(now_us);
-        let (cluster, received) = (slot.cluster, slot.machine.received());
+        let (cluster, received, started) = (slot.cluster, slot.machine.received(), slot.start);
         let wakeup_us = slot.machine.next_wakeup().map(|at| hosted.around.true_time_of(at));
         let wakeup_us = wakeup_us.map(|at_us| at_us.saturating_add(hosted.around.timer_late_us(at_us)));
-        self.answer(now_us, cluster, (key.agent, key.slot), AnswerBody::Armed { event: key.event, received, armed });
+        let body = AnswerBody::Armed { event: key.event, received, started, armed };
+        self.answer(now_us, cluster, (key.agent, key.slot), body);
         if let Some(release) = release {
             return self.released(now_us, key, now, release.late);
         }

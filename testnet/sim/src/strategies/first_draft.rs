@@ -85,7 +85,7 @@ pub(crate) fn run(config: &SimConfig) -> Result<StrategyReport, SimError> {
                 let cause = if error_us.is_some() { Cause::Spread } else { silent };
                 let wave = index as u32;
                 let (agent, class) = (link.agent.0, link.class);
-                gathered.miss(Miss { wave, agent, class, cause, error_us, lead_us: None, aim_us: 0 });
+                gathered.miss(Miss { wave, agent, class, cause, error_us, lead_us: None, standby_us: None, aim_us: 0 });
             }
         }
     }

@@ -132,7 +132,9 @@ impl World<'_> {
                 entry.target = entry.target.minus_us(40_000);
             }
             let stands_by = entry.slot != entry.agent;
-            if stands_by || self.config.plant == Some(Plant::Overspending) {
+            // Who takes the place of one that is not asked does nothing twice.
+            let asked = wave.slots.get(position(entry.slot) as usize).is_some_and(|slot| slot.sent_us.is_some());
+            if stands_by && asked || self.config.plant == Some(Plant::Overspending) {
                 wave.duplicates += u32::from(stands_by);
                 self.watch.see(&Fact::Hedged { event: prepare.event, lead: scope });
             }
@@ -142,6 +144,7 @@ impl World<'_> {
             let bound_us = clock.map_or(0, |clock| clock.bound_us as i64) + error_us;
             let Some(slot) = wave.slot_mut(entry.slot) else { continue };
             if stands_by {
+                slot.standby_us = Some(now_us);
                 slot.standby_bound_us = bound_us;
                 continue;
             }
@@ -231,6 +234,7 @@ impl World<'_> {
             cause: cause_of(slot, &circumstances),
             error_us: slot.released_us.map(|at| at - target_us),
             lead_us: slot.sent_us.map(|at| target_us - at),
+            standby_us: slot.standby_us.map(|at| target_us - at),
             aim_us: slot.aim_us,
         }
     }

@@ -175,7 +175,7 @@ impl Leads {
         }
         self.now = target.plus_us(-50_000);
         let (received, done) = (local(self.now, -2_000), local(self.now, -1_000));
-        self.answer(armed, |_| AnswerBody::Armed { event: id, received, armed: done })?;
+        self.answer(armed, |_| AnswerBody::Armed { event: id, received, started: received, armed: done })?;
         self.now = target.plus_us(ONE_WAY_US);
         let at = LocalTimeUs(target.0);
         self.answer(released, |_| AnswerBody::Released { event: id, released: at, late: false })?;

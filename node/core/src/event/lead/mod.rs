@@ -138,6 +138,8 @@ struct Member {
     delay: DelayModel,
     burst_left: u16,
     next_probe: MeshTimeUs,
+    /// Probes in the usual rhythm since it was last heard.
+    unheard: u8,
     answers: usize,
     faults: u32,
     growth: LeadGrowth,
@@ -151,7 +153,10 @@ pub struct LeadMachine {
     params: ArrivalParams,
     members: BTreeMap<AgentId, Member>,
     frozen: BTreeSet<AgentId>,
+    /// Tails of D, way and work.
     tails: [ClassTail; 6],
+    /// Tails of the work alone.
+    work_tails: [ClassTail; 6],
     waves: BTreeMap<EventId, Wave>,
     ended: VecDeque<EventId>,
     budget: HedgeBudget,
@@ -160,7 +165,7 @@ pub struct LeadMachine {
     next_anchor_check: MeshTimeUs,
     outstanding: Outstanding,
     next_stage: MeshTimeUs,
-    /// The last stage report, as long as nothing was learned since.
+    /// The last stage report, as long as nothing weighty was learned since.
     staged: Option<(MeshTimeUs, StageReport)>,
     counters: LeadCounters,
 }
@@ -176,6 +181,7 @@ impl LeadMachine {
             members: BTreeMap::new(),
             frozen: BTreeSet::new(),
             tails: CLASSES.map(ClassPrior::tail),
+            work_tails: CLASSES.map(|_| ClassPrior::work_tail()),
             waves: BTreeMap::new(),
             ended: VecDeque::new(),
             budget: HedgeBudget::default(),
@@ -222,7 +228,6 @@ impl LeadMachine {
 
     /// Answers of a host's agents arrived at `now`.
     pub fn on_reply(&mut self, now: MeshTimeUs, reply: &HostReply) -> Vec<LeadAction> {
-        self.staged = None;
         let mut touched = BTreeSet::new();
         let mut actions = Vec::new();
         for answer in &reply.answers {
@@ -230,6 +235,9 @@ impl LeadMachine {
             if !known || reply.cluster != self.cluster {
                 LeadCounters::bump(&mut self.counters.foreign);
                 continue;
+            }
+            if let Some(member) = self.members.get_mut(&answer.agent) {
+                member.unheard = 0;
             }
             let event = match answer.body {
                 AnswerBody::Probe { seq, received, answered, work_us, host_clock } => {
@@ -242,6 +250,7 @@ impl LeadMachine {
                 | AnswerBody::Conflict { event, .. }
                 | AnswerBody::GaveUp { event } => event,
             };
+            self.staged = None;
             match self.on_event_answer(now, (answer.agent, answer.slot), event, &answer.body) {
                 Ok(orders) => actions.extend(orders),
                 Err(fault) => self.refuse_answer(answer.agent, fault),
@@ -309,7 +318,15 @@ impl LeadMachine {
     }
 }
 
+/// Probes in the usual rhythm, five seconds apart, without an answer after which an agent is down; the last may be under way.
+const MAX_UNHEARD: u8 = 4;
+
 impl Member {
+    /// Silent for too many waves or probes: no budget waits for it, another agent takes its place.
+    fn is_down(&self) -> bool {
+        self.delay.is_down() || self.unheard >= MAX_UNHEARD
+    }
+
     fn new(link: AgentLink, now: MeshTimeUs) -> Self {
         Self {
             link,
@@ -317,6 +334,7 @@ impl Member {
             delay: DelayModel::new(),
             burst_left: probing::JOIN_BURST,
             next_probe: now,
+            unheard: 0,
             answers: 0,
             faults: 0,
             growth: LeadGrowth::default(),
