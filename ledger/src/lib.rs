@@ -17,6 +17,7 @@
 pub mod block;
 pub mod codec;
 pub mod execute;
+pub mod export;
 pub mod fees;
 pub mod finality;
 pub mod genesis;
@@ -47,4 +48,5 @@ pub mod state;
 pub mod tables;
 pub mod transaction;
 pub mod types;
+pub mod unit_price;
 mod words;

@@ -54,7 +54,7 @@ impl Domain {
     #[must_use]
     pub const fn context(self) -> &'static str {
         match self {
-            Self::Transaction => "mesh30k transaction v1",
+            Self::Transaction => "mesh30k transaction v2",
             Self::Header => "mesh30k header v1",
             Self::Vote => "mesh30k vote v1",
             Self::TaskReceipt => "mesh30k task receipt v1",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mesh30k_ledger::codec::{CodecError, decode};
 use mesh30k_ledger::genesis::Genesis;
-use mesh30k_ledger::ops::{EscrowOpen, EscrowRelease, Operation, TaskReceipt};
+use mesh30k_ledger::ops::{Capabilities, EscrowOpen, EscrowRelease, Operation, TaskReceipt};
 use mesh30k_ledger::outcome::{Effect, Outcome};
 use mesh30k_ledger::receipt::{Receipt, ReceiptError};
 use mesh30k_ledger::types::{AgentId, EscrowId, Hash, HexError, NodeId, TimeMs, TxId, Uftns};
@@ -305,6 +305,7 @@ fn open(wallet: &Wallet, order: &TaskOrder, parts: u32) -> Result<EscrowId, Work
         // Names what is to be computed: the same module on the same inputs is the same task.
         task: Hash::derive("mesh30k task name v1", &[&[module.as_bytes().as_slice()][..], &named[..]].concat()),
         module,
+        capability: Capabilities::COMPUTE,
         parts,
         amount_per_part: order.amount_per_part,
         reserve_per_part: order.reserve_per_part,
