@@ -45,6 +45,8 @@ pub enum Domain {
     StoreHandshake,
     ClockSample,
     Snapshot,
+    EventSession,
+    Restart,
 }
 
 impl Domain {
@@ -65,6 +67,8 @@ impl Domain {
             Self::StoreHandshake => "mesh30k store handshake v1",
             Self::ClockSample => "mesh30k clock sample v1",
             Self::Snapshot => "mesh30k snapshot v1",
+            Self::EventSession => "mesh30k event session v1",
+            Self::Restart => "mesh30k restart v1",
         }
     }
 }

@@ -137,6 +137,8 @@ pub struct TaskOrder {
     pub reserve_per_part: Uftns,
     /// How long the escrow stays open, from now.
     pub deadline_ms: u64,
+    /// Who is asked first; whom the node chooses when none is named.
+    pub agent: Option<AgentId>,
 }
 
 impl TaskOrder {
@@ -144,7 +146,7 @@ impl TaskOrder {
     #[must_use]
     pub const fn new(module: Module, inputs: Vec<Vec<u8>>) -> Self {
         let each = Uftns::ftns(1);
-        Self { module, inputs, amount_per_part: each, reserve_per_part: each, deadline_ms: 3_600_000 }
+        Self { module, inputs, amount_per_part: each, reserve_per_part: each, deadline_ms: 3_600_000, agent: None }
     }
 }
 
@@ -373,7 +375,8 @@ fn dispatch(
         Module::Bytes(bytes) => (hex::encode(bytes), String::new()),
     };
     let part = u32::try_from(part).unwrap_or(u32::MAX);
-    let request = DispatchRequest { escrow, part, module_hex, module_name, input_hex: hex::encode(input) };
+    let input_hex = hex::encode(input);
+    let request = DispatchRequest { escrow, part, module_hex, module_name, input_hex, agent: order.agent };
     client.post("/v1/tasks/dispatch", &request)
 }
 

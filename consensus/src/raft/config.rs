@@ -96,6 +96,9 @@ impl GroupConfig {
             election_timeout_min: self.timing.election_min_ms,
             election_timeout_max: self.timing.election_max_ms,
             enable_pre_vote: Some(true),
+            // A leader that comes back in its own term may lack entries that others have of it, and does not know what is
+            // committed: it would propose a second block at a height it has proposed already, and be convicted for it.
+            enable_leader_restore: Some(false),
             // One frame on loopback or across an ocean; a lost one is sent again.
             install_snapshot_timeout: 20_000,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.retention.snapshot_every),
@@ -129,6 +132,7 @@ mod tests {
             group.timing = timing;
             let config = group.openraft().unwrap();
             assert_eq!(config.enable_pre_vote, Some(true));
+            assert_eq!(config.enable_leader_restore, Some(false));
             let tick = timing.heartbeat_ms * 13 / 64;
             assert!(timing.heartbeat_ms + timing.heartbeat_min_ms + tick < timing.election_min_ms);
         }

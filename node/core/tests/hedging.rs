@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use mesh30k_core::clock::HostClock;
 use mesh30k_core::event::{
     AgentAnswer, AgentLink, AgentSlot, AgentState, AnswerBody, ArrivalParams, ClassSet, Event, EventId, FoldedAck,
-    HostMessage, HostPrepare, HostReply, LeadAction, LeadMachine, Prepare, Probe, SignedEvent, SlotRight,
+    HostMessage, HostPrepare, HostReply, LeadAction, LeadMachine, Prepare, Probe, Reach, SignedEvent, SlotRight,
     Strategy as Way, UpMessage, Verb,
 };
 use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
@@ -38,6 +38,8 @@ fn event(target: i64, effects: bool, nonce: u8) -> SignedEvent {
         deadline: target.plus_us(1_000_000),
         ttl_ms: 4_000,
         scope: Scope::Global,
+        agents: Vec::new(),
+        reach: Reach::Agents,
     }
     .sign(&ChainContext { chain: ChainId::new("test").unwrap(), genesis: Hash::ZERO }, &key)
 }

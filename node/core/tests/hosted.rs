@@ -4,8 +4,8 @@
 use std::sync::{Arc, OnceLock};
 
 use mesh30k_core::event::{
-    AgentLink, ArrivalParams, ClassSet, Event, EventId, HostMessage, HostPrepare, LeadAction, LeadMachine, Prepare,
-    PrepareEntry, SignedEvent, Strategy, UpMessage, Verb,
+    AgentLink, ArrivalParams, ClassSet, Event, EventId, FoldedAck, HostMessage, HostPrepare, LeadAction, LeadMachine,
+    Prepare, PrepareEntry, Reach, SignedEvent, Strategy, UpMessage, Verb,
 };
 use mesh30k_core::hosted::{
     HarnessRecord, HostedAction, HostedAgent, HostedAgents, Replay, ReplayedLink, VirtualClock,
@@ -42,6 +42,8 @@ fn event(target: i64, strategy: Strategy) -> SignedEvent {
         deadline: target.plus_us(1_000_000),
         ttl_ms: 4_000,
         scope: Scope::Global,
+        agents: Vec::new(),
+        reach: Reach::Agents,
     }
     .sign(&ChainContext { chain: ChainId::new("test").unwrap(), genesis: Hash::ZERO }, &key)
 }
@@ -104,6 +106,34 @@ impl Pair {
     fn within(&self, omega: i64) -> usize {
         self.records.iter().filter_map(HarnessRecord::release_error_us).filter(|e| e.abs() <= omega).count()
     }
+}
+
+#[test]
+fn an_event_for_the_leads_is_answered_for_whom_they_could_prepare_and_reaches_nobody() {
+    let mut pair = Pair::new(AgentClass::B);
+    let key = SecretKey::from_seed([3; 32]);
+    let context = ChainContext { chain: ChainId::new("test").unwrap(), genesis: Hash::ZERO };
+    let ask = |pair: &mut Pair| {
+        let event = Event { reach: Reach::Clusters, ..event(pair.now + 300_000, Strategy::Hold).event };
+        let event = event.sign(&context, &key);
+        let prepare = Prepare { fold_by: event.event.deadline, event, sent_at: MeshTimeUs(pair.now) };
+        match pair.lead.on_prepare(MeshTimeUs(pair.now), &prepare).as_slice() {
+            [LeadAction::ToParent(UpMessage::Fold(fold))] => fold.clone(),
+            other => panic!("one summary and nothing to a host, not {other:?}"),
+        }
+    };
+    let counts = |fold: &FoldedAck| {
+        assert!(fold.tally.is_consistent());
+        (fold.tally.sum(|c| c.enrolled), fold.tally.sum(|c| c.armed_by_target), fold.tally.sum(|c| c.transit))
+    };
+    assert_eq!(counts(&ask(&mut pair)), (30, 0, 30), "nobody is measured yet");
+    pair.run_until(START + 6_500_000);
+    assert_eq!(counts(&ask(&mut pair)), (30, 30, 30));
+    pair.lead.set_frozen([AgentId(4), AgentId(9)].into());
+    pair.now += 1_000;
+    assert_eq!(counts(&ask(&mut pair)), (30, 28, 30), "who is frozen is not answered for");
+    pair.run_until(START + 9_000_000);
+    assert!(pair.records.is_empty(), "no agent was asked");
 }
 
 #[test]

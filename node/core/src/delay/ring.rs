@@ -79,7 +79,7 @@ pub(crate) fn median_and_ninetieth(figures: impl Iterator<Item = f64>) -> Option
     let mut count = 0;
     for (slot, figure) in buffer.iter_mut().zip(figures) {
         *slot = figure;
-        count += 1;
+        count = usize::saturating_add(count, 1);
     }
     let values = buffer.get_mut(..count)?;
     let ninetieth = selected(values, 0.9)?;

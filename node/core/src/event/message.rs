@@ -15,6 +15,7 @@ pub const MAX_BATCH: usize = 1_024;
 
 /// From a parent to a child lead or coordinator.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[expect(clippy::large_enum_variant, reason = "one per child and event, nearly all of them prepares")]
 pub enum DownMessage {
     /// Stage this event and hold it.
     Prepare(Prepare),

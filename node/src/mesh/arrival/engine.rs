@@ -161,7 +161,11 @@ impl Engine {
             }
             Input::Start { event, admission, answer } => {
                 self.refresh();
-                let _ = answer.send(self.start(*event, admission));
+                let started = self.start(*event, admission);
+                if let Err(refusal) = &started {
+                    self.shared.count(refusal.name());
+                }
+                let _ = answer.send(started);
             }
             Input::Cancel { event, answer } => {
                 let _ = answer.send(self.cancel(event));

@@ -1,8 +1,8 @@
 //! Events: started by the open loop, followed by the truth, counted once everybody had their say.
 
 use mesh30k_core::event::{
-    ClassSet, Enrolment, Event, EventId, HostPrepare, PlanError, PlanRequest, Prepare, SignedEvent, Strategy, Verb,
-    class_index,
+    ClassSet, Enrolment, Event, EventId, HostPrepare, PlanError, PlanRequest, Prepare, Reach, SignedEvent, Strategy,
+    Verb, class_index,
 };
 use mesh30k_core::hosted::{HarnessRecord, Surroundings as _};
 use mesh30k_core::time::MeshTimeUs;
@@ -89,6 +89,8 @@ impl World<'_> {
             deadline: target.plus_us(DEADLINE_US),
             ttl_ms: TTL_MS,
             scope: Scope::Global,
+            agents: Vec::new(),
+            reach: Reach::Agents,
         };
         event.sign(&self.context, &key)
     }

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use mesh30k_core::beat::{FoldAction, LeadFold, SignedHostBatch};
 use mesh30k_core::event::{
     AgentLink, AnswerBody, ArrivalParams, ClassSet, Event, EventId, HostMessage, HostReply, LeadAction, LeadMachine,
-    Prepare, Strategy, Verb,
+    Prepare, Reach, Strategy, Verb,
 };
 use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
 use mesh30k_ledger::keys::SecretKey;
@@ -294,6 +294,8 @@ fn event(number: u64, target: MeshTimeUs) -> Event {
         deadline: target.plus_us(1_000_000),
         ttl_ms: 2_000,
         scope: Scope::Global,
+        agents: Vec::new(),
+        reach: Reach::Agents,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A cluster lead: measures its agents, sends each early enough, folds what comes back.
 
 mod answering;
+mod confirming;
 mod folding;
 mod hedging;
 mod own_time;
@@ -44,6 +45,7 @@ pub struct AgentLink {
 
 /// What a lead wants done.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most go to hosts, and each is moved once")]
 pub enum LeadAction {
     /// Send to a host of its agents.
     ToHost {

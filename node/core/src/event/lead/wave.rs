@@ -8,7 +8,7 @@ use super::super::fold::ConflictReport;
 use super::super::id::EventId;
 use super::super::message::{HostMessage, HostPrepare, MAX_BATCH, Prepare, PrepareEntry, UpMessage};
 use super::super::parent::{MAX_WAVES, wave_end};
-use super::super::spec::Strategy;
+use super::super::spec::{Reach, Strategy};
 use super::survey::{Reading, Survey};
 use super::{LeadAction, LeadCounters, LeadMachine};
 use crate::delay::{DelaySummary, kappa};
@@ -176,6 +176,10 @@ impl LeadMachine {
         if self.waves.contains_key(&event.id) || self.ended.contains(&event.id) {
             LeadCounters::bump(&mut self.counters.repeated);
             return Vec::new();
+        }
+        if event.reach != Reach::Agents {
+            self.end(event.id);
+            return vec![LeadAction::ToParent(UpMessage::Fold(Box::new(self.confirm(now, prepare))))];
         }
         let refused = self.waves.len() >= MAX_WAVES || now > event.expires();
         let wave = self.enrol(now, prepare);

@@ -67,12 +67,7 @@ async fn a_vote_on_the_margin_moves_the_plan_and_a_dead_host_stays_in_the_denomi
     trio.rules.lock().unwrap().params = ArrivalParams::from_ledger(990_000, 3_000);
     // Asking makes each node read the rules; in a node a task does that at every final block.
     for node in &trio.nodes {
-        let ask = PlanAsk {
-            strategy: Strategy::Hold,
-            target: None,
-            sector: None,
-            classes: mesh30k_core::event::ClassSet::MACHINES,
-        };
+        let ask = PlanAsk::everybody(Strategy::Hold);
         node.plan_for(ask).await.unwrap();
     }
     let mut after = before.clone();
