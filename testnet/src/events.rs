@@ -316,6 +316,7 @@ mod tests {
             enrolled: 600,
             feasible,
             needs_us: 900_000,
+            agents: Vec::new(),
         }
     }
 

@@ -94,6 +94,7 @@ mod tests {
             task: Hash([2; 32]),
             module: MODULE,
             parts: 9,
+            capability: Capabilities::COMPUTE,
             amount_per_part: Uftns(10),
             reserve_per_part: Uftns(1),
             locked: Uftns(99),
