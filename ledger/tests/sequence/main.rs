@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 #[test]
 fn a_fixed_history_conserves_and_is_predicted() {
-    let mut driver = Driver::new(1);
+    let mut driver = Driver::new(3);
     driver.run(25_000, 5_000, |_| {});
     let idle: Vec<_> = driver.figures().into_iter().filter(|(_, executed, _)| *executed == 0).collect();
     assert!(idle.is_empty(), "kinds that were never carried out: {idle:?}");
