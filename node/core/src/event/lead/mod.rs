@@ -21,7 +21,7 @@ use super::hedge::HedgeBudget;
 use super::id::EventId;
 use super::message::{AnswerBody, HostMessage, HostReply, UpMessage};
 use super::params::ArrivalParams;
-use super::spec::CLASSES;
+use super::spec::{CLASSES, ClassSet};
 use super::stage::StageReport;
 use crate::clock::{AnchorVerdict, ClockEstimate, ClockSet};
 use crate::delay::{ClassPrior, ClassTail, DelayModel, LeadGrowth};
@@ -167,6 +167,8 @@ pub struct LeadMachine {
     next_anchor_check: MeshTimeUs,
     outstanding: Outstanding,
     next_stage: MeshTimeUs,
+    /// When something was last under way that changes what the cluster needs.
+    busy_at: MeshTimeUs,
     /// The last stage report, as long as nothing weighty was learned since.
     staged: Option<(MeshTimeUs, StageReport)>,
     counters: LeadCounters,
@@ -191,6 +193,7 @@ impl LeadMachine {
             next_anchor_check: MeshTimeUs(i64::MIN),
             outstanding: Outstanding::default(),
             next_stage: MeshTimeUs(i64::MIN),
+            busy_at: MeshTimeUs(i64::MIN),
             staged: None,
             counters: LeadCounters::default(),
         }
@@ -240,6 +243,10 @@ impl LeadMachine {
             }
             if let Some(member) = self.members.get_mut(&answer.agent) {
                 member.unheard = 0;
+                if member.is_unmeasured() {
+                    // It is there again: the rest of its measuring need not wait for the usual rhythm.
+                    member.next_probe = member.next_probe.min(now.plus_us(probing::CATCH_UP_PERIOD_US));
+                }
             }
             let event = match answer.body {
                 AnswerBody::Probe { seq, received, answered, work_us, host_clock } => {
@@ -271,7 +278,7 @@ impl LeadMachine {
         let ids: Vec<EventId> = self.waves.keys().copied().collect();
         actions.extend(ids.into_iter().filter_map(|id| self.settle(now, id)));
         if now >= self.next_stage {
-            self.next_stage = now.plus_us(staging::STAGE_PERIOD_US);
+            self.next_stage = now.plus_us(self.stage_period_us(now));
             actions.push(LeadAction::ToParent(UpMessage::Stage(Box::new(self.stage_again(now)))));
         }
         actions
@@ -320,10 +327,15 @@ impl LeadMachine {
     }
 }
 
-/// Probes in the usual rhythm, five seconds apart, without an answer after which an agent is down; the last may be under way.
+/// Probes after the burst, the last ones five seconds apart, without an answer after which an agent is down; the last may be under way.
 const MAX_UNHEARD: u8 = 4;
 
 impl Member {
+    /// Its own figures do not stand yet. People take hours and are not waited for.
+    fn is_unmeasured(&self) -> bool {
+        ClassSet::MACHINES.contains(self.link.class) && !self.delay.is_measured()
+    }
+
     /// Silent for too many waves or probes: no budget waits for it, another agent takes its place.
     fn is_down(&self) -> bool {
         self.delay.is_down() || self.unheard >= MAX_UNHEARD
