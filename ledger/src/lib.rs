@@ -45,6 +45,7 @@ pub mod signing;
 pub mod smt;
 pub mod state;
 pub mod tables;
+pub mod topology;
 pub mod transaction;
 pub mod types;
 mod words;

@@ -23,10 +23,10 @@ impl Timing {
     pub const GLOBAL: Self =
         Self { heartbeat_ms: 100, heartbeat_min_ms: 50, election_min_ms: 600, election_max_ms: 1200 };
 
-    /// Sector groups, of which a process may host many: slow enough to cost little while idle, and a new coordinator within
-    /// 5 s (1.6 s of lease, then 0.9 to 1.6 s until somebody stands, once more when nobody wins).
+    /// Sector groups, of which a machine may host hundreds: slow enough to cost little while idle, and a new coordinator within
+    /// 5 s (1.8 s of lease, then 1.2 to 1.8 s until somebody stands; a second round when nobody wins goes over it).
     pub const SECTOR: Self =
-        Self { heartbeat_ms: 400, heartbeat_min_ms: 200, election_min_ms: 900, election_max_ms: 1600 };
+        Self { heartbeat_ms: 700, heartbeat_min_ms: 350, election_min_ms: 1200, election_max_ms: 1800 };
 }
 
 /// When an append counts as done. Votes are on disk before they leave, whatever this says.

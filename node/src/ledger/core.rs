@@ -44,6 +44,7 @@ pub(crate) enum Applied {
 /// A block that just became final and was written.
 pub(crate) struct Finalized {
     pub(crate) stored: StoredBlock,
+    pub(crate) changes: Arc<mesh30k_ledger::state::ChangeSet>,
     pub(crate) transactions: Vec<TxId>,
 }
 
@@ -167,7 +168,7 @@ impl Core {
         };
         self.overlay.base().commit(&block).map_err(|error| StorageFailed(error.to_string()))?;
         self.overlay.pop_lowest();
-        Ok(Finalized { stored, transactions })
+        Ok(Finalized { stored, changes: lowest.changes, transactions })
     }
 
     /// Height of an executed block that holds this transaction and is not final.

@@ -100,7 +100,7 @@ impl ValidatorDriver {
                 let finalized = self.shared.core().finalize(height, certificate);
                 self.shared.made_room();
                 match finalized {
-                    Ok(finalized) => self.ledger.publish(&finalized.stored, &finalized.transactions, true),
+                    Ok(done) => self.ledger.publish(&done.stored, &done.changes, &done.transactions, true),
                     Err(error) => super::stop_process(&error),
                 }
             }

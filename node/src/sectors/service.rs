@@ -24,8 +24,10 @@ const HURRY_EVERY: Duration = Duration::from_millis(250);
 const SILENT_AFTER_US: i64 = 10_000_000;
 /// A coordinator not heard of for this long (two summaries) may have been replaced unheard.
 const LEADER_SILENT_AFTER_US: i64 = 25_000_000;
-/// Sectors asked after at a time, at most.
+/// Sectors asked after at a time, at most, and how many all nodes together may ask after at a time: in a large mesh gossip
+/// brings nearly all of it, and who asks everybody ends up connected to everybody.
 const QUESTIONS_AT_ONCE: usize = 8;
+const QUESTIONS_OF_ALL: usize = 64;
 
 /// What the sectors are made of.
 pub struct SectorParts {
@@ -130,12 +132,17 @@ impl SectorService {
             let leading = self.handle.leading(**sector);
             leading.is_none_or(|leading| now.since_us(leading.heard) > LEADER_SILENT_AFTER_US)
         });
-        for sector in unheard.filter(|sector| !self.voting.contains(sector)).take(QUESTIONS_AT_ONCE) {
+        for sector in unheard.filter(|sector| !self.voting.contains(sector)).take(questions_at_once(roster.nodes.len())) {
             let (handle, sector) = (self.handle.clone(), *sector);
             tokio::spawn(async move { handle.ask_who_leads(sector).await });
         }
         is_hurried
     }
+}
+
+/// How many sectors one of so many nodes asks after at a time.
+fn questions_at_once(nodes: usize) -> usize {
+    QUESTIONS_OF_ALL.checked_div(nodes).map_or(QUESTIONS_AT_ONCE, |share| share.clamp(1, QUESTIONS_AT_ONCE))
 }
 
 async fn subscribe(control: &Control, topic: &str) -> bool {

@@ -103,6 +103,12 @@ impl DelayModel {
         }
     }
 
+    /// Whether its own figures stand: both rings carry [`MIN_SAMPLES`].
+    #[must_use]
+    pub fn is_measured(&self) -> bool {
+        self.sent.len() >= MIN_SAMPLES && self.work.len() >= MIN_SAMPLES
+    }
+
     /// m and s for `kappa`, with `clock` turning raw differences into delays: m = med(u) + kappa med(b),
     /// s = max(u90 - u50 + kappa (b90 - b50), 1 ms). A ring below [`MIN_SAMPLES`] gives way to its class, s doubled.
     #[must_use]

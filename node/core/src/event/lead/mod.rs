@@ -20,7 +20,7 @@ use super::hedge::HedgeBudget;
 use super::id::EventId;
 use super::message::{AnswerBody, HostMessage, HostReply, UpMessage};
 use super::params::ArrivalParams;
-use super::spec::CLASSES;
+use super::spec::{CLASSES, ClassSet};
 use super::stage::StageReport;
 use crate::clock::{AnchorVerdict, ClockEstimate, ClockSet};
 use crate::delay::{ClassPrior, ClassTail, DelayModel, LeadGrowth};
@@ -160,6 +160,8 @@ pub struct LeadMachine {
     next_anchor_check: MeshTimeUs,
     outstanding: Outstanding,
     next_stage: MeshTimeUs,
+    /// When something was last under way that changes what the cluster needs.
+    busy_at: MeshTimeUs,
     /// The last stage report, as long as nothing was learned since.
     staged: Option<(MeshTimeUs, StageReport)>,
     counters: LeadCounters,
@@ -183,6 +185,7 @@ impl LeadMachine {
             next_anchor_check: MeshTimeUs(i64::MIN),
             outstanding: Outstanding::default(),
             next_stage: MeshTimeUs(i64::MIN),
+            busy_at: MeshTimeUs(i64::MIN),
             staged: None,
             counters: LeadCounters::default(),
         }
@@ -260,7 +263,7 @@ impl LeadMachine {
         let ids: Vec<EventId> = self.waves.keys().copied().collect();
         actions.extend(ids.into_iter().filter_map(|id| self.settle(now, id)));
         if now >= self.next_stage {
-            self.next_stage = now.plus_us(staging::STAGE_PERIOD_US);
+            self.next_stage = now.plus_us(self.stage_period_us(now));
             actions.push(LeadAction::ToParent(UpMessage::Stage(Box::new(self.stage_again(now)))));
         }
         actions
@@ -310,6 +313,11 @@ impl LeadMachine {
 }
 
 impl Member {
+    /// Its burst is over or under way and its own figures do not stand yet. People take hours and are not waited for.
+    fn is_unmeasured(&self) -> bool {
+        ClassSet::MACHINES.contains(self.link.class) && !self.delay.is_measured()
+    }
+
     fn new(link: AgentLink, now: MeshTimeUs) -> Self {
         Self {
             link,

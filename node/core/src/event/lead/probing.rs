@@ -21,6 +21,10 @@ const CHANGE_BURST: u16 = 8;
 const DOUBT_BURST: u16 = 3;
 /// Every how many burst probes also run the calibration work.
 const WORK_EVERY: u16 = 2;
+/// Distance of probes of an agent whose burst went by without enough answers: they were lost on a mesh still forming, or the
+/// host did not know yet who leads. Without it such an agent would stay unmeasured for good, for only a burst runs the
+/// calibration work.
+const CATCH_UP_PERIOD_US: i64 = 1_000_000;
 /// Distance of probes otherwise.
 const IDLE_PERIOD_US: i64 = 5_000_000;
 /// Probe rounds whose answers are still awaited.
@@ -55,9 +59,14 @@ impl LeadMachine {
         let mut batches: BTreeMap<(bool, NodeId), Vec<AgentId>> = BTreeMap::new();
         for (id, member) in self.members.iter_mut().filter(|(_, m)| m.next_probe <= now) {
             let burst = member.burst_left > 0;
-            let work = burst && member.burst_left.checked_rem(WORK_EVERY) == Some(0);
+            let catches_up = !burst && member.is_unmeasured();
+            let work = catches_up || burst && member.burst_left.checked_rem(WORK_EVERY) == Some(0);
             member.burst_left = member.burst_left.saturating_sub(1);
-            let period_us = if burst { BURST_PERIOD_US } else { IDLE_PERIOD_US };
+            let period_us = match (burst, catches_up) {
+                (true, _) => BURST_PERIOD_US,
+                (false, true) => CATCH_UP_PERIOD_US,
+                (false, false) => IDLE_PERIOD_US,
+            };
             // After a stall of the caller the rhythm starts anew instead of catching up in one go.
             member.next_probe = now.plus_us(period_us);
             batches.entry((work, member.link.host)).or_default().push(*id);

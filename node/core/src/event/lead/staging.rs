@@ -7,8 +7,11 @@ use super::{AgentView, LeadMachine, Member};
 use crate::delay::within_probability;
 use crate::time::{MeshTimeUs, round_us};
 
-/// How often a stage report goes up.
-pub(super) const STAGE_PERIOD_US: i64 = 1_000_000;
+/// How often a stage report goes up while agents are being measured or events are under way, and for a while after.
+const STAGE_PERIOD_US: i64 = 1_000_000;
+const BUSY_US: i64 = 10_000_000;
+/// How often otherwise: then a probe each five seconds is all that changes it.
+const STAGE_IDLE_PERIOD_US: i64 = 5_000_000;
 /// How long one may be sent again.
 const STAGE_KEPT_US: i64 = 10_000_000;
 /// (u90 - u50) of a normal distribution with standard deviation one.
@@ -17,6 +20,15 @@ const NORMAL_Q90: f64 = 1.281_551_6;
 const STANDBY_SAVES: f64 = 0.95;
 
 impl LeadMachine {
+    /// How long until the next report.
+    pub(super) fn stage_period_us(&mut self, now: MeshTimeUs) -> i64 {
+        let measures = |m: &Member| m.burst_left > 0 || m.is_unmeasured();
+        if !self.waves.is_empty() || self.members.values().any(measures) {
+            self.busy_at = now;
+        }
+        if now.since_us(self.busy_at) < BUSY_US { STAGE_PERIOD_US } else { STAGE_IDLE_PERIOD_US }
+    }
+
     /// The report of this cluster, computed anew only when something was learned, or for the clocks' ageing after a while.
     pub(super) fn stage_again(&mut self, now: MeshTimeUs) -> StageReport {
         let kept = self.staged.take().filter(|(at, _)| (0..STAGE_KEPT_US).contains(&now.since_us(*at)));

@@ -76,6 +76,10 @@ impl MeshView for FixedView {
         self.0.holder(cluster, now)
     }
 
+    fn led_by(&self, node: NodeId, now: TimeUs) -> BTreeMap<ClusterId, Tenure> {
+        self.0.held_by(node, now).collect()
+    }
+
     fn check_lead(&self, cluster: ClusterId, node: NodeId, tenure: Tenure, now: TimeUs) -> Result<(), LeaseError> {
         self.0.check(cluster, node, tenure, now)
     }
@@ -113,7 +117,7 @@ pub(super) fn roster() -> Roster {
             node: NodeId((agent - 1) / u64::from(PER_NODE) + 1),
             cluster,
         };
-        roster.agents.insert(record.id, record);
+        roster.agents.insert(record);
         let known = roster.clusters.entry(cluster).or_insert_with(|| ClusterRecord { id: cluster, agents: Vec::new() });
         known.agents.push(AgentId(agent));
         roster.sectors.entry(cluster.sector).or_insert_with(|| SectorRecord {
