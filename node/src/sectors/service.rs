@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh30k_consensus::raft::GroupSet;
+use mesh30k_core::lead::summary_period_us;
 use mesh30k_ledger::types::SectorId;
 use mesh30k_p2p::Control;
 use openraft::impls::TokioRuntime;
@@ -22,8 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const HURRY_EVERY: Duration = Duration::from_millis(250);
 /// A kept copy that heard nothing for this long asks a voter.
 const SILENT_AFTER_US: i64 = 10_000_000;
-/// A coordinator not heard of for this long (two summaries) may have been replaced unheard.
-const LEADER_SILENT_AFTER_US: i64 = 25_000_000;
+/// A coordinator not heard of for so many halves of the time between two summaries may have been replaced unheard.
+const LEADER_SILENT_HALVES: i64 = 5;
 /// Sectors asked after at a time, at most, and how many all nodes together may ask after at a time: in a large mesh gossip
 /// brings nearly all of it, and who asks everybody ends up connected to everybody.
 const QUESTIONS_AT_ONCE: usize = 8;
@@ -128,9 +129,10 @@ impl SectorService {
             }
         }
         let roster = self.handle.roster();
+        let silent_us = (summary_period_us(roster.sectors.len()) / 2).saturating_mul(LEADER_SILENT_HALVES);
         let unheard = roster.sectors.keys().filter(|sector| {
             let leading = self.handle.leading(**sector);
-            leading.is_none_or(|leading| now.since_us(leading.heard) > LEADER_SILENT_AFTER_US)
+            leading.is_none_or(|leading| now.since_us(leading.heard) > silent_us)
         });
         for sector in unheard.filter(|sector| !self.voting.contains(sector)).take(questions_at_once(roster.nodes.len())) {
             let (handle, sector) = (self.handle.clone(), *sector);

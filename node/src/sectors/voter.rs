@@ -149,8 +149,10 @@ impl Voter {
         let has_applied_all = seat.state.applied().term == leadership.term;
         if leadership.is_leader && has_applied_all {
             if term != Some(leadership.term) {
-                let (clusters, others) = members::candidates(&self.hub.roster(), self.sector);
+                let roster = self.hub.roster();
+                let (clusters, others) = members::candidates(&roster, self.sector);
                 seat.duties.set_members(clusters, others, now);
+                seat.duties.set_sectors(roster.sectors.len());
                 seat.duties.on_elected(leadership.term, &seat.state, now);
                 let until = now.plus_us(ANNOUNCE_FOR_US);
                 self.announce = Some(Announce { next: now, gap_us: ANNOUNCE_AGAIN_US, until });

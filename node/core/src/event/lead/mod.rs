@@ -313,7 +313,7 @@ impl LeadMachine {
 }
 
 impl Member {
-    /// Its burst is over or under way and its own figures do not stand yet. People take hours and are not waited for.
+    /// Its own figures do not stand yet. People take hours and are not waited for.
     fn is_unmeasured(&self) -> bool {
         ClassSet::MACHINES.contains(self.link.class) && !self.delay.is_measured()
     }

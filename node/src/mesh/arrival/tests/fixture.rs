@@ -21,6 +21,8 @@ use crate::clock::wall_us;
 use crate::roster::{Roster, RosterNode, SharedRoster};
 
 pub(super) const NODES: u64 = 3;
+/// A node that hosts nobody and votes nowhere.
+const OUTSIDER: u64 = NODES + 1;
 pub(super) const PER_NODE: u32 = 20;
 pub(super) const AGENTS: u64 = NODES * PER_NODE as u64;
 const CLASSES: [AgentClass; 4] = [AgentClass::A, AgentClass::A, AgentClass::B, AgentClass::C];
@@ -107,6 +109,8 @@ pub(super) fn roster() -> Roster {
     for node in 1..=NODES {
         roster.nodes.insert(NodeId(node), RosterNode { record: node_record(node), peer: PeerId::random() });
     }
+    let record = NodeRecord { agents: Vec::new(), ..node_record(OUTSIDER) };
+    roster.nodes.insert(NodeId(OUTSIDER), RosterNode { record, peer: PeerId::random() });
     for agent in 1..=AGENTS {
         let cluster = cluster_of(agent);
         let record = AgentRecord {
@@ -151,6 +155,7 @@ pub(super) struct Trio {
     pub(super) nodes: Vec<ArrivalHandle>,
     pub(super) rules: Arc<Mutex<Rules>>,
     peers: Peers,
+    roster: SharedRoster,
 }
 
 impl Drop for Trio {
@@ -175,28 +180,35 @@ impl Trio {
             params: ArrivalParams::from_ledger(990_000, 0),
             anchor: NodeId(1),
         }));
-        let mut nodes = Vec::new();
-        for node in 1..=NODES {
-            let me = NodeId(node);
-            let read = rules.clone();
-            let handle = start(ArrivalParts {
-                me,
-                context: context(),
-                key: host_key(node),
-                roster: shared.clone(),
-                view: Arc::new(FixedView::new()),
-                link: Box::new(DirectLink { me, peers: peers.clone() }),
-                clock: ArrivalClock::new(TimeUs),
-                rules: Arc::new(move || Ok(read.lock().unwrap().clone())),
-                replay: replay(),
-                seed: 5,
-                harness: Harness::enabled(),
-                metrics: Metrics::new().unwrap(),
-            });
-            nodes.push(handle.unwrap());
-        }
-        peers.lock().unwrap().extend((1..).map(NodeId).zip(nodes.iter().cloned()));
-        Self { nodes, rules, peers }
+        let mut trio = Self { nodes: Vec::new(), rules, peers, roster: shared };
+        trio.nodes = (1..=NODES).map(|node| trio.start_node(node)).collect();
+        trio
+    }
+
+    /// One more node, which hosts nobody and votes nowhere.
+    pub(super) fn outsider(&self) -> ArrivalHandle {
+        self.start_node(OUTSIDER)
+    }
+
+    fn start_node(&self, node: u64) -> ArrivalHandle {
+        let (me, read) = (NodeId(node), self.rules.clone());
+        let handle = start(ArrivalParts {
+            me,
+            context: context(),
+            key: host_key(node),
+            roster: self.roster.clone(),
+            view: Arc::new(FixedView::new()),
+            link: Box::new(DirectLink { me, peers: self.peers.clone() }),
+            clock: ArrivalClock::new(TimeUs),
+            rules: Arc::new(move || Ok(read.lock().unwrap().clone())),
+            replay: replay(),
+            seed: 5,
+            harness: Harness::enabled(),
+            metrics: Metrics::new().unwrap(),
+        });
+        let handle = handle.unwrap();
+        self.peers.lock().unwrap().insert(me, handle.clone());
+        handle
     }
 
     /// Until nearly every link is measured, as every node hears of it.

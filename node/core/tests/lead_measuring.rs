@@ -1,0 +1,119 @@
+//! A lead measures its agents whatever happens to their first probes, and says less once there is nothing new to say.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use mesh30k_core::event::{
+    AgentAnswer, AgentLink, AnswerBody, ArrivalParams, HostMessage, HostReply, LeadAction, LeadMachine, Probe,
+    UpMessage,
+};
+use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
+use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, NodeId, SectorId};
+
+const CLUSTER: ClusterId = ClusterId { sector: SectorId(0), index: 0 };
+const HOST: NodeId = NodeId(7);
+const STEP_US: i64 = 50_000;
+const WORK_US: i64 = 2_000;
+/// More than the whole burst of a newcomer takes.
+const LOST_US: i64 = 10_000_000;
+
+/// One lead over a host that answers each probe after 20 ms, except those it never gets.
+struct Bench {
+    machine: LeadMachine,
+    now: MeshTimeUs,
+    waiting: Vec<HostReply>,
+    /// Probes sent, and how many of them asked for work.
+    sent: (usize, usize),
+    reports: usize,
+}
+
+impl Bench {
+    fn new(classes: &[AgentClass]) -> Self {
+        let mut machine = LeadMachine::new(CLUSTER, NodeId(1), ArrivalParams::default());
+        let link = |(id, class): (u64, &AgentClass)| AgentLink {
+            agent: AgentId(id),
+            host: HOST,
+            class: *class,
+            capabilities: 1,
+        };
+        let links: Vec<AgentLink> = (1..).zip(classes).map(link).collect();
+        let now = MeshTimeUs(1_000_000_000);
+        machine.set_agents(now, &links);
+        Self { machine, now, waiting: Vec::new(), sent: (0, 0), reports: 0 }
+    }
+
+    /// Runs for so long; `answers` says whether a probe reaches the host.
+    fn run(&mut self, span_us: i64, answers: bool) {
+        self.sent = (0, 0);
+        self.reports = 0;
+        let end = self.now.plus_us(span_us);
+        while self.now < end {
+            self.now = self.now.plus_us(STEP_US);
+            for reply in std::mem::take(&mut self.waiting) {
+                self.machine.on_reply(self.now, &reply);
+            }
+            for action in self.machine.poll(self.now) {
+                match action {
+                    LeadAction::ToHost { message: HostMessage::Probe(probe), .. } => self.on_probe(&probe, answers),
+                    LeadAction::ToParent(UpMessage::Stage(_)) => self.reports += 1,
+                    LeadAction::ToHost { .. } | LeadAction::ToParent(_) => {}
+                }
+            }
+        }
+    }
+
+    fn on_probe(&mut self, probe: &Probe, answers: bool) {
+        self.sent.0 += probe.agents.len();
+        self.sent.1 += if probe.work { probe.agents.len() } else { 0 };
+        if !answers {
+            return;
+        }
+        let received = LocalTimeUs(self.now.0 + STEP_US / 4);
+        let answered = LocalTimeUs(received.0 + WORK_US);
+        let answer = |agent: &AgentId| AgentAnswer {
+            agent: *agent,
+            slot: *agent,
+            body: AnswerBody::Probe {
+                seq: probe.seq,
+                received,
+                answered,
+                work_us: probe.work.then_some(u32::try_from(WORK_US).unwrap()),
+                host_clock: None,
+            },
+        };
+        let answers = probe.agents.iter().map(answer).collect();
+        self.waiting.push(HostReply { cluster: CLUSTER, host: HOST, answers });
+    }
+
+    fn warm(&self) -> usize {
+        self.machine.agents(self.now).iter().filter(|agent| agent.warm).count()
+    }
+}
+
+#[test]
+fn agents_whose_burst_was_lost_are_measured_all_the_same() {
+    let mut bench = Bench::new(&[AgentClass::A, AgentClass::D, AgentClass::E]);
+    bench.run(LOST_US, false);
+    assert_eq!(bench.warm(), 0);
+    bench.run(20_000_000, true);
+    assert_eq!(bench.warm(), 3, "each is measured once it can be heard");
+    bench.run(20_000_000, true);
+    assert_eq!(bench.sent.1, 0, "then the calibration work is over");
+    assert!(bench.sent.0 <= 3 * 5, "and probes are few: {:?}", bench.sent);
+}
+
+#[test]
+fn people_are_not_asked_again_and_again() {
+    let mut bench = Bench::new(&[AgentClass::F]);
+    bench.run(LOST_US, false);
+    bench.run(20_000_000, false);
+    assert!(bench.sent.0 <= 5 && bench.sent.1 == 0, "{:?}", bench.sent);
+}
+
+#[test]
+fn a_measured_cluster_reports_seldom_and_one_that_is_being_measured_each_second() {
+    let mut bench = Bench::new(&[AgentClass::A, AgentClass::B]);
+    bench.run(5_000_000, true);
+    assert!((4..=6).contains(&bench.reports), "{}", bench.reports);
+    bench.run(30_000_000, true);
+    bench.run(30_000_000, true);
+    assert!((5..=7).contains(&bench.reports), "{}", bench.reports);
+}
