@@ -62,11 +62,14 @@ pub async fn join(
     validator: Option<NodeId>,
 ) -> NodeId {
     let mut attempt = 0_usize;
+    let mut batch = AgentBatch::default();
     loop {
         match standing(ledger, identity) {
             Ok(Standing { node: Some(node), agents, .. }) if agents >= profile.agents.len() => return node,
             Ok(standing) => {
-                if let Err(reason) = register(ledger, control, identity, profile, standing, validator, attempt).await {
+                let batch = &mut batch;
+                let asked = register(ledger, control, identity, profile, standing, batch, validator, attempt).await;
+                if let Err(reason) = asked {
                     tracing::warn!(%reason, "registration did not go through yet; trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
@@ -101,15 +104,21 @@ fn standing(ledger: &LedgerHandle, identity: &NodeIdentity) -> Result<Standing, 
     })
 }
 
+#[expect(clippy::too_many_arguments, reason = "called once; each is a part of its own")]
 async fn register(
     ledger: &LedgerHandle,
     control: &Control,
     identity: &NodeIdentity,
     profile: &HostProfile,
     standing: Standing,
+    batch: &mut AgentBatch,
     validator: Option<NodeId>,
     attempt: usize,
 ) -> Result<(), String> {
+    let sponsor = match validator {
+        Some(_) => None,
+        None => Some(sponsor(ledger, control, attempt).ok_or("no validator is connected yet")?),
+    };
     let op = Operation::RegisterHost(RegisterHost {
         node: standing.node.is_none().then(|| NodeRegistration {
             transport_key: profile.transport_key.clone(),
@@ -118,19 +127,19 @@ async fn register(
             addresses: profile.addresses.clone(),
             region: profile.region,
         }),
-        agents: agents(identity, profile, standing.agents),
+        agents: batch.after(standing.agents, identity, profile),
     });
     let valid_until = TimeMs(clock::wall_ms().saturating_add(VALIDITY_MS));
     let context = ledger.context();
     let key = identity.account();
     let mut tx =
         Transaction::new(&context, crate::ledger::account_of(identity), standing.nonce, valid_until, FEE_LIMIT, op);
-    let id = if validator.is_some() {
-        ledger.submit(tx.sign(&[&key])).map_err(|error| error.to_string())?
-    } else {
-        let (peer, sponsor) = sponsor(ledger, control, attempt).ok_or("no validator is connected yet")?;
-        tx.sponsor = Some(sponsor);
-        ask_sponsor(control, peer, tx.sign(&[&key])).await?
+    let id = match sponsor {
+        None => ledger.submit(tx.sign(&[&key])).map_err(|error| error.to_string())?,
+        Some((peer, sponsor)) => {
+            tx.sponsor = Some(sponsor);
+            ask_sponsor(control, peer, tx.sign(&[&key])).await?
+        }
     };
     match settled(ledger, identity, standing, &id).await.map_err(|error| error.to_string())? {
         None => Ok(()),
@@ -169,15 +178,28 @@ async fn settled(
     }
 }
 
-/// The next agents to register: one batch at most.
-fn agents(identity: &NodeIdentity, profile: &HostProfile, registered: usize) -> Vec<AgentRegistration> {
-    let rest = profile.agents.iter().enumerate().skip(registered).take(MAX_AGENTS_PER_BATCH);
-    rest.map(|(index, class)| AgentRegistration {
-        key: identity.agent(u32::try_from(index).unwrap_or(u32::MAX)).public(),
-        class: *class,
-        capabilities: capabilities_of(*class),
-    })
-    .collect()
+/// The agents of the last try. Their keys are made once: on a machine where a hundred nodes wait for the first validator, making
+/// them anew at each try leaves the validators no time.
+#[derive(Debug, Default)]
+struct AgentBatch {
+    registered: usize,
+    agents: Vec<AgentRegistration>,
+}
+
+impl AgentBatch {
+    /// The next agents to register after so many: one batch at most.
+    fn after(&mut self, registered: usize, identity: &NodeIdentity, profile: &HostProfile) -> Vec<AgentRegistration> {
+        if self.registered != registered || self.agents.is_empty() {
+            let rest = profile.agents.iter().enumerate().skip(registered).take(MAX_AGENTS_PER_BATCH);
+            let registration = |(index, class): (usize, &AgentClass)| AgentRegistration {
+                key: identity.agent(u32::try_from(index).unwrap_or(u32::MAX)).public(),
+                class: *class,
+                capabilities: capabilities_of(*class),
+            };
+            (self.registered, self.agents) = (registered, rest.map(registration).collect());
+        }
+        self.agents.clone()
+    }
 }
 
 /// What a built-in agent of a class can do.
@@ -218,5 +240,33 @@ async fn ask_sponsor(control: &Control, peer: PeerId, signed: SignedTransaction)
     match decode::<SponsorAnswer>(&answer, 4_096).map_err(|error| error.to_string())? {
         SponsorAnswer::Sponsored(id) => Ok(id),
         SponsorAnswer::Refused(reason) => Err(format!("the validator refused: {reason}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_made_once_and_anew_when_some_of_it_are_registered() {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = NodeIdentity::load_or_create(dir.path()).unwrap();
+        let profile = HostProfile {
+            transport_key: Vec::new(),
+            store_id: Hash::ZERO,
+            addresses: Vec::new(),
+            region: "KE".parse().unwrap(),
+            agents: vec![AgentClass::A; MAX_AGENTS_PER_BATCH + 3],
+        };
+        let mut batch = AgentBatch::default();
+        let first = batch.after(0, &identity, &profile);
+        assert_eq!(first.len(), MAX_AGENTS_PER_BATCH);
+        assert_eq!(first.first().map(|agent| agent.key), Some(identity.agent(0).public()));
+        let kept = batch.agents.as_ptr();
+        assert_eq!(batch.after(0, &identity, &profile), first);
+        assert_eq!(batch.agents.as_ptr(), kept, "a second try makes no keys");
+        let rest = batch.after(MAX_AGENTS_PER_BATCH, &identity, &profile);
+        let number = u32::try_from(MAX_AGENTS_PER_BATCH).unwrap();
+        assert_eq!((rest.len(), rest.first().map(|agent| agent.key)), (3, Some(identity.agent(number).public())));
     }
 }
