@@ -64,7 +64,14 @@ mod tests {
 
     fn sector(id: u32) -> SectorRecord {
         let nodes = vec![NodeId(1)];
-        SectorRecord { id: SectorId(id), agents: 3, clusters: 1, last_cluster_agents: 3, nodes, voters: vec![NodeId(1)] }
+        SectorRecord {
+            id: SectorId(id),
+            agents: 3,
+            clusters: 1,
+            last_cluster_agents: 3,
+            nodes,
+            voters: vec![NodeId(1)],
+        }
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub fn wait(fleet: &mut Fleet, layout: &Layout, console: &Console, stop: &StopFl
         ask(&clients, &mut statuses);
         let is_each_ready = statuses.iter().all(is_ready);
         // Asked once, not of everybody: the first node asks the voters of each sector it does not keep.
-        let tree = clients.first().filter(|_| is_each_ready).and_then(|first| first.get::<MeshTree>("/v1/mesh/tree").ok());
+        let tree =
+            clients.first().filter(|_| is_each_ready).and_then(|first| first.get::<MeshTree>("/v1/mesh/tree").ok());
         let missing = missing(&statuses, tree.as_ref(), layout.size.agents);
         let elapsed_us = monotonic_us().saturating_sub(started_us);
         if let Some(tree) = tree.filter(|_| missing.is_empty()) {

@@ -134,7 +134,8 @@ impl SectorService {
             let leading = self.handle.leading(**sector);
             leading.is_none_or(|leading| now.since_us(leading.heard) > silent_us)
         });
-        for sector in unheard.filter(|sector| !self.voting.contains(sector)).take(questions_at_once(roster.nodes.len())) {
+        for sector in unheard.filter(|sector| !self.voting.contains(sector)).take(questions_at_once(roster.nodes.len()))
+        {
             let (handle, sector) = (self.handle.clone(), *sector);
             tokio::spawn(async move { handle.ask_who_leads(sector).await });
         }

@@ -249,12 +249,18 @@ mod tests {
             })
             .collect();
         let score = Score::of(Strategy::Hold, 100, 0, &Default::default(), &rows);
-        Round { cascade: Cascade::new(Strategy::Hold, score, 0, 100 - hits, 0), folded_us, bare: 10, bare_within_10ms: bare_hits }
+        Round {
+            cascade: Cascade::new(Strategy::Hold, score, 0, 100 - hits, 0),
+            folded_us,
+            bare: 10,
+            bare_within_10ms: bare_hits,
+        }
     }
 
     #[test]
     fn shares_are_over_all_rounds_and_everybody_enrolled() {
-        let report = MeshReport { rounds: vec![round(90, 10, 400_000), round(70, 9, 900_000)], ..MeshReport::default() };
+        let report =
+            MeshReport { rounds: vec![round(90, 10, 400_000), round(70, 9, 900_000)], ..MeshReport::default() };
         assert_eq!(report.shares(), [200, 160, 20, 19]);
         let lines = report.lines().join("\n");
         for part in ["80.0 %", "95.0 %", "900 ms"] {
