@@ -7,7 +7,7 @@ use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Hash, NodeId};
 
 use super::ack_spread::leaves_us;
 use super::counters::HostedCounters;
-use super::due::{DueQueue, HarnessRecord, HostedAction, Item, SlotKey};
+use super::due::{DueQueue, HarnessRecord, HostedAction, Item, SlotKey, slots_of};
 use super::replay::Replay;
 use super::surroundings::{Habitat, ReplayedHabitat, Surroundings};
 use crate::clock::guarded_target;
@@ -300,10 +300,9 @@ impl<H: Habitat> HostedAgents<H> {
         let Some(work_us) = (if work { hosted.around.work_us(now_us, 1.0) } else { Some(0) }) else { return };
         let done_us = now_us.saturating_add(work_us);
         if H::Around::FORETOLD {
-            self.on_probe_done(done_us, (agent, cluster), seq, received, work);
-        } else {
-            self.plan(done_us, Item::ProbeDone { agent, cluster, seq, received, work });
+            return self.on_probe_done(done_us, (agent, cluster), seq, received, work);
         }
+        self.plan(done_us, Item::ProbeDone { agent, cluster, seq, received, work });
     }
 
     fn on_probe_done(
@@ -494,12 +493,6 @@ impl<H: Habitat> HostedAgents<H> {
             self.slots.remove(&key);
         }
     }
-}
-
-/// All keys of one event.
-fn slots_of(event: EventId) -> std::ops::RangeInclusive<SlotKey> {
-    let key = |id| SlotKey { event, agent: AgentId(id), slot: AgentId(id) };
-    key(0)..=key(u64::MAX)
 }
 
 fn bump(field: &mut u64) {
