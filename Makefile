@@ -36,6 +36,10 @@ test: setup-tests verify ## format, lints, every test, then the whole main job o
 sequence: ## a million random ledger operations, audited after each (ARGS="STEPS SEED")
 	@cargo run --locked --release --package mesh30k-ledger --example sequence -- $(ARGS)
 
+.PHONY: faults
+faults: ## 500 lives of consensus and ledger under faults (ARGS="FIRST COUNT", or one SEED for its story)
+	@cargo run --locked --package mesh30k-chain --example faults -- $(ARGS)
+
 .PHONY: setup-tests
 setup-tests:
 	@.tools/setup.sh --tests

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-for crate in mesh30k-ledger mesh30k-core mesh30k-consensus; do
+for crate in mesh30k-ledger mesh30k-core mesh30k-consensus mesh30k-chain; do
     heavy=$(cargo tree --locked --package "$crate" --edges normal,build,dev --prefix none --format '{p}' |
         grep -E '^(librocksdb-sys|rocksdb|libp2p[a-z-]*) v' | sort -u || true)
     if [ -n "$heavy" ]; then

@@ -2,6 +2,7 @@
 
 use mesh30k_testnet::client::ClientError;
 use mesh30k_testnet::events::EventsError;
+use mesh30k_testnet::operations::OperationError;
 use mesh30k_testnet::wallet::WalletError;
 use mesh30k_testnet::work::WorkError;
 
@@ -42,18 +43,34 @@ impl ExitCode {
         if let Some(error) = cause.downcast_ref::<WalletError>() {
             return Self::of_wallet(error);
         }
-        match cause.downcast_ref::<EventsError>() {
-            Some(EventsError::Client(error)) => return Self::of_client(error),
-            Some(EventsError::TooSoon { .. }) => return Some(Self::Refused),
-            _ => {}
+        if let Some(error) = cause.downcast_ref::<EventsError>() {
+            return Self::of_event(error);
         }
-        match cause.downcast_ref::<WorkError>() {
-            Some(WorkError::Client(error)) => Self::of_client(error),
-            Some(WorkError::Wallet(error)) => Self::of_wallet(error),
-            Some(WorkError::UnknownModule(_) | WorkError::TooFewLines { .. } | WorkError::Parts(_)) => {
-                Some(Self::Usage)
-            }
-            _ => None,
+        match cause.downcast_ref::<OperationError>() {
+            Some(OperationError::Event(error)) => return Self::of_event(error),
+            Some(OperationError::Client(error)) => return Self::of_client(error),
+            Some(OperationError::Work(error)) => return Self::of_work(error),
+            Some(OperationError::Nobody) => return Some(Self::Refused),
+            Some(OperationError::Pipeline(_)) => return Some(Self::Usage),
+            None => {}
+        }
+        cause.downcast_ref::<WorkError>().and_then(Self::of_work)
+    }
+
+    const fn of_work(error: &WorkError) -> Option<Self> {
+        match error {
+            WorkError::Client(error) | WorkError::Part { source: error, .. } => Self::of_client(error),
+            WorkError::Wallet(error) => Self::of_wallet(error),
+            WorkError::UnknownModule(_) | WorkError::TooFewLines { .. } | WorkError::Parts(_) => Some(Self::Usage),
+            WorkError::Answer { .. } | WorkError::Receipt { .. } => None,
+        }
+    }
+
+    const fn of_event(error: &EventsError) -> Option<Self> {
+        match error {
+            EventsError::Client(error) => Self::of_client(error),
+            EventsError::TooSoon { .. } => Some(Self::Refused),
+            EventsError::NoSummary { .. } | EventsError::NoRandomness(_) => None,
         }
     }
 

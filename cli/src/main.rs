@@ -152,6 +152,7 @@ mod tests {
         use mesh30k_node::api::types::Problem;
         use mesh30k_testnet::client::ClientError;
         use mesh30k_testnet::events::EventsError;
+        use mesh30k_testnet::operations::OperationError;
         use mesh30k_testnet::wallet::WalletError;
         use mesh30k_testnet::work::WorkError;
         let problem = || Problem { kind: "refused".into(), title: "Refused".into(), status: 422, detail: "no".into() };
@@ -162,6 +163,8 @@ mod tests {
         assert_eq!(code(unreachable().into()), ExitCode::Unreachable);
         assert_eq!(code(WalletError::from(unreachable()).into()), ExitCode::Unreachable);
         assert_eq!(code(EventsError::from(refused()).into()), ExitCode::Refused);
+        assert_eq!(code(OperationError::from(EventsError::from(refused())).into()), ExitCode::Refused);
+        assert_eq!(code(OperationError::from(unreachable()).into()), ExitCode::Unreachable);
         assert_eq!(code(WorkError::from(WalletError::from(unreachable())).into()), ExitCode::Unreachable);
         assert_eq!(code(WorkError::Part { part: 1, source: refused() }.into()), ExitCode::Refused);
         assert_eq!(code(exit::UsageError("x".into()).into()), ExitCode::Usage);

@@ -106,6 +106,11 @@ impl Session {
         Ok(KeyPolicy::single(PublicKey(entry.public)).account())
     }
 
+    /// The public half of the key called `name`.
+    pub(crate) fn public(&self, name: &str) -> Result<PublicKey> {
+        Ok(PublicKey(self.keystore()?.show(&name.parse()?)?.public))
+    }
+
     /// The wallet of the key called `name`.
     pub(crate) fn wallet(&self, name: &str) -> Result<Wallet> {
         let client = self.client()?;

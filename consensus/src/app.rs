@@ -52,6 +52,12 @@ pub struct RestoreRefused {
 ///
 /// All methods run on the group's task: they must not block for long.
 pub trait Application: Send + 'static {
+    /// Whether [`Self::apply`] may be called now. While it answers no, the group waits and asks again; nothing else stands
+    /// still. An application that says no for ever stops its group.
+    fn has_room(&self) -> bool {
+        true
+    }
+
     /// Executes an entry and returns the response for whoever proposed it. A bad entry is answered, never a failure:
     /// every member must come to the same result.
     fn apply(&mut self, position: LogPosition, entry: &[u8]) -> Vec<u8>;

@@ -7,7 +7,7 @@ use crate::parameters::{Parameter, Parameters};
 use crate::types::Uftns;
 
 const MILLIONTHS: u128 = 1_000_000;
-/// The largest step of one block: an eighth.
+/// The largest step: an eighth.
 const DAMPING: u128 = 8;
 
 /// The price of a unit of weight in millionths of a uFTNS (fine enough that an eighth of the smallest price is not lost).
@@ -35,15 +35,7 @@ impl BaseFee {
     /// eighth less after an empty block (the rule of EIP-1559), between the bounds of the parameters.
     #[must_use]
     pub fn after(self, weight: u64, parameters: &Parameters) -> Self {
-        let target = u128::from(parameters.get(Parameter::TargetBlockWeight)).max(1);
-        let used = u128::from(weight).min(target.saturating_mul(2));
-        let rate = u128::from(self.0);
-        let step = |apart: u128| rate.saturating_mul(apart).checked_div(target.saturating_mul(DAMPING)).unwrap_or(0);
-        let moved = match used.checked_sub(target) {
-            Some(above) => rate.saturating_add(step(above)),
-            None => rate.saturating_sub(step(target.saturating_sub(used))),
-        };
-        Self(u64::try_from(moved).unwrap_or(u64::MAX)).within(parameters)
+        Self(damped(self.0, weight, parameters.get(Parameter::TargetBlockWeight))).within(parameters)
     }
 
     /// Within the bounds of the parameters: never below the base fee, never above its ceiling (the base fee where that is higher).
@@ -53,4 +45,16 @@ impl BaseFee {
         let ceiling = Self::whole(parameters.get(Parameter::BaseFeeMax)).max(floor);
         self.clamp(floor, ceiling)
     }
+}
+
+/// A rate after so much use: unchanged at the target, an eighth more at twice the target and above, an eighth less without use.
+pub(crate) fn damped(rate: u64, used: u64, target: u64) -> u64 {
+    let (rate, target) = (u128::from(rate), u128::from(target).max(1));
+    let used = u128::from(used).min(target.saturating_mul(2));
+    let step = |apart: u128| rate.saturating_mul(apart).checked_div(target.saturating_mul(DAMPING)).unwrap_or(0);
+    let moved = match used.checked_sub(target) {
+        Some(above) => rate.saturating_add(step(above)),
+        None => rate.saturating_sub(step(target.saturating_sub(used))),
+    };
+    u64::try_from(moved).unwrap_or(u64::MAX)
 }

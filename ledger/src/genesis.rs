@@ -10,7 +10,9 @@ use crate::key_policy::KeyPolicy;
 use crate::operators::Operators;
 use crate::ops::NodeRegistration;
 use crate::parameters::{Parameter, Parameters};
-use crate::records::{Account, Counters, Globals, NodeRecord, Office, OfficeRecord, Regions, TERM_MS, Tip, Totals};
+use crate::records::{
+    Account, Counters, Due, Globals, Holding, NodeRecord, Office, OfficeRecord, Quarter, Regions, TERM_MS, Tip, Totals,
+};
 use crate::signing::ChainContext;
 use crate::smt;
 use crate::state::{ChangeSet, MemoryState, StateError, keyspace};
@@ -149,6 +151,7 @@ impl Genesis {
                 balance: entry.balance,
                 region: entry.region,
                 region_attested: entry.region.is_some(),
+                holding: Holding { low: entry.balance, ..Holding::default() },
                 ..Account::default()
             };
             put(keyspace::account(&entry.policy.account()), encode(&account));
@@ -168,7 +171,11 @@ impl Genesis {
         }
         let counters =
             Counters { next_node, next_agent: AgentId(1), next_proposal: ProposalId(1), next_sector: SectorId(0) };
-        let globals = Globals { totals, counters, open_votes: Vec::new(), frozen_since: None, frozen_ms: 0 };
+        let ends = self.time.plus_ms(self.parameters.get(Parameter::DividendQuarterMs));
+        let quarter = Quarter { ends, low: totals.balances, ..Quarter::default() };
+        let (open_votes, frozen_since) = (Vec::new(), None);
+        let globals = Globals { totals, counters, open_votes, frozen_since, frozen_ms: 0, quarter };
+        put(keyspace::due(ends, &Due::QuarterEnds), encode(&()));
         put(keyspace::GLOBALS.to_vec(), encode(&globals));
         put(keyspace::CONTEXT.to_vec(), encode(&self.context()));
         put(keyspace::EPOCH.to_vec(), encode(&Epoch(0)));

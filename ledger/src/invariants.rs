@@ -2,8 +2,8 @@
 
 use crate::query;
 use crate::records::{
-    Account, AuctionRecord, BondRecord, ClaimRecord, CreditRecord, CreditTotals, Escrow, EscrowStatus, Proposal,
-    ProposalStatus, ScheduleRecord, Totals,
+    Account, AuctionRecord, BondRecord, ClaimRecord, CreditRecord, CreditTotals, DividendRecord, Escrow, EscrowStatus,
+    Proposal, ProposalStatus, ScheduleRecord, Totals,
 };
 use crate::state::{ChangeSet, StateError, StateRead, decode_record, keyspace};
 
@@ -27,10 +27,10 @@ pub enum Breach {
 const PAGE: usize = 1_024;
 
 /// The kinds of places money can be in records, in the order of [`Held`].
-const PLACES: [&str; 4] = ["balances", "stakes", "escrows", "deposits"];
+const PLACES: [&str; 5] = ["balances", "stakes", "escrows", "deposits", "dividends"];
 
 /// What a record holds, place by place.
-type Held = [u128; 4];
+type Held = [u128; 5];
 
 /// Checks the running totals: cheap, done after every block.
 ///
@@ -110,7 +110,7 @@ pub fn check_step(before: &dyn StateRead, changes: &ChangeSet) -> Result<(), Bre
         _ => old,
     };
     conserved(&new)?;
-    let mut moved = [0_i128; 4];
+    let mut moved = [0_i128; 5];
     for (key, value) in changes {
         if !HOLDERS.iter().any(|prefix| key.starts_with(prefix)) {
             continue;
@@ -136,7 +136,7 @@ fn conserved(totals: &Totals) -> Result<(), Breach> {
 
 /// What the running totals say of each place.
 fn places(totals: &Totals) -> Held {
-    [totals.balances, totals.stakes, totals.escrows, totals.deposits].map(|total| u128::from(total.0))
+    [totals.balances, totals.stakes, totals.escrows, totals.deposits, totals.dividends].map(|total| u128::from(total.0))
 }
 
 fn difference(was: u128, is: u128) -> i128 {
@@ -152,19 +152,20 @@ const HOLDERS: &[&[u8]] = &[
     keyspace::SCHEDULES,
     keyspace::CLAIMS,
     keyspace::AUCTIONS,
+    keyspace::DIVIDENDS,
 ];
 
 /// What one of these records holds.
 fn held(key: &[u8], value: &[u8]) -> Result<Held, StateError> {
-    let locked = |amount: u64| [0, 0, u128::from(amount), 0];
+    let locked = |amount: u64| [0, 0, u128::from(amount), 0, 0];
     if key.starts_with(&[keyspace::ACCOUNTS]) {
         let account: Account = decode_record(key, value)?;
-        return Ok([u128::from(account.balance.0), u128::from(account.stake.0), 0, 0]);
+        return Ok([u128::from(account.balance.0), u128::from(account.stake.0), 0, 0, 0]);
     }
     if key.starts_with(keyspace::PROPOSALS) {
         let proposal: Proposal = decode_record(key, value)?;
         let open = proposal.status == ProposalStatus::Active;
-        return Ok([0, 0, 0, if open { u128::from(proposal.deposit.0) } else { 0 }]);
+        return Ok([0, 0, 0, if open { u128::from(proposal.deposit.0) } else { 0 }, 0]);
     }
     if key.starts_with(keyspace::SCHEDULES) {
         let schedule: ScheduleRecord = decode_record(key, value)?;
@@ -172,6 +173,9 @@ fn held(key: &[u8], value: &[u8]) -> Result<Held, StateError> {
     }
     if key.starts_with(keyspace::CLAIMS) {
         return Ok(locked(decode_record::<ClaimRecord>(key, value)?.bond.0));
+    }
+    if key.starts_with(keyspace::DIVIDENDS) {
+        return Ok([0, 0, 0, 0, u128::from(decode_record::<DividendRecord>(key, value)?.left.0)]);
     }
     if key.starts_with(keyspace::AUCTIONS) {
         return Ok(locked(decode_record::<AuctionRecord>(key, value)?.locked()));

@@ -75,6 +75,7 @@ fn post_totals(postings: &mut Vec<Posting>, old: &Totals, new: &Totals) {
     for (name, old, new) in [
         ("assets:locked:escrows", old.escrows, new.escrows),
         ("assets:locked:deposits", old.deposits, new.deposits),
+        ("assets:locked:dividends", old.dividends, new.dividends),
         ("assets:pools:carbon", old.carbon_pool, new.carbon_pool),
         ("assets:pools:access", old.access_fund, new.access_fund),
         ("assets:pools:treasury", old.treasury, new.treasury),

@@ -77,6 +77,14 @@ macro_rules! hex_text {
     };
 }
 
+impl PublicKey {
+    /// Whether a signature could hold under it.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        ed25519_zebra::VerificationKey::try_from(self.0).is_ok()
+    }
+}
+
 hex_text!(PublicKey);
 hex_text!(Signature);
 

@@ -17,6 +17,7 @@
 pub mod block;
 pub mod codec;
 pub mod execute;
+pub mod export;
 pub mod fees;
 pub mod finality;
 pub mod genesis;
@@ -48,4 +49,5 @@ pub mod tables;
 pub mod topology;
 pub mod transaction;
 pub mod types;
+pub mod unit_price;
 mod words;

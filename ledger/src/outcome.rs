@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::encode;
+use crate::keys::PublicKey;
 use crate::pricing::Price;
 use crate::priority::Purpose;
 use crate::records::{Contribution, Duty, ProposalStatus};
@@ -285,6 +286,40 @@ pub enum Effect {
         /// 1 to 5.
         stars: u8,
     },
+    /// Other keys sign for an account.
+    AccountKeysRotated {
+        /// Which.
+        account: AccountId,
+        /// So many of them together.
+        threshold: u8,
+        /// How many there are.
+        keys: u8,
+    },
+    /// A host signs with another key.
+    HostKeyRotated {
+        /// Its node.
+        node: NodeId,
+        /// Its key now.
+        key: PublicKey,
+    },
+    /// A sector's registry and logs were told.
+    Anchored {
+        /// Which sector.
+        sector: SectorId,
+        /// Which period.
+        period: u64,
+        /// Voters who say the same.
+        words: u64,
+        /// Whether that is what is anchored.
+        anchored: bool,
+    },
+    /// An agent signs with another key.
+    AgentKeyRotated {
+        /// Which.
+        agent: AgentId,
+        /// Its key now.
+        key: PublicKey,
+    },
 }
 
 /// What happened by itself in a block because its time had come.
@@ -358,6 +393,27 @@ pub enum DueEvent {
         winner: Option<AccountId>,
         /// At what price.
         price: Uftns,
+    },
+    /// A quarter ended.
+    QuarterEnded {
+        /// Which.
+        quarter: u32,
+        /// What its holders are paid, each when something touches it next.
+        pool: Uftns,
+    },
+    /// Nobody came for the rest of a dividend; it went to the treasury.
+    DividendLapsed {
+        /// Of which quarter.
+        quarter: u32,
+        /// How much.
+        amount: Uftns,
+    },
+    /// An account that was touched got what ended quarters owed it.
+    DividendPaid {
+        /// Which.
+        account: AccountId,
+        /// How much, of all of them.
+        amount: Uftns,
     },
     /// Bonded money came free.
     Unbonded {

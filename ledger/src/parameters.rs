@@ -41,7 +41,7 @@ macro_rules! parameters {
 parameters! {
     /// Least price of one unit of transaction weight, in uFTNS; full blocks raise it.
     BaseFee, "base_fee_uftns", 1, 0..=1_000_000;
-    /// Price of one unit of work (a million fuel), in uFTNS.
+    /// Price of one unit of work (a million fuel) to begin with, in uFTNS; use moves it within an eighth and eight times this.
     TaskUnitPrice, "task_unit_price_uftns", 1_000, 0..=1_000_000_000;
     /// Price of a gram of CO2e, in uFTNS.
     CarbonPrice, "carbon_price_uftns_per_g", 100_000, 0..=1_000_000_000_000;
@@ -107,6 +107,30 @@ parameters! {
     EmergencySignals, "emergency_signals", 2, 1..=16;
     /// The most that contributions are paid in a day of block time, in uFTNS; bounded by the supply cap as well.
     EmissionPerPeriod, "emission_per_period_uftns", 1_000_000_000, 0..=1_000_000_000_000_000;
+    /// A quarter of dividends, in ms of block time; the running one keeps the length it began with.
+    DividendQuarterMs, "dividend_quarter_ms", 7_776_000_000, 60_000..=31_622_400_000;
+    /// Share of the treasury that a quarter pays, in ppm.
+    DividendTreasuryPpm, "dividend_treasury_ppm", 500_000, 0..=1_000_000;
+    /// What bonded money counts more for a dividend, in ppm.
+    DividendRolePpm, "dividend_role_ppm", 250_000, 0..=1_000_000;
+    /// How often prices of capabilities move, in ms of block time.
+    PriceStepMs, "price_step_ms", 3_600_000, 60_000..=86_400_000;
+    /// Units of work an agent can do in such a step.
+    AgentStepUnits, "agent_step_units", 1_000, 1..=1_000_000_000;
+    /// Share of what agents can do at which a price stays as it is, in ppm.
+    PriceTargetPpm, "price_target_ppm", 700_000, 10_000..=1_000_000;
+    /// What work costs more at peak hours, in ppm; nothing until a vote says when the mesh is busy.
+    PeakPpm, "peak_ppm", 0, 0..=1_000_000;
+    /// The hour of the day in UTC at which peak hours begin.
+    PeakFromHour, "peak_from_hour", 17, 0..=24;
+    /// The hour of the day in UTC at which they end.
+    PeakToHour, "peak_to_hour", 21, 0..=24;
+    /// What work costs less for whoever uses most, in ppm.
+    VolumePpm, "volume_ppm", 100_000, 0..=500_000;
+    /// Units in the running and the last period that bring it in full.
+    VolumeUnits, "volume_units", 1_000_000, 1..=1_000_000_000_000;
+    /// What money that was held before counts more for a dividend, in ppm.
+    DividendHoldingPpm, "dividend_holding_ppm", 250_000, 0..=1_000_000;
 }
 
 /// Text that names no parameter.

@@ -13,6 +13,8 @@ const PPM: u128 = 1_000_000;
 pub struct PriceInput {
     /// Units of work.
     pub units: u64,
+    /// What one of them costs, in millionths of a uFTNS.
+    pub unit_price: u64,
     /// The most the worker is paid.
     pub base_limit: Uftns,
     /// The most the requester pays in all; at least `base_limit`.
@@ -55,8 +57,7 @@ pub struct Price {
 #[must_use]
 pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
     let get = |parameter| u128::from(parameters.get(parameter));
-    let base =
-        u128::from(input.units).saturating_mul(get(Parameter::TaskUnitPrice)).min(u128::from(input.base_limit.0));
+    let base = share(u128::from(input.units), u128::from(input.unit_price)).min(u128::from(input.base_limit.0));
     let carbon_due = u128::from(input.carbon_ug).saturating_mul(get(Parameter::CarbonPrice)).div_ceil(PPM);
     let premium_due = if input.access { 0 } else { base.saturating_mul(get(Parameter::PremiumPpm)).div_ceil(PPM) };
     let discount_due = if input.access { share(base, get(Parameter::DiscountPpm)) } else { 0 };

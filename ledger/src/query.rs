@@ -3,12 +3,13 @@
 use crate::fees::BaseFee;
 use crate::finality::ValidatorSet;
 use crate::operators::Operators;
+use crate::ops::Capabilities;
 use crate::parameters::{Parameter, Parameters};
 use crate::records::{
-    Account, AgentRecord, AuctionRecord, BondRecord, ClaimRecord, ClusterRecord, ContentRecord, ContributionRecord,
-    CreditRecord, CreditTotals, EmergencyRecord, Escrow, FreezeRecord, Globals, IntensityRecord, NodeRecord, Office,
-    OfficeRecord, Proposal, PurchaseRecord, PurposeRecord, Regions, ReputationRecord, SavingRecord, ScheduleRecord,
-    SectorRecord, Tip, Totals, VoteRecord,
+    Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
+    ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DividendRecord, EmergencyRecord, Escrow,
+    FreezeRecord, Globals, IntensityRecord, NodeRecord, Office, OfficeRecord, Proposal, PurchaseRecord, PurposeRecord,
+    Regions, ReputationRecord, SavingRecord, ScheduleRecord, SectorRecord, Tip, Totals, VolumeRecord, VoteRecord,
 };
 use crate::signing::ChainContext;
 use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};
@@ -108,6 +109,14 @@ lookups! {
     purpose(escrow: &EscrowId) -> PurposeRecord = keyspace::purpose(escrow);
     /// What is signalled about a region.
     emergency(region: Region) -> EmergencyRecord = keyspace::emergency(region);
+    /// A capability's price and use, as last written; [`CapabilityRecord::at`] brings it to a time.
+    capability(capability: Capabilities) -> CapabilityRecord = keyspace::capability(capability);
+    /// What a requester has used lately.
+    volume(account: &AccountId) -> VolumeRecord = keyspace::volume(account);
+    /// What a sector's voters say of a period.
+    anchor(period: u64, sector: SectorId) -> AnchorRecord = keyspace::anchor(period, sector);
+    /// What a quarter that ended still owes.
+    dividend(quarter: u32) -> DividendRecord = keyspace::dividend(quarter);
     /// Payments to come.
     schedule(id: &Hash) -> ScheduleRecord = keyspace::schedule(id);
     /// What an account has bonded.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::keys::PublicKey;
 use crate::parameters::Parameter;
 use crate::records::{Duty, Office};
-use crate::types::{AccountId, AgentId, ChainId, EscrowId, Hash, NodeId, ProposalId, Scope, TimeMs, Uftns};
+use crate::types::{AccountId, AgentId, ChainId, EscrowId, Hash, NodeId, ProposalId, Scope, SectorId, TimeMs, Uftns};
 
 /// One reason, with the field, the value and the limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -66,6 +66,10 @@ pub enum Rejection {
     DeadlineTooFar { deadline: TimeMs, latest: TimeMs },
 
     // Escrows.
+    #[error("capability {found:#x} is not exactly one of {known:#x}")]
+    BadCapability { found: u64, known: u64 },
+    #[error("agent {agent} cannot do what the escrow asks for")]
+    NotCapable { agent: AgentId },
     #[error("escrow {0} does not exist")]
     UnknownEscrow(EscrowId),
     #[error("escrow {0} is closed")]
@@ -94,6 +98,8 @@ pub enum Rejection {
     // Topology.
     #[error("node {0} does not exist")]
     UnknownNode(NodeId),
+    #[error("node {node} does not vote in sector {sector}")]
+    NotVoter { node: NodeId, sector: SectorId },
     #[error("agent {0} does not exist")]
     UnknownAgent(AgentId),
     #[error("account {account} has node {node} already")]
@@ -148,6 +154,10 @@ pub enum Rejection {
     CreditsShort { needed_ug: u64, held_ug: u64 },
     #[error("account {0} was not drawn for this dispute")]
     NotDrawn(AccountId),
+    #[error("key {0} is not above the one before it; keys stand in ascending order, each once")]
+    KeyOrder(PublicKey),
+    #[error("{0} is no Ed25519 key")]
+    BadKey(PublicKey),
     #[error("this may be done after {from} ms, the block's time is {time} ms")]
     TooEarly { from: TimeMs, time: TimeMs },
 }

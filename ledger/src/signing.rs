@@ -45,6 +45,8 @@ pub enum Domain {
     StoreHandshake,
     ClockSample,
     Snapshot,
+    EventSession,
+    Restart,
 }
 
 impl Domain {
@@ -52,7 +54,7 @@ impl Domain {
     #[must_use]
     pub const fn context(self) -> &'static str {
         match self {
-            Self::Transaction => "mesh30k transaction v1",
+            Self::Transaction => "mesh30k transaction v2",
             Self::Header => "mesh30k header v1",
             Self::Vote => "mesh30k vote v1",
             Self::TaskReceipt => "mesh30k task receipt v1",
@@ -65,6 +67,8 @@ impl Domain {
             Self::StoreHandshake => "mesh30k store handshake v1",
             Self::ClockSample => "mesh30k clock sample v1",
             Self::Snapshot => "mesh30k snapshot v1",
+            Self::EventSession => "mesh30k event session v1",
+            Self::Restart => "mesh30k restart v1",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The envelope every operation travels in.
 
+use blake3::hazmat::hash_derive_key_context;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -7,13 +8,31 @@ use crate::codec::{CodecError, decode, encode};
 use crate::key_policy::KeyPolicy;
 use crate::keys::{PublicKey, SecretKey, Signature};
 use crate::ops::Operation;
-use crate::signing::{ChainContext, Domain, signing_hash};
-use crate::types::{AccountId, ChainId, Hash, TimeMs, TxId, Uftns};
+use crate::signing::{ChainContext, Domain};
+use crate::types::{AccountId, ChainId, Hash, HashContext, TimeMs, TxId, Uftns};
+
+static ID: HashContext = HashContext::new(|| hash_derive_key_context("mesh30k transaction id v1"));
+static LEAF: HashContext = HashContext::new(|| hash_derive_key_context("mesh30k transaction leaf v2"));
+/// As [`crate::signing::signing_hash`] for its domain.
+static MESSAGE: HashContext = HashContext::new(|| hash_derive_key_context(Domain::Transaction.context()));
 
 /// Bytes of one encoded signed transaction, at most.
 pub const MAX_TRANSACTION_BYTES: usize = 128 * 1_024;
 /// Signatures of one list, at most: a full policy and full operators.
 pub const MAX_SIGNATURES: usize = 32;
+
+/// Hashes of a signed transaction, for whoever needs more than one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digests {
+    /// Length of the canonical bytes.
+    pub bytes: usize,
+    /// Its name.
+    pub id: TxId,
+    /// What is signed.
+    pub message: Hash,
+    /// What stands for it in its block.
+    pub leaf: Hash,
+}
 
 /// What an account asks for.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -91,13 +110,21 @@ impl Transaction {
     /// Its name: signatures do not change it.
     #[must_use]
     pub fn id(&self) -> TxId {
-        Hash::derive("mesh30k transaction id v1", &[&encode(self)])
+        Self::id_of(&encode(self))
     }
 
-    /// What is signed, by the account, by operators and by the sponsor alike.
+    fn id_of(canonical: &[u8]) -> TxId {
+        ID.hash(&[canonical])
+    }
+
+    /// What is signed, by the account, by operators and by the sponsor alike: the name, for this purpose and chain.
     #[must_use]
     pub fn signing_hash(&self) -> Hash {
-        signing_hash(Domain::Transaction, &self.context(), &encode(self))
+        self.message(&self.id())
+    }
+
+    fn message(&self, id: &TxId) -> Hash {
+        MESSAGE.hash(&[&encode(&self.context()), id.as_bytes()])
     }
 
     /// Signs with these keys.
@@ -170,7 +197,17 @@ impl SignedTransaction {
     /// The leaf that stands for it in the transaction root of its block; binds the signatures too.
     #[must_use]
     pub fn leaf(&self) -> Hash {
-        Hash::derive("mesh30k transaction leaf v1", &[&encode(self)])
+        self.digests().leaf
+    }
+
+    /// Everything that is a hash of its bytes, which are written once.
+    #[must_use]
+    pub fn digests(&self) -> Digests {
+        let tx = encode(&self.tx);
+        let id = Transaction::id_of(&tx);
+        let envelope = encode(&(&self.signatures, &self.sponsor_signatures, &self.policy));
+        let leaf = LEAF.hash(&[id.as_bytes(), &envelope]);
+        Digests { bytes: tx.len().saturating_add(envelope.len()), id, message: self.tx.message(&id), leaf }
     }
 }
 

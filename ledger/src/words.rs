@@ -99,6 +99,15 @@ impl Effect {
             Self::UseBought { content, price, reached } => {
                 format!("a use of content {content} paid with {price}, {reached} contents earned by it")
             }
+            Self::Anchored { sector, period, words, anchored } => format!(
+                "{words} voters of sector {sector} say the same of period {period}{}",
+                if *anchored { ", which anchors it" } else { "" }
+            ),
+            Self::AccountKeysRotated { account, threshold, keys } => {
+                format!("{threshold} of {keys} new keys sign for {account} from now on")
+            }
+            Self::HostKeyRotated { node, key } => format!("node {node} signs with {key} from now on"),
+            Self::AgentKeyRotated { agent, key } => format!("agent {agent} signs with {key} from now on"),
             Self::ContentRated { content, stars } => format!("content {content} rated with {stars} of 5"),
             Self::ContributionClaimed { evidence, kind, amount } => {
                 format!("{amount} claimed for a contribution of {kind}, {evidence}")

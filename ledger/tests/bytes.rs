@@ -9,18 +9,20 @@ use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::codec::{CodecError, decode, encode};
 use mesh30k_ledger::finality::{Certificate, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
+use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::ops::{
-    AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Choice, ClaimContribution, ClaimPart, ClaimSaving,
-    CreditImport, DeclarePurpose, DisputeClaim, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, OfficeChange,
-    OpenAuction, OpenBid, Operation, ParameterChange, ProposalKind, Propose, ProveEquivocation, RateContent,
-    ReclassifyPurpose, RegisterContent, ReportIntensity, RetireCredits, RuleClaim, Schedule, SealBid, SignalEmergency,
-    TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond, Unschedule,
+    Anchor, AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Capabilities, Choice, ClaimContribution,
+    ClaimPart, ClaimSaving, CreditImport, DeclarePurpose, DisputeClaim, EnergyMethod, EscrowOpen, EscrowRelease,
+    Freeze, OfficeChange, OpenAuction, OpenBid, Operation, ParameterChange, ProposalKind, Propose, ProveEquivocation,
+    RateContent, ReclassifyPurpose, RegisterContent, ReportIntensity, RetireCredits, RotateKey, RuleClaim, Schedule,
+    SealBid, SignalEmergency, TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond,
+    Unschedule,
 };
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::receipt::Receipt;
-use mesh30k_ledger::records::{ContentParent, ContentShare, Contribution, Duty, Office};
+use mesh30k_ledger::records::{AnchorHeads, ContentParent, ContentShare, Contribution, Duty, Office};
 use mesh30k_ledger::transaction::{MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
 use mesh30k_ledger::types::*;
 use proptest::prelude::*;
@@ -63,6 +65,7 @@ fn operations(world: &World) -> Vec<(&'static str, Operation)> {
             Operation::EscrowOpen(EscrowOpen {
                 task: Hash::of(b"task"),
                 module: Hash::of(b"module"),
+                capability: Capabilities::COMPUTE,
                 parts: 20,
                 amount_per_part: Uftns(7),
                 reserve_per_part: Uftns(8),
@@ -82,6 +85,7 @@ fn operations(world: &World) -> Vec<(&'static str, Operation)> {
     .into_iter()
     .chain(later_operations(world))
     .chain(market_operations(world))
+    .chain(key_operations())
     .collect()
 }
 
@@ -185,6 +189,29 @@ fn market_operations(world: &World) -> Vec<(&'static str, Operation)> {
     ]
 }
 
+fn key_operations() -> Vec<(&'static str, Operation)> {
+    vec![
+        (
+            "rotate_key.account",
+            Operation::RotateKey(RotateKey::Account(KeyPolicy::new(2, vec![key(7).public(), key(8).public()]))),
+        ),
+        (
+            "anchor",
+            Operation::Anchor(Anchor {
+                sector: SectorId(28),
+                period: 29,
+                heads: AnchorHeads {
+                    registry_root: Hash::of(b"r"),
+                    conflicts_head: Hash::of(b"c"),
+                    audit_head: Hash::of(b"a"),
+                },
+            }),
+        ),
+        ("rotate_key.host", Operation::RotateKey(RotateKey::Host(key(7).public()))),
+        ("rotate_key.agent", Operation::RotateKey(RotateKey::Agent { agent: AgentId(27), key: key(8).public() })),
+    ]
+}
+
 fn story() -> (World, Block, Receipt) {
     let mut world = World::new();
     let transactions = vec![
@@ -222,6 +249,21 @@ fn golden_bytes() {
     line("genesis.hash", encode(&world.genesis.hash()));
     line("account", id_of(&alice()).to_string().into_bytes());
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// What a wallet without this code hashes and signs: id, message and leaf by their definitions.
+#[test]
+fn hashes_of_a_transaction_are_what_the_book_says() {
+    let (_, block, _) = story();
+    let signed = &block.transactions[0];
+    let derive = Hash::derive;
+    let id = derive("mesh30k transaction id v1", &[&encode(&signed.tx)]);
+    let context = encode(&signed.tx.context());
+    let message = derive("mesh30k transaction v2", &[&context, id.as_bytes()]);
+    let rest = encode(signed).split_off(encode(&signed.tx).len());
+    let leaf = derive("mesh30k transaction leaf v2", &[id.as_bytes(), &rest]);
+    assert_eq!((signed.id(), signed.tx.signing_hash(), signed.leaf()), (id, message, leaf));
+    assert_eq!(signed.digests().bytes, signed.to_bytes().len());
 }
 
 #[test]
@@ -282,7 +324,7 @@ fn canonical_all(bytes: &[u8]) {
 }
 
 /// Examples of operations below.
-const KINDS: usize = 35;
+const KINDS: usize = 39;
 
 #[test]
 fn every_example_is_damaged() {
@@ -306,6 +348,13 @@ proptest! {
         bytes[at] = byte;
         canonical_all(&bytes);
         canonical_all(&bytes[..cut.index(bytes.len())]);
+    }
+
+    #[test]
+    fn accounts_are_in_the_order_of_their_bytes(a: [u8; 20], b: [u8; 20], same in 0..20_usize) {
+        let mut near = a;
+        near[same..].copy_from_slice(&b[same..]);
+        prop_assert_eq!(AccountId(a).cmp(&AccountId(near)), a.cmp(&near));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use common::{World, alice, bob, id_of, key, operator};
 use mesh30k_ledger::execute::execute;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
-    BatchTransfer, EscrowOpen, Operation, ParameterChange, ProposalKind, Propose, Transfer, TransferItem,
+    BatchTransfer, Capabilities, EscrowOpen, Operation, ParameterChange, ProposalKind, Propose, Transfer, TransferItem,
 };
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::query;
@@ -128,6 +128,7 @@ fn operation(action: &Action, people: &[SecretKey], now: u64) -> Operation {
         Action::Escrow(parts, amount, ms) => Operation::EscrowOpen(EscrowOpen {
             task: Hash::ZERO,
             module: Hash::ZERO,
+            capability: Capabilities::COMPUTE,
             parts: *parts,
             amount_per_part: Uftns(*amount),
             reserve_per_part: Uftns(*amount),

@@ -12,6 +12,7 @@ fn input() -> impl Strategy<Value = PriceInput> {
     (0..1_000_000_u64, money(), money(), 0..100_000_000_u64, 0..=1_000_000_u32, any::<bool>(), money(), money())
         .prop_map(|(units, base, reserve, carbon_ug, renewable_ppm, access, access_fund, carbon_pool)| PriceInput {
             units,
+            unit_price: 1_000_000_000,
             base_limit: Uftns(base),
             limit: Uftns(base + reserve),
             carbon_ug,
@@ -62,14 +63,14 @@ proptest! {
     }
 
     #[test]
-    fn extremes_do_not_overflow(units: u64, base: u64, carbon_ug: u64, fund: u64) {
+    fn extremes_do_not_overflow(units: u64, unit_price: u64, base: u64, carbon_ug: u64, fund: u64) {
         let mut parameters = Parameters::default();
         for parameter in Parameter::ALL {
             parameters.0.insert(*parameter, parameter.bounds().1);
         }
         let (base, fund) = (Uftns(base), Uftns(fund));
         let input = PriceInput {
-            units, base_limit: base, limit: Uftns(u64::MAX), carbon_ug, renewable_ppm: 1_000_000,
+            units, unit_price, base_limit: base, limit: Uftns(u64::MAX), carbon_ug, renewable_ppm: 1_000_000,
             access: true, access_fund: fund, carbon_pool: fund,
         };
         prop_assert!(price(&input, &parameters).base <= base);

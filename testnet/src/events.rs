@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use mesh30k_core::event::{ClassSet, EventId, Strategy};
+use mesh30k_core::event::{ClassSet, Event, EventId, Reach, Session, Strategy};
+use mesh30k_core::registry::Capabilities;
 use mesh30k_core::time::MeshTimeUs;
 use mesh30k_ledger::codec::encode;
+use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::types::{AgentClass, AgentId, Scope, SectorId};
 use mesh30k_node::api::types::{EventAccepted, EventReport, HexBody, PlanAnswer, PlanRequest, ReleaseRow};
 use mesh30k_node::clock::wall_us;
@@ -19,6 +21,12 @@ use crate::wallet::Wallet;
 pub const EVENT_SLACK_US: i64 = 150_000;
 /// The longest one request waits for a report; longer waits ask again.
 const WAIT_STEP: Duration = Duration::from_secs(20);
+/// T of an event that ends above the agents lies so far ahead: time to reach the leads.
+const CONFIRM_AHEAD_US: i64 = 300_000;
+/// How long after T a summary may take unless ordered otherwise.
+pub const SUMMARY_AFTER: Duration = Duration::from_secs(2);
+/// Longest interest in late answers, the bound of an event's field.
+const TTL_MS_MAX: u32 = 3_600_000;
 /// Pause between two looks at a report that the node answered too early.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
@@ -78,12 +86,26 @@ pub struct EventOrder {
     pub when: When,
     /// Only this sector; none means the whole mesh.
     pub sector: Option<SectorId>,
-    /// Only these classes; empty means all but humans.
+    /// Only these classes; empty means all but humans, or all when agents are named.
     pub classes: Vec<AgentClass>,
+    /// Only agents with all of these capabilities, by name.
+    pub capabilities: Vec<String>,
+    /// Only these agents; empty means all of the above.
+    pub agents: Vec<AgentId>,
+    /// Only so many of all these, drawn by the node.
+    pub sample: Option<u32>,
     /// What the agents are given; of a question, its text.
     pub payload: Vec<u8>,
     /// Whether a release has effects: then who is not armed at T never releases by itself.
     pub effects: bool,
+    /// 0 (background) to 3 (urgent).
+    pub priority: u8,
+    /// How long after T the summary may take.
+    pub summary_after: Duration,
+    /// How far down the tree it goes.
+    pub reach: Reach,
+    /// By which right the wallet's key signs; none when it is an operator's.
+    pub session: Option<Session>,
 }
 
 /// An event that was started.
@@ -107,8 +129,15 @@ impl EventOrder {
             when: When::Best,
             sector: None,
             classes: Vec::new(),
+            capabilities: Vec::new(),
+            agents: Vec::new(),
+            sample: None,
             payload: Vec::new(),
             effects: false,
+            priority: 1,
+            summary_after: SUMMARY_AFTER,
+            reach: Reach::Agents,
+            session: None,
         }
     }
 
@@ -124,12 +153,46 @@ impl EventOrder {
             },
             sector: self.sector,
             classes: self.classes.clone(),
+            capabilities: self.capabilities.clone(),
+            agents: self.agents.clone(),
+            sample: self.sample,
         }
+    }
+
+    /// The event as it is signed, at `at_us`.
+    fn event(&self, at_us: i64, plan: &PlanAnswer) -> Result<Event, EventsError> {
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|error| EventsError::NoRandomness(error.to_string()))?;
+        let mut event = self.kind.event(self.strategy, MeshTimeUs(at_us), self.payload.clone(), &nonce);
+        let after_us = i64::try_from(self.summary_after.as_micros()).unwrap_or(i64::MAX);
+        event.deadline = event.target.plus_us(after_us);
+        // Late answers are of interest for three times as long as the summary may take, as they are by default.
+        let ttl_ms = u32::try_from(self.summary_after.as_millis().saturating_mul(3)).unwrap_or(u32::MAX);
+        event.ttl_ms = ttl_ms.min(TTL_MS_MAX);
+        event.effects = self.effects;
+        event.priority = self.priority;
+        event.scope = self.sector.map_or(Scope::Global, Scope::Sector);
+        event.reach = self.reach;
+        event.agents.clone_from(&plan.agents);
+        event.capabilities = self
+            .capabilities
+            .iter()
+            .filter_map(|name| Capabilities::named(name))
+            .fold(Capabilities(0), Capabilities::union)
+            .0;
+        if !self.classes.is_empty() {
+            event.classes = ClassSet::of(&self.classes);
+        } else if !self.agents.is_empty() {
+            event.classes = ClassSet::ALL;
+        }
+        Ok(event)
     }
 
     /// T, given what the mesh says it can do.
     fn target_us(&self, plan: &PlanAnswer) -> Result<i64, EventsError> {
         match self.when {
+            // Nobody has to prepare anything.
+            _ if self.reach != Reach::Agents => Ok(plan.now_us.saturating_add(CONFIRM_AHEAD_US)),
             When::Best => Ok(plan.earliest_us.saturating_add(EVENT_SLACK_US)),
             When::Anyway(at_us) => Ok(at_us),
             When::At(at_us) if plan.feasible => Ok(at_us),
@@ -151,25 +214,28 @@ pub fn plan(client: &ApiClient, order: &EventOrder) -> Result<PlanAnswer, Events
     Ok(client.post("/v1/events/plan", &order.request())?)
 }
 
-/// Plans, signs with the wallet's key (which must be an operator's) and starts an event.
+/// Plans, signs with the wallet's key (an operator's, or that of a session) and starts an event.
 ///
 /// # Errors
 /// When it is refused or the wanted instant is too near.
 pub fn start(wallet: &Wallet, order: &EventOrder) -> Result<Started, EventsError> {
     let plan = plan(wallet.client(), order)?;
     let at_us = order.target_us(&plan)?;
-    let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce).map_err(|error| EventsError::NoRandomness(error.to_string()))?;
-    let mut event = order.kind.event(order.strategy, MeshTimeUs(at_us), order.payload.clone(), &nonce);
-    event.effects = order.effects;
-    event.scope = order.sector.map_or(Scope::Global, Scope::Sector);
-    if !order.classes.is_empty() {
-        event.classes = ClassSet::of(&order.classes);
-    }
-    let signed = event.sign(wallet.context(), wallet.key());
+    let event = order.event(at_us, &plan)?;
+    let signed = match order.session {
+        Some(session) => event.sign_by_session(wallet.context(), wallet.key(), session),
+        None => event.sign(wallet.context(), wallet.key()),
+    };
     let path = if matches!(order.when, When::Anyway(_)) { "/v1/events?anyway=true" } else { "/v1/events" };
     let accepted: EventAccepted = wallet.client().post(path, &HexBody { hex: hex::encode(encode(&signed)) })?;
     Ok(Started { id: accepted.id, plan, at_us })
+}
+
+/// Lets `key` start events whose T lies within `lasts` from now; the wallet's key must be an operator's.
+#[must_use]
+pub fn open_session(wallet: &Wallet, key: PublicKey, lasts: Duration) -> Session {
+    let lasts_us = i64::try_from(lasts.as_micros()).unwrap_or(i64::MAX);
+    Session::grant(wallet.context(), wallet.key(), key, MeshTimeUs(wall_us().saturating_add(lasts_us)))
 }
 
 /// The report of an event as far as it is known now.
@@ -250,6 +316,7 @@ mod tests {
             enrolled: 600,
             feasible,
             needs_us: 900_000,
+            agents: Vec::new(),
         }
     }
 

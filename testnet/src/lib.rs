@@ -8,6 +8,7 @@ pub mod events;
 pub mod genesis;
 pub mod launcher;
 pub mod layout;
+pub mod operations;
 pub mod ports;
 pub mod process;
 pub mod ready;

@@ -11,8 +11,6 @@ use crate::render::{Console, grouped, millis, percent};
 
 /// From this size on strategies run one after the other, for memory.
 const LARGE_MESH: u32 = 200_000;
-/// Events after a slow-down that are shown apart.
-const AFTER_CHANGE: usize = 5;
 /// Misses told one by one.
 const MISSES_TOLD: usize = 24;
 
@@ -112,8 +110,8 @@ fn show(console: &Console, report: &SimReport, explain: bool) {
             console.heading(&format!("Who missed under {kind}, some of each cause"));
             let rows = strategy.examples.iter().take(MISSES_TOLD).map(miss_row).collect();
             console.table(
-                &["event", "agent", "class", "error", "sent before T", "clock off by", "why"],
-                &[0, 1, 3, 4, 5],
+                &["event", "agent", "class", "error", "sent before T", "standby before T", "clock off by", "why"],
+                &[0, 1, 3, 4, 5, 6],
                 rows,
             );
         }
@@ -151,10 +149,8 @@ fn share(part: u64, whole: u64) -> String {
 fn after_change(console: &Console, report: &SimReport) {
     console.heading("The five events after half of the agents became 1.5 times slower");
     let rows = report.strategies.iter().map(|(kind, strategy)| {
-        let middle = strategy.per_wave.len() / 2;
-        let after = strategy.per_wave.iter().skip(middle).take(AFTER_CHANGE);
-        let (enrolled, hit) = after.fold((0, 0), |(n, hit), wave| (n + wave.enrolled, hit + wave.within_50ms));
-        vec![kind.name().to_owned(), share(hit, enrolled)]
+        let Counts { enrolled, within_50ms, .. } = strategy.after_change();
+        vec![kind.name().to_owned(), share(within_50ms, enrolled)]
     });
     console.table(&["strategy", "±50 ms"], &[1], rows.collect());
 }
@@ -188,6 +184,7 @@ fn miss_row(miss: &Miss) -> Vec<String> {
         miss.class.to_string(),
         miss.error_us.map_or_else(|| "silent".to_owned(), signed),
         miss.lead_us.map_or_else(|| "never".to_owned(), |us| millis(us.unsigned_abs())),
+        miss.standby_us.map_or_else(|| "none".to_owned(), |us| millis(us.unsigned_abs())),
         signed(miss.aim_us),
         miss.cause.name().replace('_', " "),
     ]

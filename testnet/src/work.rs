@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mesh30k_ledger::codec::{CodecError, decode};
 use mesh30k_ledger::genesis::Genesis;
-use mesh30k_ledger::ops::{EscrowOpen, EscrowRelease, Operation, TaskReceipt};
+use mesh30k_ledger::ops::{Capabilities, EscrowOpen, EscrowRelease, Operation, TaskReceipt};
 use mesh30k_ledger::outcome::{Effect, Outcome};
 use mesh30k_ledger::receipt::{Receipt, ReceiptError};
 use mesh30k_ledger::types::{AgentId, EscrowId, Hash, HexError, NodeId, TimeMs, TxId, Uftns};
@@ -137,6 +137,8 @@ pub struct TaskOrder {
     pub reserve_per_part: Uftns,
     /// How long the escrow stays open, from now.
     pub deadline_ms: u64,
+    /// Who is asked first; whom the node chooses when none is named.
+    pub agent: Option<AgentId>,
 }
 
 impl TaskOrder {
@@ -144,7 +146,7 @@ impl TaskOrder {
     #[must_use]
     pub const fn new(module: Module, inputs: Vec<Vec<u8>>) -> Self {
         let each = Uftns::ftns(1);
-        Self { module, inputs, amount_per_part: each, reserve_per_part: each, deadline_ms: 3_600_000 }
+        Self { module, inputs, amount_per_part: each, reserve_per_part: each, deadline_ms: 3_600_000, agent: None }
     }
 }
 
@@ -303,6 +305,7 @@ fn open(wallet: &Wallet, order: &TaskOrder, parts: u32) -> Result<EscrowId, Work
         // Names what is to be computed: the same module on the same inputs is the same task.
         task: Hash::derive("mesh30k task name v1", &[&[module.as_bytes().as_slice()][..], &named[..]].concat()),
         module,
+        capability: Capabilities::COMPUTE,
         parts,
         amount_per_part: order.amount_per_part,
         reserve_per_part: order.reserve_per_part,
@@ -373,7 +376,8 @@ fn dispatch(
         Module::Bytes(bytes) => (hex::encode(bytes), String::new()),
     };
     let part = u32::try_from(part).unwrap_or(u32::MAX);
-    let request = DispatchRequest { escrow, part, module_hex, module_name, input_hex: hex::encode(input) };
+    let input_hex = hex::encode(input);
+    let request = DispatchRequest { escrow, part, module_hex, module_name, input_hex, agent: order.agent };
     client.post("/v1/tasks/dispatch", &request)
 }
 

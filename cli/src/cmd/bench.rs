@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use mesh30k_testnet::bench::arrival::{self, ArrivalOptions};
 use mesh30k_testnet::bench::mesh::{self, MeshOptions};
 use mesh30k_testnet::bench::messages::{self, MessagesOptions, Part};
 use mesh30k_testnet::bench::registry::{self, RegistryOptions};
+use mesh30k_testnet::sim::{Scenario, StrategyKind};
 
 use crate::output::{json, line};
 use crate::session::Session;
@@ -18,6 +20,13 @@ pub(crate) enum Bench {
     /// The registry with 30,000 agents and 6,000 changes a second, beside Redis.
     #[command(after_help = "Example: mesh30k testnet bench registry --runs 5")]
     Registry(RunArgs),
+    /// Arrival at T: strategies, scenarios and seeds under a virtual clock; tables, CSV, JSON and a figure.
+    #[command(
+        after_help = "Examples:\n  mesh30k testnet bench arrival --out arrival\n  mesh30k testnet bench arrival \
+                            --agents 3000 --waves 20 --runs 3 --scenarios mixed,replayed --out small\nA bench that is \
+                            stopped goes on where it was when it is started again with the same arguments."
+    )]
+    Arrival(ArrivalArgs),
     /// Messages a second, decided by one core and carried between processes, beside NATS.
     #[command(after_help = "Example: mesh30k testnet bench messages --runs 5")]
     Messages(MessagesArgs),
@@ -76,6 +85,44 @@ pub(crate) struct MeshArgs {
     sleeper: bool,
 }
 
+/// What of arrival is measured.
+#[derive(Args)]
+pub(crate) struct ArrivalArgs {
+    /// Agents, up to a million.
+    #[arg(long, default_value_t = 30_000)]
+    agents: u32,
+    /// Events of a run, each to everybody; a hundred are an hour.
+    #[arg(long, default_value_t = 100)]
+    waves: u32,
+    /// Runs, of which the median is shown.
+    #[arg(long, default_value_t = 5)]
+    runs: u32,
+    /// Seed of the first run; each further run has the next one.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Scenarios with commas between them; without it mixed, replayed, liars, slowdown and coordinator-killed.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    scenarios: Vec<Scenario>,
+    /// Strategies with commas between them; without it all four.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    strategies: Vec<StrategyKind>,
+    /// Wanted probabilities at which promises are held against what was kept (mixed and replayed scenario).
+    #[arg(long, value_delimiter = ',', value_name = "P", default_values_t = [0.5, 0.9, 0.95, 0.99, 0.999])]
+    calibration: Vec<f64>,
+    /// No runs for the calibration.
+    #[arg(long, conflicts_with = "calibration")]
+    no_calibration: bool,
+    /// No cascades at once.
+    #[arg(long)]
+    no_cascades: bool,
+    /// Runs at once; each needs memory of its own. One a core when left out.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: Option<u8>,
+    /// Folder for finished runs, tables, figures, CSV and JSON.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
 impl RunArgs {
     const fn duration(self) -> Duration {
         Duration::from_secs(self.seconds)
@@ -94,8 +141,27 @@ impl Bench {
                 let report = registry::run(&options, |text| tell(session, text))?;
                 if session.wants_json() { json(&report) } else { show(&report.lines()) }
             }
+            Self::Arrival(args) => arrival::run(&args.options(session)),
             Self::Messages(args) => args.run(session),
             Self::Mesh(args) => args.run(session),
+        }
+    }
+}
+
+impl ArrivalArgs {
+    fn options(self, session: &Session) -> ArrivalOptions {
+        ArrivalOptions {
+            agents: self.agents,
+            waves: self.waves,
+            runs: self.runs,
+            seed: self.seed,
+            scenarios: self.scenarios,
+            strategies: self.strategies,
+            calibration: if self.no_calibration { Vec::new() } else { self.calibration },
+            cascades: !self.no_cascades,
+            threads: self.threads.map(usize::from),
+            out: self.out,
+            json: session.wants_json(),
         }
     }
 }

@@ -1,11 +1,16 @@
 //! `mesh30k event`: start events and see how they arrived.
 
+mod delegate;
+mod gather;
+mod pipeline;
+mod steps;
+
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
-use mesh30k_core::event::{EventId, Strategy};
-use mesh30k_ledger::types::{AgentClass, SectorId};
+use mesh30k_core::event::{Agreement, EventId, Session as EventSession, Strategy};
+use mesh30k_ledger::types::{AgentClass, AgentId, Hash, SectorId};
 use mesh30k_node::api::types::{EventReport, PlanAnswer, ReleaseRow};
 use mesh30k_node::mesh::arrival::EventKind;
 use mesh30k_testnet::client::ApiClient;
@@ -23,15 +28,30 @@ const SUMMARY_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Subcommand)]
 pub(crate) enum Event {
     /// Everybody acts at one instant.
-    #[command(after_help = "Example: mesh30k event cascade --strategy hold --classes A,B,C")]
+    #[command(after_help = "Examples: mesh30k event cascade --strategy hold --classes A,B,C\n          \
+                            mesh30k event cascade --mode wave --sector 0\n          \
+                            mesh30k event cascade --mode priority-first")]
     Cascade {
         #[command(flatten)]
         options: EventOptions,
+        /// In steps, each judged by its threshold: all at once (0.90), down the tree level by level (0.98), or class by
+        /// class (D 0.99, C 0.98, B 0.95, A 0.90, E 0.85).
+        #[arg(long, value_enum, conflicts_with_all = ["in_ms", "at_best", "anyway"])]
+        mode: Option<steps::Mode>,
         /// A release has effects: who is not armed in time does not release by itself.
         #[arg(long)]
         effects: bool,
     },
-    /// Everybody is told something at one instant.
+    /// Everybody works on a question at one instant; enough of them must be ready in a window.
+    #[command(after_help = "Examples: mesh30k event gather --window-ms 10 --min-ready 0.95\n          \
+                            mesh30k event gather state --agents 3,17,204 --timeout-ms 5000\n          \
+                            mesh30k event gather digest --input \"plan 7\" --classes D --capability infer")]
+    Gather(gather::Gather),
+    /// Events one after the other: what one gathers is what the next is given.
+    #[command(after_help = "Examples: mesh30k event pipeline class digest\n          \
+                            mesh30k event pipeline A,B:state C:digest D:digest --min-ready 0.9 --go-on")]
+    Pipeline(pipeline::PipelineArgs),
+    /// Everybody is told something at one instant, and acknowledges what it was told.
     #[command(after_help = "Example: mesh30k event broadcast \"maintenance at noon\" --sector 0")]
     Broadcast {
         /// What they are told.
@@ -39,13 +59,34 @@ pub(crate) enum Event {
         #[command(flatten)]
         options: EventOptions,
     },
-    /// Everybody answers a question at one instant: their context hash, class or state.
-    #[command(after_help = "Example: mesh30k event ask \"what is your context hash?\"")]
+    /// Everybody, or a sample, answers a question at one instant: their context hash, class or state.
+    #[command(after_help = "Examples: mesh30k event ask \"what is your context hash?\"\n          \
+                            mesh30k event ask state --sample 100 --classes C,D")]
     Ask {
         /// The question.
         question: String,
+        /// Ask only so many, drawn at random from all who are meant.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+        sample: Option<u32>,
         #[command(flatten)]
         options: EventOptions,
+    },
+    /// A task to the best agent for it, found in the registry; paid and proven as every task.
+    #[command(after_help = "Examples: mesh30k event delegate hello --key alice\n          \
+                            mesh30k event delegate carbon_aggregate --input hours.csv --class D --max-score 500 --key bob")]
+    Delegate(delegate::Delegate),
+    /// Let another key start events for a while, without the operator's key at hand; prints the session.
+    #[command(after_help = "Example: mesh30k event session --for alice --minutes 60 > alice.session")]
+    Session {
+        /// Name of the key that may sign.
+        #[arg(long = "for", value_name = "KEY")]
+        holder: String,
+        /// How long.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=10_080))]
+        minutes: u64,
+        /// The operator key that grants it.
+        #[arg(long, default_value = "operator")]
+        key: String,
     },
     /// How an event arrived.
     #[command(after_help = "Example: mesh30k event show 01976f3a5c2b4d5e6f708192a3b4c5d6")]
@@ -76,9 +117,23 @@ pub(crate) struct EventOptions {
     /// Only these classes, A to F; all but F (people) when not given.
     #[arg(long, value_delimiter = ',')]
     classes: Vec<AgentClass>,
-    /// The operator key that signs.
+    /// Only agents with this capability; several are all needed.
+    #[arg(long, value_name = "NAME")]
+    capability: Vec<String>,
+    /// Only these agents, by number.
+    #[arg(long, value_delimiter = ',', value_name = "AGENTS")]
+    agents: Vec<AgentId>,
+    /// The key that signs: an operator's, or that of a session.
     #[arg(long, default_value = "operator")]
     key: String,
+    /// The session by which the key signs, as `mesh30k event session` printed it.
+    #[arg(long, value_name = "FILE", value_parser = read_session)]
+    session: Option<EventSession>,
+}
+
+fn read_session(path: &str) -> Result<EventSession, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    serde_json::from_str(&text).map_err(|error| format!("{path} holds no session: {error}"))
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -102,6 +157,9 @@ struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanAnswer>,
     report: EventReport,
+    /// Whether those who answered agree; none when nobody was asked anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agreement: Option<Agreement>,
     /// True release minus T by the machine's clock, where a local test network shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     true_errors_us: Option<Vec<i64>>,
@@ -110,16 +168,33 @@ struct Output {
 impl Event {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         match self {
-            Self::Cascade { options, effects } => start(session, &options, EventKind::Cascade, Vec::new(), effects),
-            Self::Broadcast { text, options } => {
-                start(session, &options, EventKind::Broadcast, text.into_bytes(), false)
+            Self::Cascade { options, mode: Some(mode), effects } => {
+                let order = EventOrder { effects, ..options.order(EventKind::Cascade, Vec::new()) };
+                steps::run(session, &options.key, mode, &order)
             }
-            Self::Ask { question, options } => {
-                start(session, &options, EventKind::Ask, question_word(&question).into_bytes(), false)
+            Self::Cascade { options, mode: None, effects } => {
+                let order = EventOrder { effects, ..options.order(EventKind::Cascade, Vec::new()) };
+                start(session, &options, order)
+            }
+            Self::Gather(gather) => gather.run(session),
+            Self::Pipeline(pipeline) => pipeline.run(session),
+            Self::Delegate(delegate) => delegate.run(session),
+            Self::Broadcast { text, options } => {
+                let order = options.order(EventKind::Broadcast, text.into_bytes());
+                start(session, &options, order)
+            }
+            Self::Ask { question, sample, options } => {
+                let order = options.order(EventKind::Ask, question_word(&question).into_bytes());
+                start(session, &options, EventOrder { sample, ..order })
+            }
+            Self::Session { holder, minutes, key } => {
+                let holder = session.public(&holder)?;
+                let lasts = Duration::from_secs(minutes.saturating_mul(60));
+                json(&events::open_session(&session.wallet(&key)?, holder, lasts))
             }
             Self::Show { id } => {
                 let report = events::show(&session.client()?, id)?;
-                print(session, None, report)
+                print(session, None, report, None)
             }
         }
     }
@@ -128,35 +203,47 @@ impl Event {
 /// The word that agents know for a question put in more words.
 fn question_word(question: &str) -> String {
     let plain = question.to_lowercase().replace([' ', '-'], "_");
-    let known = ["context_hash", "class", "state"];
+    let known = ["context_hash", "class", "state", "digest"];
     known.into_iter().find(|word| plain.contains(word)).map_or_else(|| question.to_owned(), str::to_owned)
 }
 
-fn start(session: &Session, options: &EventOptions, kind: EventKind, payload: Vec<u8>, effects: bool) -> Result<()> {
+impl EventOptions {
+    /// The event these options want, at the earliest instant.
+    fn order(&self, kind: EventKind, payload: Vec<u8>) -> EventOrder {
+        EventOrder {
+            kind,
+            sector: self.sector,
+            classes: self.classes.clone(),
+            capabilities: self.capability.clone(),
+            agents: self.agents.clone(),
+            payload,
+            session: self.session,
+            ..EventOrder::cascade(self.strategy.into())
+        }
+    }
+}
+
+/// `part` of a million, as a share of 100.
+pub(super) fn percent(ppm: u32) -> String {
+    format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
+}
+
+fn start(session: &Session, options: &EventOptions, mut order: EventOrder) -> Result<()> {
     let wallet = session.wallet(&options.key)?;
-    let mut order = EventOrder {
-        kind,
-        strategy: options.strategy.into(),
-        when: When::Best,
-        sector: options.sector,
-        classes: options.classes.clone(),
-        payload,
-        effects,
-    };
     order.when = when(wallet.client(), options, &order)?;
     let (started, report) = events::run(&wallet, &order, SUMMARY_TIMEOUT)?;
     if !session.wants_json() {
         let plan = &started.plan;
         line(format!(
-            "event {}: {} agents, lead {} ms, predicted within the window {}.{} %",
+            "event {}: {} agents, lead {} ms, predicted within the window {}",
             started.id,
             plan.enrolled,
             started.at_us.saturating_sub(plan.now_us) / 1_000,
-            plan.predicted_hit_ppm / 10_000,
-            plan.predicted_hit_ppm % 10_000 / 1_000
+            percent(plan.predicted_hit_ppm)
         ));
     }
-    print(session, Some(started.plan), report)
+    let told = (order.kind == EventKind::Broadcast).then(|| Hash::of(&order.payload));
+    print(session, Some(started.plan), report, told)
 }
 
 fn when(client: &ApiClient, options: &EventOptions, order: &EventOrder) -> Result<When, EventsError> {
@@ -173,12 +260,24 @@ fn when(client: &ApiClient, options: &EventOptions, order: &EventOrder) -> Resul
     Ok(When::At(at_us))
 }
 
-fn print(session: &Session, plan: Option<PlanAnswer>, report: EventReport) -> Result<()> {
+/// `told` is the hash of what a broadcast told, by which its acknowledgements are judged.
+fn print(session: &Session, plan: Option<PlanAnswer>, report: EventReport, told: Option<Hash>) -> Result<()> {
     let truth = events::truth(&session.testnet_nodes(), report.event)?;
     if session.wants_json() {
         let true_errors_us = truth.map(|rows| rows.iter().map(|row| row.error_us).collect());
-        return json(&Output { plan, report, true_errors_us });
+        let agreement = agreement_of(&report);
+        return json(&Output { plan, report, agreement, true_errors_us });
     }
+    print_report(&report);
+    print_answers(&report, told);
+    if let Some(rows) = truth {
+        print_truth(&report, &rows);
+    }
+    Ok(())
+}
+
+/// What the mesh itself knows of an event.
+pub(super) fn print_report(report: &EventReport) {
     line(format!(
         "state {}, quorum {}{}",
         report.state,
@@ -205,13 +304,34 @@ fn print(session: &Session, plan: Option<PlanAnswer>, report: EventReport) -> Re
         .to_vec()
     });
     line(table(&["class", "enrolled", "ready", "late", "conflict", "transit"], &[1, 2, 3, 4, 5], rows.collect()));
+}
+
+fn agreement_of(report: &EventReport) -> Option<Agreement> {
+    (!report.answers.is_empty()).then(|| Agreement::of(&report.answers, report.enrolled))
+}
+
+/// Answers by how many gave them, and whether they agree; of a broadcast, who acknowledged it.
+pub(super) fn print_answers(report: &EventReport, told: Option<Hash>) {
+    let Some(agreement) = agreement_of(report) else { return };
+    if let Some(told) = told.map(|hash| hash.to_string()) {
+        let acked = report.answers.iter().find(|(answer, _)| *answer == told).map_or(0, |(_, count)| *count);
+        let other = agreement.agreeing.saturating_add(agreement.differing).saturating_sub(acked);
+        line(format!(
+            "acknowledged: {acked} of {} were told the same, {other} something else, {} are silent",
+            report.enrolled, agreement.silent
+        ));
+        return;
+    }
     for (answer, count) in &report.answers {
         line(format!("{count:>7}  {answer}"));
     }
-    if let Some(rows) = truth {
-        print_truth(&report, &rows);
-    }
-    Ok(())
+    line(format!(
+        "agreement: {} say the same, {} differ ({} of those who answered), {} are silent",
+        agreement.agreeing,
+        agreement.differing,
+        percent(agreement.divergence_ppm),
+        agreement.silent
+    ));
 }
 
 /// What the test network's harness saw; agents' delays are replayed there, which is said.

@@ -75,7 +75,7 @@ impl Task {
     }
 }
 
-fn read_module(name: &str) -> Result<Module> {
+pub(super) fn read_module(name: &str) -> Result<Module> {
     if builtins().iter().any(|module| module.name == name) {
         return Ok(Module::Named(name.to_owned()));
     }
@@ -87,7 +87,7 @@ fn read_module(name: &str) -> Result<Module> {
     Ok(Module::Bytes(fs::read(name).with_context(|| format!("reading {name}"))?))
 }
 
-fn read_inputs(path: Option<&Path>, parts: u32) -> Result<Vec<Vec<u8>>> {
+pub(super) fn read_inputs(path: Option<&Path>, parts: u32) -> Result<Vec<Vec<u8>>> {
     let Some(path) = path else {
         // Without an input there is nothing to split: every part gets the same nothing.
         return Ok(vec![Vec::new(); parts as usize]);
@@ -99,7 +99,7 @@ fn read_inputs(path: Option<&Path>, parts: u32) -> Result<Vec<Vec<u8>>> {
     Ok(work::split_csv(&bytes, parts as usize)?)
 }
 
-fn tell(quiet: bool, progress: Progress) {
+pub(super) fn tell(quiet: bool, progress: Progress) {
     if quiet {
         return;
     }
@@ -120,7 +120,7 @@ fn write_outputs(dir: &Path, result: &TaskResult) -> Result<()> {
     Ok(())
 }
 
-fn print(session: &Session, module: &str, result: &TaskResult) -> Result<()> {
+pub(super) fn print(session: &Session, module: &str, result: &TaskResult) -> Result<()> {
     if session.wants_json() {
         return json(result);
     }

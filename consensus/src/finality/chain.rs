@@ -13,6 +13,7 @@ pub use action::{ChainAction, ChainError, TrackerConfig, VoteAnswer};
 
 use super::evidence::{Evidence, SignedHeader};
 use super::halt::{HaltCause, HaltLatch, HaltReport};
+use super::mistake::Mistake;
 use super::refusals::Refusals;
 use super::retry::Retry;
 use super::suspects::Suspects;
@@ -55,6 +56,8 @@ struct Final {
 #[derive(Debug)]
 pub struct ChainTracker {
     config: TrackerConfig,
+    /// Equal votes that make a certificate.
+    quorum: usize,
     tip: FinalTip,
     unfinal: VecDeque<Unfinal>,
     recent: VecDeque<Final>,
@@ -77,8 +80,10 @@ impl ChainTracker {
     pub fn new(config: TrackerConfig, tip: FinalTip) -> Self {
         let voting = config.own.is_some_and(|own| config.validators.get(own).is_some());
         let suspects = Suspects::new(config.validators.len());
+        let quorum = config.validators.quorum();
         Self {
             config,
+            quorum,
             tip,
             unfinal: VecDeque::new(),
             recent: VecDeque::new(),
@@ -91,6 +96,13 @@ impl ChainTracker {
             halt: HaltLatch::default(),
             applied: 0,
             refused: BTreeMap::new(),
+        }
+    }
+
+    /// Plants a mistake; for tests of the checks.
+    pub fn plant(&mut self, mistake: Mistake) {
+        if mistake == Mistake::SmallQuorum {
+            self.quorum = self.config.validators.len().div_ceil(3);
         }
     }
 
@@ -290,6 +302,11 @@ impl ChainTracker {
     /// Whether this node votes.
     pub fn is_voting(&self) -> bool {
         self.voting && !self.halt.is_halted()
+    }
+
+    /// Whether a certificate for this height is known here.
+    pub fn is_certified(&self, height: Height) -> bool {
+        self.certificate_at(height).is_some()
     }
 
     /// The report, once halted.

@@ -8,6 +8,7 @@
 pub mod chain;
 pub mod evidence;
 pub mod halt;
+mod mistake;
 pub mod observer;
 pub mod proposer;
 pub mod refusals;
@@ -23,6 +24,7 @@ pub mod vote_book;
 pub use chain::{ChainAction, ChainError, ChainTracker, TrackerConfig, VoteAnswer};
 pub use evidence::{Evidence, EvidenceError, Finding, Proof, SignedHeader};
 pub use halt::{HaltCause, HaltLatch, HaltReport};
+pub use mistake::Mistake;
 pub use observer::{Observer, ObserverAction};
 pub use proposer::{Decision, Proposer, ProposerView};
 pub use refusals::{Refusal, Refusals};

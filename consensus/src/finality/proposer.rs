@@ -119,7 +119,8 @@ impl Proposer {
             return wait(WaitReason::PipelineFull, None);
         }
         let due = view.next_due.is_some_and(|due| due <= now);
-        let idle_at = self.last_block.plus_ms(IDLE_BLOCK_MS);
+        // A block later than now: the clock was set back, and says nothing about how long ago that was.
+        let idle_at = if self.last_block > now { now } else { self.last_block.plus_ms(IDLE_BLOCK_MS) };
         let reason = if view.work {
             ProposalReason::Work
         } else if due {
@@ -131,7 +132,8 @@ impl Proposer {
             return wait(WaitReason::Idle, Some(next));
         };
         let gap_ends = self.last_proposal.map(|last| last.plus_ms(PROPOSAL_GAP_MS));
-        if let Some(until) = gap_ends.filter(|&until| now < until) {
+        let waits = |until: &TimeMs| now < *until && until.0 <= now.0.saturating_add(PROPOSAL_GAP_MS);
+        if let Some(until) = gap_ends.filter(waits) {
             return wait(WaitReason::Gap, Some(until));
         }
         Decision::Propose { time: block_time(now, view.tip_time), reason }

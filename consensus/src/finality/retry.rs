@@ -46,9 +46,11 @@ impl Retry {
         self.next = now.plus_ms(FOLLOW_UP_MS);
     }
 
-    /// If a request is due: its number, from 0, and the next one is set.
+    /// If a request is due: its number, from 0, and the next one is set. A clock that was set back does not make it wait
+    /// until that time comes again: no delay is longer than the longest.
     pub(super) fn due(&mut self, now: TimeMs) -> Option<u32> {
-        if now < self.next {
+        let wait_ms = self.next.0.saturating_sub(now.0);
+        if wait_ms > 0 && wait_ms <= self.most_ms {
             return None;
         }
         let attempt = self.attempt;
@@ -61,5 +63,21 @@ impl Retry {
     /// When the next request is due.
     pub(super) fn next(&self) -> TimeMs {
         self.next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_costs_no_request() {
+        const HOUR_MS: u64 = 3_600_000;
+        for mut retry in [Retry::votes(), Retry::blocks(TimeMs(2 * HOUR_MS))] {
+            retry.restart(TimeMs(2 * HOUR_MS));
+            assert_eq!(retry.due(TimeMs(2 * HOUR_MS)), None);
+            let asked = (HOUR_MS..HOUR_MS + 20_000).filter(|ms| retry.due(TimeMs(*ms)).is_some()).count();
+            assert!((5..=12).contains(&asked), "{asked}");
+        }
     }
 }

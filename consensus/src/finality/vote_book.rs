@@ -95,11 +95,11 @@ impl VoteBook {
         self.heights.get(&height).into_iter().flat_map(BTreeMap::values)
     }
 
-    /// The equal votes that reach the quorum at a height, if any do.
-    pub fn quorum(&self, height: Height, set: &ValidatorSet) -> Option<Vec<SignedVote>> {
+    /// At least `quorum` equal votes at a height, if there are.
+    pub fn quorum(&self, height: Height, quorum: usize) -> Option<Vec<SignedVote>> {
         self.at(height).find_map(|candidate| {
             let equal: Vec<SignedVote> = self.equal_to(candidate).copied().collect();
-            (equal.len() >= set.quorum()).then_some(equal)
+            (equal.len() >= quorum).then_some(equal)
         })
     }
 

@@ -8,11 +8,12 @@
 use std::io;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine};
-use openraft::type_config::AsyncRuntime;
+use openraft::type_config::{AsyncRuntime, TypeConfigExt};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ use crate::raft::{LogError, Opaque};
 use crate::storage::{KvStore, Table, WriteBatch};
 use crate::transport::MAX_SNAPSHOT_BYTES;
 
+/// How often an application without room is asked again.
+const ROOM_POLL: Duration = Duration::from_millis(5);
 /// Bytes of a stored piece of a snapshot.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -227,6 +230,9 @@ impl<RT: AsyncRuntime> RaftStateMachine<RaftConfig<RT>> for StateMachine<RT> {
         Strm: Stream<Item = Result<EntryResponder<RaftConfig<RT>>, io::Error>> + Unpin + OptionalSend,
     {
         while let Some((entry, responder)) = entries.try_next().await? {
+            while !self.lock().app.has_room() {
+                RaftConfig::<RT>::sleep(ROOM_POLL).await;
+            }
             let response = self.lock().apply(position(&entry.log_id), entry.payload)?;
             if let Some(responder) = responder {
                 responder.send(response);

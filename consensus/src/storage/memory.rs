@@ -45,6 +45,10 @@ struct Disk {
     wal_batches: usize,
     pending: Vec<Durable>,
     generation: u64,
+    /// Says that it synced and did not.
+    lies: bool,
+    /// Takes no further write.
+    full: bool,
 }
 
 /// An open handle; after a crash of its disk it answers [`StoreError::Closed`].
@@ -67,6 +71,8 @@ impl MemDisk {
                 wal_batches: 0,
                 pending: Vec::new(),
                 generation: 0,
+                lies: false,
+                full: false,
             })),
         }
     }
@@ -85,6 +91,25 @@ impl MemDisk {
             done(Ok(()));
         }
         completed
+    }
+
+    /// The device fails a sync: what waited for it is told so, and what reached the disk is unknown. The process has to
+    /// end; follow with [`Self::crash`].
+    pub fn fail_flush(&self) {
+        let pending = std::mem::take(&mut self.lock().pending);
+        for done in pending {
+            done(Err(StoreError::Io { action: "sync its log", reason: "injected fsync failure".to_owned() }));
+        }
+    }
+
+    /// From now on (until told otherwise) the device reports syncs as done and leaves everything to its volatile cache.
+    pub fn lie_about_syncs(&self, lies: bool) {
+        self.lock().lies = lies;
+    }
+
+    /// Fills the disk up, or makes room again: no write succeeds on a full one.
+    pub fn fill(&self, full: bool) {
+        self.lock().full = full;
     }
 
     /// Callbacks waiting for a flush.
@@ -147,6 +172,9 @@ impl MemDisk {
 
 impl Disk {
     fn sync(&mut self) -> Vec<Durable> {
+        if self.lies {
+            return std::mem::take(&mut self.pending);
+        }
         replay(&self.wal, &mut self.durable);
         self.wal.clear();
         self.wal_batches = 0;
@@ -156,6 +184,9 @@ impl Disk {
     fn apply(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
+        }
+        if self.full {
+            return Err(StoreError::Io { action: "write", reason: "no space left on device".to_owned() });
         }
         let failed = |reason: String| StoreError::Io { action: "encode a batch", reason };
         let record = postcard::to_stdvec(batch).map_err(|e| failed(e.to_string()))?;

@@ -97,3 +97,18 @@ proptest! {
         prop_assert!(time.0 > tip && time.0 >= now && time.0 <= now.max(tip + 1));
     }
 }
+
+#[test]
+fn a_clock_that_is_set_back_stops_no_leader() {
+    let mut proposer = Proposer::new(NOW);
+    proposer.proposed(NOW, 3, Height(10));
+    proposer.on_block(NOW, true, 3, Height(10));
+    let back = TimeMs(NOW.0 - 900_000);
+    let view = ProposerView { tip_height: Height(10), tip_time: NOW, ..ready() };
+    let time = NOW.plus_ms(1);
+    assert_eq!(proposer.decide(back, &view), Decision::Propose { time, reason: ProposalReason::Work });
+    let idle = ProposerView { work: false, ..view };
+    assert_eq!(proposer.decide(back, &idle), Decision::Propose { time, reason: ProposalReason::Idle });
+    proposer.on_block(back, true, 2, Height(11));
+    assert!(matches!(proposer.decide(back, &idle), Decision::Wait { reason: WaitReason::Idle, .. }));
+}

@@ -1,6 +1,6 @@
 //! What falls due: processed before the transactions of a block, in order of time.
 
-use super::{Stop, Working};
+use super::{Working, dividends};
 use crate::governance;
 use crate::ops;
 use crate::outcome::DueEvent;
@@ -29,16 +29,11 @@ pub(crate) fn run(working: &mut Working<'_>) -> Result<Vec<DueEvent>, StateError
             Due::ClaimEnds(escrow, part) => ops::claim::end(working, &escrow, part, &mut events),
             Due::DrawPanel(escrow, part) => ops::claim::draw_panel(working, &escrow, part, &mut events),
             Due::AuctionEnds(auction) => ops::auction::close(working, &auction, &mut events),
+            Due::QuarterEnds => dividends::end_quarter(working, &mut events),
             Due::Unbonding(account) => ops::release_unbonded(working, &account, &mut events),
         };
-        match done {
-            Ok(()) => working.commit(),
-            Err(Stop::State(error)) => return Err(error),
-            // Nothing that falls due asks for more than was set aside for it.
-            Err(Stop::Rejected(rejection)) => {
-                return Err(StateError::Corrupt { key: hex::encode(&key), reason: rejection.to_string() });
-            }
-        }
+        done.map_err(|stop| stop.into_damage(&key))?;
+        working.commit();
     }
     Ok(events)
 }

@@ -1,7 +1,6 @@
 //! What every transaction goes through before and after its operation.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use super::{Stop, Working};
 use crate::block::MAX_TRANSACTIONS;
@@ -21,6 +20,7 @@ const _: () = assert!(MAX_TRANSACTIONS <= u32::MAX as usize, "positions fit thei
 /// Carries out one transaction, keeping or forgetting what its operation did.
 pub(crate) fn run(working: &mut Working<'_>, signed: &SignedTransaction, id: TxId) -> Result<Outcome, StateError> {
     let rejected = |fee, rejection| Outcome::Rejected { fee, rejection };
+    working.load(&signed.tx.account)?;
     match authorize(working, signed) {
         Ok(()) => {}
         Err(Stop::State(error)) => return Err(error),
@@ -52,14 +52,13 @@ pub(crate) fn run(working: &mut Working<'_>, signed: &SignedTransaction, id: TxI
     }
 }
 
-/// Limits that hold whatever the state is.
-pub(crate) fn check_size(signed: &SignedTransaction) -> Result<(), Rejection> {
+/// Limits that hold whatever the state is, for a transaction of so many bytes.
+pub(crate) fn check_size(signed: &SignedTransaction, bytes: usize) -> Result<(), Rejection> {
     for list in [&signed.signatures, &signed.sponsor_signatures] {
         if list.len() > MAX_SIGNATURES {
             return Err(Rejection::TooManySignatures { found: list.len() as u64, max: MAX_SIGNATURES as u64 });
         }
     }
-    let bytes = signed.to_bytes().len();
     if bytes > MAX_TRANSACTION_BYTES {
         return Err(Rejection::TooLarge { bytes: bytes as u64, max: MAX_TRANSACTION_BYTES as u64 });
     }
@@ -90,14 +89,14 @@ fn check_stateless(signed: &SignedTransaction, context: &ChainContext) -> Result
 pub(crate) fn authorize(working: &Working<'_>, signed: &SignedTransaction) -> Result<(), Stop> {
     check_stateless(signed, &working.chain.context)?;
     let tx = &signed.tx;
-    let account = working.account(&tx.account)?;
+    let account = working.look(&tx.account)?;
     let operators = tx.op.needs_operators().then_some(&working.chain.operators);
-    check_keys(&tx.account, account.as_ref(), signed.policy.as_ref(), &signed.signatures, operators)?;
+    check_keys(&tx.account, account.as_deref(), signed.policy.as_ref(), &signed.signatures, operators)?;
     let mut payer_exists = account.is_some();
     if let Some(sponsor) = &tx.sponsor {
-        let record = working.account(sponsor)?;
+        let record = working.look(sponsor)?;
         payer_exists = record.is_some();
-        check_keys(sponsor, record.as_ref(), None, &signed.sponsor_signatures, None)?;
+        check_keys(sponsor, record.as_deref(), None, &signed.sponsor_signatures, None)?;
     }
     if working.now > tx.valid_until {
         return Err(Rejection::Expired { valid_until: tx.valid_until, time: working.now }.into());
@@ -138,17 +137,18 @@ fn check_keys(
     operators: Option<&Operators>,
 ) -> Result<(), Rejection> {
     let policy = policy_of(id, account, revealed, signatures).ok_or(Rejection::UnknownPolicy(*id))?;
-    let mut own = BTreeSet::new();
+    // Keys stand in strictly ascending order, so that none counts twice.
+    let mut own = 0_u64;
     for keyed in signatures {
         if policy.contains(&keyed.key) {
-            own.insert(keyed.key);
+            own = own.saturating_add(1);
         } else if !operators.is_some_and(|operators| operators.keys.contains(&keyed.key)) {
             return Err(Rejection::StrangerKey { key: keyed.key, account: *id });
         }
     }
-    if own.len() < usize::from(policy.threshold) {
-        let (found, threshold) = (own.len() as u64, u64::from(policy.threshold));
-        return Err(Rejection::BelowThreshold { account: *id, found, threshold });
+    let threshold = u64::from(policy.threshold);
+    if own < threshold {
+        return Err(Rejection::BelowThreshold { account: *id, found: own, threshold });
     }
     Ok(())
 }
@@ -156,16 +156,19 @@ fn check_keys(
 /// Takes nonce and fee; tells what was paid and whether the operation may go on.
 fn charge(working: &mut Working<'_>, signed: &SignedTransaction) -> Result<(Uftns, Option<Rejection>), Stop> {
     let tx = &signed.tx;
-    let mut account = working.account(&tx.account)?.unwrap_or_default();
+    let account = working.account_mut(&tx.account)?;
     if account.policy.is_none() {
         account.policy = policy_of(&tx.account, None, signed.policy.as_ref(), &signed.signatures).map(Cow::into_owned);
     }
     account.nonce = account.nonce.saturating_add(1);
-    working.put_account(tx.account, account);
 
-    let payer = tx.sponsor.unwrap_or(tx.account);
-    let (fee, balance) = (fee_of(working, signed), balance_of(working, &payer)?);
-    let refused = check_fee(working, signed)?.err();
+    let own = account.balance;
+    let (payer, balance) = match tx.sponsor {
+        Some(sponsor) => (sponsor, balance_of(working, &sponsor)?),
+        None => (tx.account, own),
+    };
+    let fee = fee_of(working, signed);
+    let refused = refuse_fee(fee, tx.fee_limit, balance).err();
     // Whoever sets the limit too low or owns too little pays what there is: work was done to find out.
     let paid = fee.min(tx.fee_limit).min(balance);
     working.take_fee(&payer, paid)?;
@@ -177,7 +180,7 @@ fn fee_of(working: &Working<'_>, signed: &SignedTransaction) -> Uftns {
 }
 
 fn balance_of(working: &Working<'_>, id: &AccountId) -> Result<Uftns, StateError> {
-    Ok(working.account(id)?.map_or(Uftns::ZERO, |account| account.balance))
+    Ok(working.look(id)?.map_or(Uftns::ZERO, |account| account.balance))
 }
 
 /// Whether the fee is within its limit and can be paid.
@@ -186,12 +189,15 @@ pub(crate) fn check_fee(
     signed: &SignedTransaction,
 ) -> Result<Result<(), Rejection>, StateError> {
     let tx = &signed.tx;
-    let fee = fee_of(working, signed);
-    if fee > tx.fee_limit {
-        return Ok(Err(Rejection::FeeLimit { fee, limit: tx.fee_limit }));
-    }
     let balance = balance_of(working, &tx.sponsor.unwrap_or(tx.account))?;
-    Ok(if fee > balance { Err(Rejection::FeeUnaffordable { fee, balance }) } else { Ok(()) })
+    Ok(refuse_fee(fee_of(working, signed), tx.fee_limit, balance))
+}
+
+fn refuse_fee(fee: Uftns, limit: Uftns, balance: Uftns) -> Result<(), Rejection> {
+    if fee > limit {
+        return Err(Rejection::FeeLimit { fee, limit });
+    }
+    if fee > balance { Err(Rejection::FeeUnaffordable { fee, balance }) } else { Ok(()) }
 }
 
 /// Whether it passes although everything may be frozen.

@@ -1,5 +1,6 @@
 //! Carrying out blocks.
 
+mod dividends;
 mod due;
 pub use due::MAX_DUE_PER_BLOCK;
 pub(crate) use due::parse as parse_due;
@@ -23,6 +24,7 @@ use crate::records::Tip;
 use crate::rejection::{Rejection, Severity};
 use crate::smt;
 use crate::state::{ChangeSet, StateError, StateRead};
+use crate::transaction::{Digests, SignedTransaction};
 use crate::types::{BlockId, Epoch, Hash, Height, NodeId, Round, TimeMs, TxId};
 
 /// What a block did.
@@ -140,12 +142,12 @@ pub struct Applied {
 pub fn apply(state: &dyn StateRead, block: &Block, oracle: &dyn SignatureOracle) -> Result<Applied, BlockError> {
     let mut working = Working::open(state, block.header.height, block.header.time)?;
     let fee_account = check_header(&working, block, oracle)?;
-    check_signatures(block, oracle)?;
-    let due = due::run(&mut working)?;
+    let digests: Vec<Digests> = block.transactions.iter().map(SignedTransaction::digests).collect();
+    check_transactions(block, &digests, oracle)?;
+    let mut due = due::run(&mut working)?;
     let mut outcomes = Vec::with_capacity(block.transactions.len());
     let mut transactions = Vec::with_capacity(block.transactions.len());
-    for (index, signed) in block.transactions.iter().enumerate() {
-        let id = signed.id();
+    for (index, (signed, Digests { id, .. })) in block.transactions.iter().zip(digests).enumerate() {
         let outcome = envelope::run(&mut working, signed, id)?;
         if let Some(rejection) = outcome.rejection().filter(|rejection| rejection.severity() == Severity::Void) {
             return Err(BlockError::VoidTransaction { index, rejection: rejection.clone() });
@@ -156,6 +158,9 @@ pub fn apply(state: &dyn StateRead, block: &Block, oracle: &dyn SignatureOracle)
     let weights = block.transactions.iter().map(|signed| signed.tx.weight());
     working.move_base_fee(weights.fold(0, u64::saturating_add));
     working.pay_proposer(fee_account)?;
+    working.commit();
+    let dividends = dividends::settle(&mut working);
+    due.extend(dividends.map_err(|stop| stop.into_damage(crate::state::keyspace::DIVIDENDS))?);
     Ok(Applied { changes: working.finish()?, outcomes, due, transactions })
 }
 
@@ -203,20 +208,23 @@ fn check_header(
     if found > MAX_TRANSACTIONS {
         return Err(BlockError::TooManyTransactions { found, max: MAX_TRANSACTIONS });
     }
-    let expected = Block::transactions_root(&block.transactions);
-    if header.tx_root != expected {
-        return Err(BlockError::WrongTransactions { found: header.tx_root, expected });
-    }
     Ok(proposer.account)
 }
 
-/// Checks the signatures of all transactions at once. Whose keys they must be is checked where each is carried out.
-fn check_signatures(block: &Block, oracle: &dyn SignatureOracle) -> Result<(), BlockError> {
+/// Checks that the header names these transactions, and the signatures of all of them at once. Whose keys they must be is checked
+/// where each is carried out.
+fn check_transactions(block: &Block, digests: &[Digests], oracle: &dyn SignatureOracle) -> Result<(), BlockError> {
+    let leaves: Vec<Hash> = digests.iter().map(|digests| digests.leaf).collect();
+    let (found, expected) = (block.header.tx_root, merkle::root(&leaves));
+    if found != expected {
+        return Err(BlockError::WrongTransactions { found, expected });
+    }
     let mut items = Vec::with_capacity(block.transactions.len());
     let mut owners = Vec::with_capacity(block.transactions.len());
-    for (index, signed) in block.transactions.iter().enumerate() {
-        envelope::check_size(signed).map_err(|rejection| BlockError::VoidTransaction { index, rejection })?;
-        let message = signed.tx.signing_hash();
+    for (index, (signed, digests)) in block.transactions.iter().zip(digests).enumerate() {
+        envelope::check_size(signed, digests.bytes)
+            .map_err(|rejection| BlockError::VoidTransaction { index, rejection })?;
+        let message = digests.message;
         for keyed in signed.signatures.iter().chain(&signed.sponsor_signatures) {
             items.push((keyed.key, message, keyed.signature));
             owners.push((index, keyed.key));

@@ -6,7 +6,7 @@ use super::{SignatureOracle, Stop, Working, envelope};
 use crate::block::{MAX_BLOCK_BYTES, MAX_TRANSACTIONS};
 use crate::rejection::Rejection;
 use crate::state::{StateError, StateRead};
-use crate::transaction::SignedTransaction;
+use crate::transaction::{Digests, SignedTransaction};
 use crate::types::{AccountId, TimeMs};
 
 /// What a proposer takes and what it leaves.
@@ -61,17 +61,16 @@ pub fn select(
             let account = signed.tx.account;
             match admit(&working, &signed, oracle)? {
                 Ok(()) => {
-                    let bytes = signed.to_bytes().len();
+                    let Digests { bytes, id, .. } = signed.digests();
                     if selection.included.len() >= MAX_TRANSACTIONS || bytes > room {
                         selection.left.push(signed);
                         continue;
                     }
                     room = room.saturating_sub(bytes);
                     // Runs it, so that later candidates meet the nonces, balances and accounts they will meet in the block.
-                    let id = signed.id();
                     envelope::run(&mut working, &signed, id)?;
                     selection.included.push(signed);
-                    let nonce = working.account(&account)?.map_or(0, |record| record.nonce);
+                    let nonce = working.look(&account)?.map_or(0, |record| record.nonce);
                     next = waiting.get_mut(&account).and_then(|later| later.remove(&nonce)).map(|(signed, _)| signed);
                 }
                 Err(rejection @ Rejection::NonceAhead { .. }) => {
@@ -93,7 +92,8 @@ fn admit(
     signed: &SignedTransaction,
     oracle: &dyn SignatureOracle,
 ) -> Result<Result<(), Rejection>, StateError> {
-    if let Err(rejection) = envelope::check_size(signed) {
+    let digests = signed.digests();
+    if let Err(rejection) = envelope::check_size(signed, digests.bytes) {
         return Ok(Err(rejection));
     }
     match envelope::authorize(working, signed).and_then(|()| envelope::not_frozen(working, &signed.tx.op)) {
@@ -105,7 +105,7 @@ fn admit(
     if let Err(rejection) = envelope::check_fee(working, signed)? {
         return Ok(Err(rejection));
     }
-    let message = signed.tx.signing_hash();
+    let message = digests.message;
     let mut signatures = signed.signatures.iter().chain(&signed.sponsor_signatures);
     let bad = signatures.find(|keyed| !oracle.verify(&keyed.key, &message, &keyed.signature));
     Ok(bad.map_or(Ok(()), |keyed| Err(Rejection::BadSignature(keyed.key))))

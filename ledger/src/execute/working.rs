@@ -1,18 +1,20 @@
 //! The state while a block is carried out: decoded accounts and raw changes, in two layers (block, transaction).
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::codec::encode;
 use crate::fees::BaseFee;
 use crate::finality::ValidatorSet;
 use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
-use crate::records::{Account, Due, Globals, Tip};
+use crate::records::{Account, Due, Globals, Quarter, Tip, Totals};
 use crate::rejection::Rejection;
 use crate::signing::ChainContext;
 use crate::state::{
-    ChangeSet, Entry, StateError, StateRead, decode_record, keyspace, merged_scan, read, read_or_corrupt,
+    ChangeSet, Entry as StateEntry, StateError, StateRead, decode_record, keyspace, merged_scan, read, read_or_corrupt,
 };
 use crate::types::{AccountId, Epoch, Height, TimeMs, Uftns};
 
@@ -23,6 +25,16 @@ pub(crate) enum Stop {
     Rejected(Rejection),
     /// State cannot be read: the machine's fault, not the transaction's.
     State(StateError),
+}
+
+impl Stop {
+    /// For what happens by itself and asks for no more than was set aside for it: a rejection there is a bug, told as damage.
+    pub(crate) fn into_damage(self, key: &[u8]) -> StateError {
+        match self {
+            Self::State(error) => error,
+            Self::Rejected(rejection) => StateError::Corrupt { key: hex::encode(key), reason: rejection.to_string() },
+        }
+    }
 }
 
 impl From<Rejection> for Stop {
@@ -49,9 +61,16 @@ pub(crate) struct Chain {
     pub(crate) base_fee: BaseFee,
 }
 
+/// An account that was read or made in this block.
+#[derive(Debug, Clone)]
+struct Held {
+    account: Account,
+    /// The transaction that changed it last; nothing while it is as it was before the block.
+    changed_by: Option<u64>,
+}
+
 #[derive(Debug, Clone)]
 struct Layer {
-    accounts: BTreeMap<AccountId, Account>,
     raw: ChangeSet,
     globals: Globals,
 }
@@ -65,13 +84,21 @@ pub(crate) struct Working<'a> {
     pub(crate) now: TimeMs,
     block: Layer,
     tx: Layer,
+    /// Changed in place, since most of a block's work is on accounts.
+    accounts: BTreeMap<AccountId, Held>,
+    /// What accounts were before the running transaction, in the order it changed them; nothing for those it made or read anew.
+    undo: Vec<(AccountId, Option<Held>)>,
+    /// Counts transactions and whatever else is kept or forgotten as a whole.
+    serial: u64,
     proposer_fees: Uftns,
+    /// Totals before the block.
+    opening: Totals,
 }
 
 impl<'a> Working<'a> {
     pub(crate) fn open(base: &'a dyn StateRead, height: Height, now: TimeMs) -> Result<Self, StateError> {
         let globals: Globals = read_or_corrupt(base, keyspace::GLOBALS)?;
-        let layer = Layer { accounts: BTreeMap::new(), raw: ChangeSet::new(), globals };
+        let layer = Layer { raw: ChangeSet::new(), globals };
         let parameters: Parameters = read_or_corrupt(base, keyspace::PARAMETERS)?;
         let base_fee = read(base, keyspace::BASE_FEE)?.unwrap_or(BaseFee(0)).within(&parameters);
         let chain = Chain {
@@ -83,32 +110,54 @@ impl<'a> Working<'a> {
             base_fee,
         };
         let tip = read_or_corrupt(base, keyspace::TIP)?;
-        Ok(Self { base, tip, chain, height, now, block: layer.clone(), tx: layer, proposer_fees: Uftns::ZERO })
+        let opening = layer.globals.totals;
+        Ok(Self {
+            base,
+            tip,
+            chain,
+            height,
+            now,
+            block: layer.clone(),
+            tx: layer,
+            accounts: BTreeMap::new(),
+            undo: Vec::new(),
+            serial: 0,
+            proposer_fees: Uftns::ZERO,
+            opening,
+        })
     }
 
     /// Keeps what was done since the last commit or abort.
     pub(crate) fn commit(&mut self) {
         // `append` would walk the whole block's map for each transaction.
-        self.block.accounts.extend(std::mem::take(&mut self.tx.accounts));
         self.block.raw.extend(std::mem::take(&mut self.tx.raw));
         self.block.globals.clone_from(&self.tx.globals);
+        self.undo.clear();
+        self.serial = self.serial.saturating_add(1);
     }
 
     /// Forgets it.
     pub(crate) fn abort(&mut self) {
-        self.tx.accounts.clear();
         self.tx.raw.clear();
         self.tx.globals.clone_from(&self.block.globals);
+        while let Some((id, before)) = self.undo.pop() {
+            match before {
+                Some(held) => self.accounts.insert(id, held),
+                None => self.accounts.remove(&id),
+            };
+        }
+        self.serial = self.serial.saturating_add(1);
     }
 
     /// All changes of the block.
     pub(crate) fn finish(mut self) -> Result<ChangeSet, StateError> {
         self.close_openings()?;
         self.commit();
-        let Layer { accounts, mut raw, globals } = self.block;
-        for (id, account) in accounts {
-            raw.insert(keyspace::account(&id), Some(encode(&account)));
-        }
+        let Layer { mut raw, globals } = self.block;
+        let changed = self.accounts.into_iter().filter(|(_, held)| held.changed_by.is_some());
+        let mut accounts: ChangeSet =
+            changed.map(|(id, held)| (keyspace::account(&id), Some(encode(&held.account)))).collect();
+        raw.append(&mut accounts);
         raw.insert(keyspace::GLOBALS.to_vec(), Some(encode(&globals)));
         Ok(raw)
     }
@@ -126,6 +175,22 @@ impl<'a> Working<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Totals before the block.
+    pub(super) const fn opening(&self) -> &Totals {
+        &self.opening
+    }
+
+    /// An account as it was before the block.
+    pub(super) fn before(&self, id: &AccountId) -> Result<Option<Account>, StateError> {
+        read(self.base, &keyspace::account(id))
+    }
+
+    /// The accounts the block changed, to be changed once more for good, and the quarter whose sums they are part of.
+    pub(super) fn changed_accounts(&mut self) -> (&mut Quarter, impl Iterator<Item = (&AccountId, &mut Account)>) {
+        let changed = self.accounts.iter_mut().filter(|(_, held)| held.changed_by.is_some());
+        (&mut self.tx.globals.quarter, changed.map(|(id, held)| (id, &mut held.account)))
     }
 
     pub(crate) fn globals(&self) -> &Globals {
@@ -169,7 +234,7 @@ impl<'a> Working<'a> {
         self.tx.raw.insert(key, None);
     }
 
-    pub(crate) fn scan(&self, prefix: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
+    pub(crate) fn scan(&self, prefix: &[u8], limit: usize) -> Result<Vec<StateEntry>, StateError> {
         merged_scan(self.base, &[&self.block.raw, &self.tx.raw], prefix, &[], limit)
     }
 
@@ -180,38 +245,78 @@ impl<'a> Working<'a> {
     // Accounts and money. Every change of a balance goes through here, so that totals and checkpoints follow.
 
     pub(crate) fn account(&self, id: &AccountId) -> Result<Option<Account>, StateError> {
-        match self.tx.accounts.get(id).or_else(|| self.block.accounts.get(id)) {
-            Some(account) => Ok(Some(account.clone())),
-            None => read(self.base, &keyspace::account(id)),
+        Ok(self.look(id)?.map(Cow::into_owned))
+    }
+
+    /// As [`Working::account`], without a copy where the account is at hand.
+    pub(crate) fn look(&self, id: &AccountId) -> Result<Option<Cow<'_, Account>>, StateError> {
+        match self.accounts.get(id) {
+            Some(held) => Ok(Some(Cow::Borrowed(&held.account))),
+            None => Ok(read(self.base, &keyspace::account(id))?.map(Cow::Owned)),
         }
+    }
+
+    /// Has an account at hand from now on, if there is one.
+    pub(crate) fn load(&mut self, id: &AccountId) -> Result<(), StateError> {
+        if let Entry::Vacant(place) = self.accounts.entry(*id)
+            && let Some(account) = read(self.base, &keyspace::account(id))?
+        {
+            place.insert(Held { account, changed_by: None });
+        }
+        Ok(())
     }
 
     /// Writes an account whose balance is unchanged.
     pub(crate) fn put_account(&mut self, id: AccountId, account: Account) {
-        self.tx.accounts.insert(id, account);
+        let held = Held { account, changed_by: Some(self.serial) };
+        let before = self.accounts.insert(id, held);
+        if before.as_ref().and_then(|held| held.changed_by) != Some(self.serial) {
+            self.undo.push((id, before));
+        }
+    }
+
+    /// An account to be changed in place; made when missing.
+    pub(crate) fn account_mut(&mut self, id: &AccountId) -> Result<&mut Account, StateError> {
+        let serial = Some(self.serial);
+        match self.accounts.entry(*id) {
+            Entry::Occupied(place) => {
+                let held = place.into_mut();
+                if held.changed_by != serial {
+                    self.undo.push((*id, Some(held.clone())));
+                    held.changed_by = serial;
+                }
+                Ok(&mut held.account)
+            }
+            Entry::Vacant(place) => {
+                let account = read(self.base, &keyspace::account(id))?.unwrap_or_default();
+                self.undo.push((*id, None));
+                Ok(&mut place.insert(Held { account, changed_by: serial }).account)
+            }
+        }
     }
 
     /// Adds to an account, which is created when missing.
     pub(crate) fn credit(&mut self, id: &AccountId, amount: Uftns) -> Result<(), Stop> {
-        let mut account = self.account(id)?.unwrap_or_default();
-        self.keep_weight(&mut account);
         let totals = &mut self.tx.globals.totals;
         totals.balances = totals.balances.checked_add(amount).ok_or(Rejection::AmountOverflow)?;
+        let (height, (oldest, newest)) = (self.height, self.tx.globals.snapshots());
+        let account = self.account_mut(id)?;
+        account.checkpoint(height, oldest, newest);
         account.balance = account.balance.checked_add(amount).ok_or(Rejection::AmountOverflow)?;
-        self.put_account(*id, account);
         Ok(())
     }
 
     /// Takes from an account that has it.
     pub(crate) fn debit(&mut self, id: &AccountId, amount: Uftns) -> Result<(), Stop> {
-        let mut account = self.account(id)?.unwrap_or_default();
+        let (height, (oldest, newest)) = (self.height, self.tx.globals.snapshots());
+        // Whoever is refused forgets what it did, a record made here included.
+        let account = self.account_mut(id)?;
         let overdrawn = Rejection::Overdrawn { needed: amount, balance: account.balance };
-        let balance = account.balance.checked_sub(amount).ok_or_else(|| overdrawn.clone())?;
-        self.keep_weight(&mut account);
+        let Some(rest) = account.balance.checked_sub(amount) else { return Err(overdrawn.into()) };
+        account.checkpoint(height, oldest, newest);
+        account.balance = rest;
         let totals = &mut self.tx.globals.totals;
         totals.balances = totals.balances.checked_sub(amount).ok_or(overdrawn)?;
-        account.balance = balance;
-        self.put_account(*id, account);
         Ok(())
     }
 
@@ -249,14 +354,7 @@ impl<'a> Working<'a> {
         if fees.is_zero() {
             return Ok(());
         }
-        match self.credit(&account, fees) {
-            Ok(()) => Ok(()),
-            Err(Stop::State(error)) => Err(error),
-            // Fees come from balances, and all balances together fit: a bug, told as damage.
-            Err(Stop::Rejected(rejection)) => Err(StateError::Corrupt {
-                key: hex::encode(keyspace::GLOBALS),
-                reason: format!("the proposer's fees do not fit: {rejection}"),
-            }),
-        }
+        // Fees come from balances, and all balances together fit.
+        self.credit(&account, fees).map_err(|stop| stop.into_damage(keyspace::GLOBALS))
     }
 }

@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use super::{Call, MAX_ESCROW_MS, within};
+use super::{Call, Capabilities, MAX_ESCROW_MS, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
 use crate::parameters::Parameter;
@@ -213,6 +213,7 @@ fn order(working: &mut Working<'_>, id: &EscrowId, record: &AuctionRecord, price
         opener: record.opener,
         task: record.task,
         module: record.module,
+        capability: Capabilities::COMPUTE,
         parts: 1,
         amount_per_part: price,
         reserve_per_part: record.reserve,

@@ -64,7 +64,7 @@ impl ClaimPart {
         if working.get(&key)?.is_some() {
             return Err(Rejection::AlreadyDone("this part was claimed".into()).into());
         }
-        let host = check_receipt(working, &self.escrow, &self.receipt)?;
+        let host = check_receipt(working, &self.escrow, escrow.capability, &self.receipt)?;
         if host.account != call.account {
             return Err(Rejection::NotOwner { what: "the receipt's host".into(), owner: host.account }.into());
         }

@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::{Call, claim, within};
+use super::{Call, Capabilities, claim, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
 use crate::records::{Due, Escrow, EscrowStatus};
@@ -23,6 +23,8 @@ pub struct EscrowOpen {
     pub task: Hash,
     /// Hash of the wasm module that runs.
     pub module: Hash,
+    /// What its agents must be able to do, one capability; the price of a unit is that of this capability.
+    pub capability: Capabilities,
     /// Pieces that are done and paid one by one.
     pub parts: u32,
     /// The most a worker is paid for one part.
@@ -41,6 +43,10 @@ impl EscrowOpen {
     }
 
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
+        if self.capability.each().count() != 1 || !self.capability.is_known() {
+            let known = Capabilities::ALL.0;
+            return Err(Rejection::BadCapability { found: self.capability.0, known }.into());
+        }
         within("parts", u64::from(self.parts), 1, u64::from(MAX_PARTS))?;
         if self.amount_per_part.is_zero() {
             return Err(Rejection::ZeroAmount.into());
@@ -62,6 +68,7 @@ impl EscrowOpen {
             opener: call.account,
             task: self.task,
             module: self.module,
+            capability: self.capability,
             parts: self.parts,
             amount_per_part: self.amount_per_part,
             reserve_per_part: self.reserve_per_part,

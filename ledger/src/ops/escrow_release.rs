@@ -4,15 +4,17 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use super::auction::check_winner;
-use super::{Call, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, task_units};
+use super::register_host::capability_now;
+use super::{Call, Capabilities, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, task_units};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::pricing::{Price, PriceInput, price};
-use crate::records::{Account, AgentRecord, Escrow, EscrowStatus, FreezeRecord, NodeRecord, Regions};
+use crate::records::{Account, AgentRecord, Escrow, EscrowStatus, FreezeRecord, NodeRecord, Regions, VolumeRecord};
 use crate::rejection::Rejection;
 use crate::reputation;
 use crate::state::keyspace;
 use crate::types::{AccountId, ClusterId, EscrowId, Hash, Scope, Uftns};
+use crate::unit_price::{period_of, unit_price};
 
 /// The opener accepts one part: its worker is paid, its carbon charged, the rest returned.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ impl EscrowRelease {
             return Err(Rejection::NotOpener { opener: escrow.opener }.into());
         }
         check_part(working, &escrow, self.escrow, report)?;
-        let worker = check_receipt(working, &self.escrow, &self.receipt)?.account;
+        let worker = check_receipt(working, &self.escrow, escrow.capability, &self.receipt)?.account;
         let (price, returned) = settle_part(working, &self.escrow, escrow, report, &worker)?;
         Ok(Effect::PartReleased { escrow: self.escrow, part: report.part, worker, price, returned })
     }
@@ -49,7 +51,8 @@ pub(super) fn settle_part(
     report: &TaskReport,
     worker: &AccountId,
 ) -> Result<(Price, Uftns), Stop> {
-    let price = price_of(working, &escrow, report)?;
+    let unit_price = use_capability(working, &escrow, report)?;
+    let price = price_of(working, &escrow, report, unit_price)?;
     let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
     let returned = limit.checked_sub(price.total).ok_or(Rejection::AmountOverflow)?;
     settle_pools(working, limit, &price)?;
@@ -69,6 +72,7 @@ pub(super) fn settle_part(
 pub(super) fn check_receipt(
     working: &Working<'_>,
     escrow: &EscrowId,
+    capability: Capabilities,
     receipt: &TaskReceipt,
 ) -> Result<NodeRecord, Stop> {
     let report = &receipt.report;
@@ -76,6 +80,9 @@ pub(super) fn check_receipt(
         working.read(&keyspace::agent(report.agent))?.ok_or(Rejection::UnknownAgent(report.agent))?;
     if agent.node != report.host {
         return Err(Rejection::WrongHost { agent: agent.id, host: agent.node, found: report.host }.into());
+    }
+    if !agent.capabilities.contains(capability) {
+        return Err(Rejection::NotCapable { agent: agent.id }.into());
     }
     let host: NodeRecord = working.must_read(&keyspace::node(agent.node))?;
     check_winner(working, escrow, &host.account)?;
@@ -147,7 +154,21 @@ fn check_thawed(working: &Working<'_>, agent: &AgentRecord) -> Result<(), Stop> 
     Ok(())
 }
 
-fn price_of(working: &Working<'_>, escrow: &Escrow, report: &TaskReport) -> Result<Price, Stop> {
+/// What a unit costs the opener now; what is used is counted for the prices to come.
+fn use_capability(working: &mut Working<'_>, escrow: &Escrow, report: &TaskReport) -> Result<u64, Stop> {
+    let units = task_units(report.fuel);
+    let mut capability = capability_now(working, escrow.capability)?;
+    let key = keyspace::volume(&escrow.opener);
+    let mut volume = working.read::<VolumeRecord>(&key)?.unwrap_or_default().in_period(period_of(working.now));
+    let price = unit_price(capability.price, working.now, &volume, &working.chain.parameters);
+    capability.used = capability.used.saturating_add(units);
+    volume.units = volume.units.saturating_add(units);
+    working.write(keyspace::capability(escrow.capability), &capability);
+    working.write(key, &volume);
+    Ok(price)
+}
+
+fn price_of(working: &Working<'_>, escrow: &Escrow, report: &TaskReport, unit_price: u64) -> Result<Price, Stop> {
     let regions: Regions = working.must_read(keyspace::REGIONS)?;
     let opener: Account = working.account(&escrow.opener)?.unwrap_or_default();
     let listed = opener.region.is_some_and(|region| regions.access_list.contains(&region));
@@ -155,6 +176,7 @@ fn price_of(working: &Working<'_>, escrow: &Escrow, report: &TaskReport) -> Resu
     let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
     let input = PriceInput {
         units: task_units(report.fuel),
+        unit_price,
         base_limit: escrow.amount_per_part,
         limit,
         carbon_ug: report.carbon_ug,

@@ -1,5 +1,6 @@
 //! Operations: one kind a file. A new kind is a new file, a variant at the end of [`Operation`] and its line in each match.
 
+mod anchor;
 pub(crate) mod auction;
 mod bond;
 pub(crate) mod claim;
@@ -14,12 +15,14 @@ mod intensity;
 mod propose;
 mod purpose;
 mod register_host;
+mod rotate_key;
 mod schedule;
 mod slash;
 mod task_receipt;
 mod transfer;
 mod vote;
 
+pub use anchor::Anchor;
 pub use auction::{MAX_BIDS, MIN_PHASE_MS, OpenAuction, OpenBid, SealBid, sealed_bid};
 pub use bond::{Bond, MAX_UNBONDING, Unbond};
 pub use claim::{ClaimPart, DisputeClaim, MAJORITY, PANEL, RuleClaim};
@@ -39,6 +42,7 @@ pub use register_host::{
     AgentRegistration, Capabilities, MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_AGENTS_PER_BATCH, MAX_TRANSPORT_KEY_BYTES,
     NodeRegistration, RegisterHost,
 };
+pub use rotate_key::RotateKey;
 pub use schedule::{MAX_SCHEDULE_MS, MAX_SCHEDULED, MIN_INTERVAL_MS, Schedule, Unschedule};
 pub use slash::ProveEquivocation;
 pub use task_receipt::{EnergyMethod, FUEL_PER_UNIT, TaskReceipt, TaskReport, carbon_ug, task_units};
@@ -145,6 +149,10 @@ pub enum Operation {
     BuyUse(BuyUse),
     /// Rates content that was paid for.
     RateContent(RateContent),
+    /// Replaces keys.
+    RotateKey(RotateKey),
+    /// A voter's word on its sector's registry and logs.
+    Anchor(Anchor),
 }
 
 impl Operation {
@@ -169,6 +177,7 @@ impl Operation {
             Self::AttestContribution(_) => 15,
             Self::DisputeClaim(_) | Self::OpenAuction(_) | Self::SealBid(_) | Self::OpenBid(_) => 20,
             Self::DeclarePurpose(_) | Self::ReclassifyPurpose(_) | Self::SignalEmergency(_) => 10,
+            Self::RotateKey(_) | Self::Anchor(_) => 20,
         }
     }
 
@@ -209,6 +218,8 @@ impl Operation {
             Self::RegisterContent(_) => "register content",
             Self::BuyUse(_) => "buy use",
             Self::RateContent(_) => "rate content",
+            Self::RotateKey(_) => "rotate key",
+            Self::Anchor(_) => "anchor",
         }
     }
 
@@ -260,6 +271,8 @@ impl Operation {
             Self::RegisterContent(op) => op.apply(working, call),
             Self::BuyUse(op) => op.apply(working, call),
             Self::RateContent(op) => op.apply(working, call),
+            Self::RotateKey(op) => op.apply(working, call),
+            Self::Anchor(op) => op.apply(working, call),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::keys::PublicKey;
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
 use crate::placement;
-use crate::records::{AgentRange, AgentRecord, NodeRecord, Sponsorship};
+use crate::records::{AgentRange, AgentRecord, CapabilityRecord, NodeRecord, Sponsorship};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
 use crate::types::{AccountId, AgentClass, AgentId, ClusterId, Hash, NodeId, Region, SectorId};
@@ -120,6 +120,19 @@ impl Capabilities {
         Self::NAMES.into_iter().filter(move |(bit, _)| self.contains(*bit)).map(|(_, name)| name)
     }
 
+    /// Every one that has a name.
+    pub const ALL: Self = Self((1 << 7) - 1);
+
+    /// Whether each of them has a name.
+    pub(crate) const fn is_known(self) -> bool {
+        Self::ALL.contains(self)
+    }
+
+    /// Each of them, those that have a name.
+    pub(crate) fn each(self) -> impl Iterator<Item = Self> {
+        Self::NAMES.into_iter().map(|(bit, _)| bit).filter(move |bit| self.contains(*bit))
+    }
+
     /// The ability of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -180,6 +193,18 @@ impl RegisterHost {
         self.write_agents(working, node, sector, count).map(Some)
     }
 
+    /// More agents offer what they can do.
+    fn count_capabilities(&self, working: &mut Working<'_>) -> Result<(), Stop> {
+        let all = self.agents.iter().fold(Capabilities::default(), |all, agent| all.union(agent.capabilities));
+        for capability in all.each() {
+            let mut record = capability_now(working, capability)?;
+            let agents = self.agents.iter().filter(|agent| agent.capabilities.contains(capability)).count();
+            record.agents = record.agents.saturating_add(agents as u64);
+            working.write(keyspace::capability(capability), &record);
+        }
+        Ok(())
+    }
+
     fn write_agents(
         &self,
         working: &mut Working<'_>,
@@ -204,6 +229,7 @@ impl RegisterHost {
             id = id.next();
         }
         working.globals_mut().counters.next_agent = id;
+        self.count_capabilities(working)?;
         match node.agents.last_mut().filter(|range| range.first.0.checked_add(u64::from(range.count)) == Some(first.0))
         {
             Some(range) => range.count = range.count.saturating_add(count),
@@ -211,6 +237,13 @@ impl RegisterHost {
         }
         Ok(first)
     }
+}
+
+/// A capability's price and use at the block's time.
+pub(super) fn capability_now(working: &Working<'_>, capability: Capabilities) -> Result<CapabilityRecord, Stop> {
+    let parameters = &working.chain.parameters;
+    let record: Option<CapabilityRecord> = working.read(&keyspace::capability(capability))?;
+    Ok(record.unwrap_or_else(|| CapabilityRecord::new(working.now, parameters)).at(working.now, parameters))
 }
 
 /// Gives a node its number and its indexes; the caller writes the record.

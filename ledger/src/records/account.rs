@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::key_policy::KeyPolicy;
+use crate::records::Holding;
 use crate::types::{Height, Region, Uftns};
 
 /// What an account owns and who signs for it.
@@ -13,7 +14,7 @@ pub struct Account {
     pub policy: Option<KeyPolicy>,
     /// Free balance.
     pub balance: Uftns,
-    /// Bonded (nothing bonds yet; the field is part of the format).
+    /// Bonded.
     pub stake: Uftns,
     /// The number its next transaction must carry.
     pub nonce: u64,
@@ -25,6 +26,8 @@ pub struct Account {
     pub weight_since: Height,
     /// Earlier weights back to the oldest open vote, ascending.
     pub checkpoints: Vec<Checkpoint>,
+    /// Its lowest points, which dividends are paid for.
+    pub holding: Holding,
 }
 
 /// A voting weight that held from a block until the next checkpoint.

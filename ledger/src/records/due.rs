@@ -27,4 +27,6 @@ pub enum Due {
     DrawPanel(EscrowId, u32),
     /// An auction ends.
     AuctionEnds(Hash),
+    /// A quarter ends and its dividend is set aside.
+    QuarterEnds,
 }

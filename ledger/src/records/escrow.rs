@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use crate::ops::Capabilities;
 use crate::types::{AccountId, Hash, TimeMs, Uftns};
 
 /// Money locked for a task.
@@ -14,6 +15,8 @@ pub struct Escrow {
     pub task: Hash,
     /// Its module.
     pub module: Hash,
+    /// What its agents must be able to do.
+    pub capability: Capabilities,
     /// Its parts.
     pub parts: u32,
     /// The most a worker is paid for one part.

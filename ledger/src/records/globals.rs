@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use crate::records::Quarter;
 use crate::types::{AgentId, Height, NodeId, ProposalId, SectorId, TimeMs, Uftns};
 
 /// Chain-wide figures.
@@ -18,9 +19,11 @@ pub struct Globals {
     pub frozen_since: Option<TimeMs>,
     /// How long everything was frozen in all freezes that ended.
     pub frozen_ms: u64,
+    /// What all accounts hold at their lowest in the running quarter.
+    pub quarter: Quarter,
 }
 
-/// Money by where it is. Balances + stakes + escrows + deposits + pools = minted - burned.
+/// Money by where it is. Balances + stakes + escrows + deposits + dividends + pools = minted - burned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Totals {
     /// Ever created.
@@ -37,6 +40,8 @@ pub struct Totals {
     pub escrows: Uftns,
     /// Held for proposals.
     pub deposits: Uftns,
+    /// Owed to the holders of quarters that ended.
+    pub dividends: Uftns,
     /// Filled by carbon charges, pays green discounts.
     pub carbon_pool: Uftns,
     /// Filled by premiums, pays access discounts.
@@ -86,9 +91,10 @@ impl Totals {
     /// Where all money is, summed up.
     #[must_use]
     pub fn held(&self) -> u128 {
-        [self.balances, self.stakes, self.escrows, self.deposits, self.carbon_pool, self.access_fund, self.treasury]
-            .iter()
-            .fold(0_u128, |sum, part| sum.saturating_add(u128::from(part.0)))
+        let set_aside = [self.escrows, self.deposits, self.dividends];
+        let pools = [self.carbon_pool, self.access_fund, self.treasury];
+        let parts = [self.balances, self.stakes].into_iter().chain(set_aside).chain(pools);
+        parts.fold(0_u128, |sum, part| sum.saturating_add(u128::from(part.0)))
     }
 
     /// Whether nothing was lost or made on the way.

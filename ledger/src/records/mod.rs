@@ -1,12 +1,15 @@
 //! What the state holds, record by record.
 
 mod account;
+mod anchor;
 mod auction;
 mod bond;
+mod capability;
 mod carbon;
 mod claim;
 mod content;
 mod contribution;
+mod dividend;
 mod due;
 mod emergency;
 mod escrow;
@@ -21,12 +24,15 @@ mod tip;
 mod topology;
 
 pub use account::{Account, Checkpoint};
+pub use anchor::{AnchorHeads, AnchorRecord};
 pub use auction::{AuctionRecord, BidRecord, OpenedBid};
 pub use bond::{BondRecord, Duty, DutyError, Unbonding};
+pub use capability::{CapabilityRecord, VolumeRecord};
 pub use carbon::{CreditRecord, CreditTotals, IntensityRecord, IntensityWord, SavingRecord};
 pub use claim::{ClaimRecord, ClaimStatus, PurposeRecord};
 pub use content::{ContentParent, ContentRecord, ContentShare, PurchaseRecord};
 pub use contribution::{Contribution, ContributionError, ContributionRecord, EmissionRecord, PERIOD_MS};
+pub use dividend::{DividendRecord, Holding, QUARTERS_KEPT, Quarter, Weights};
 pub use due::Due;
 pub use emergency::{EmergencyRecord, EmergencySignal};
 pub use escrow::{Escrow, EscrowStatus};

@@ -2,6 +2,7 @@
 
 use crate::codec::encode;
 use crate::finality::Vote;
+use crate::ops::Capabilities;
 use crate::records::{Due, Office};
 use crate::types::{
     AccountId, AgentId, ClusterId, EscrowId, Hash, Height, NodeId, ProposalId, Region, Scope, SectorId, TimeMs,
@@ -77,6 +78,20 @@ pub(crate) fn purpose(escrow: &EscrowId) -> Vec<u8> {
 }
 pub(crate) fn emergency(region: Region) -> Vec<u8> {
     key(b"cE", region.as_str().as_bytes())
+}
+pub(crate) fn capability(capability: Capabilities) -> Vec<u8> {
+    key(b"cA", &capability.0.to_be_bytes())
+}
+pub(crate) fn volume(account: &AccountId) -> Vec<u8> {
+    key(b"cV", &account.0)
+}
+pub(crate) const ANCHORS: &[u8] = b"ch";
+pub(crate) fn anchor(period: u64, sector: SectorId) -> Vec<u8> {
+    key(&key(ANCHORS, &period.to_be_bytes()), &sector.0.to_be_bytes())
+}
+pub(crate) const DIVIDENDS: &[u8] = b"cq";
+pub(crate) fn dividend(quarter: u32) -> Vec<u8> {
+    key(DIVIDENDS, &quarter.to_be_bytes())
 }
 pub(crate) const BONDS: &[u8] = b"ck";
 pub(crate) fn bond(account: &AccountId) -> Vec<u8> {

@@ -7,7 +7,18 @@ use super::{ChangeSet, Entry, StateError, StateRead};
 
 /// A whole state in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MemoryState(BTreeMap<Vec<u8>, Vec<u8>>);
+pub struct MemoryState(BTreeMap<Key, Vec<u8>>);
+
+/// A key behind its first eight bytes, in the order of the bytes: most comparisons are of two numbers and look nothing up.
+type Key = (u64, Vec<u8>);
+
+fn ordered(key: Vec<u8>) -> Key {
+    let mut first = [0; 8];
+    for (place, byte) in first.iter_mut().zip(&key) {
+        *place = *byte;
+    }
+    (u64::from_be_bytes(first), key)
+}
 
 impl MemoryState {
     /// Nothing at all.
@@ -20,31 +31,31 @@ impl MemoryState {
     pub fn apply(&mut self, changes: ChangeSet) {
         for (key, value) in changes {
             match value {
-                Some(value) => self.0.insert(key, value),
-                None => self.0.remove(&key),
+                Some(value) => self.0.insert(ordered(key), value),
+                None => self.0.remove(&ordered(key)),
             };
         }
     }
 
     /// Every entry in order, for snapshots and comparisons.
     pub fn entries(&self) -> impl Iterator<Item = (&Vec<u8>, &Vec<u8>)> {
-        self.0.iter()
+        self.0.iter().map(|((_, key), value)| (key, value))
     }
 }
 
 impl StateRead for MemoryState {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.0.get(key).cloned())
+        Ok(self.0.get(&ordered(key.to_vec())).cloned())
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
-        let start = prefix.max(from);
+        let start = ordered(prefix.max(from).to_vec());
         Ok(self
             .0
-            .range::<[u8], _>((Bound::Included(start), Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(prefix))
+            .range((Bound::Included(start), Bound::Unbounded))
+            .take_while(|((_, key), _)| key.starts_with(prefix))
             .take(limit)
-            .map(|(key, value)| (key.clone(), value.clone()))
+            .map(|((_, key), value)| (key.clone(), value.clone()))
             .collect())
     }
 }

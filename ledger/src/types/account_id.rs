@@ -2,6 +2,7 @@
 
 use bech32::{Bech32m, Hrp};
 use borsh::{BorshDeserialize, BorshSerialize};
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,8 +11,28 @@ use super::{Hash, serde_as_text};
 const PREFIX: Hrp = Hrp::parse_unchecked("ftns");
 
 /// Who owns a balance. The checksum of its text form catches typing errors.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, std::hash::Hash, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, std::hash::Hash, BorshSerialize, BorshDeserialize)]
 pub struct AccountId(pub [u8; 20]);
+
+impl AccountId {
+    /// The bytes as two numbers, which are in the order of the bytes and compared in two steps.
+    const fn ordered(&self) -> (u128, u32) {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, rest @ ..] = self.0;
+        (u128::from_be_bytes([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]), u32::from_be_bytes(rest))
+    }
+}
+
+impl Ord for AccountId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.ordered().cmp(&other.ordered())
+    }
+}
+
+impl PartialOrd for AccountId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// Text that is not an account identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,10 +1,30 @@
 //! 32 bytes of BLAKE3.
 
+use blake3::hazmat::HasherExt;
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use super::serde_as_text;
+
+/// A purpose of hashing whose context is hashed once, for what is hashed thousands of times a second; gives the same as
+/// [`Hash::derive`].
+pub(crate) struct HashContext(LazyLock<[u8; 32]>);
+
+impl HashContext {
+    pub(crate) const fn new(context: fn() -> [u8; 32]) -> Self {
+        Self(LazyLock::new(context))
+    }
+
+    pub(crate) fn hash(&self, parts: &[&[u8]]) -> Hash {
+        let mut hasher = blake3::Hasher::new_from_context_key(&self.0);
+        for part in parts {
+            hasher.update(part);
+        }
+        Hash(*hasher.finalize().as_bytes())
+    }
+}
 
 /// A BLAKE3 hash; hexadecimal in text.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, std::hash::Hash, BorshSerialize, BorshDeserialize)]

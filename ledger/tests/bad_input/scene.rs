@@ -2,14 +2,15 @@
 
 use crate::common::tasks::{mesh, open, receipt, report};
 use crate::common::{World, agents, alice, bob, id_of, key, node_registration, operator, region, register, vote};
+use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::*;
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::query;
-use mesh30k_ledger::records::{ContentParent, ContentShare, Contribution, Duty};
-use mesh30k_ledger::types::{AccountId, AgentId, EscrowId, Hash, ProposalId, Scope, Uftns};
+use mesh30k_ledger::records::{AnchorHeads, ContentParent, ContentShare, Contribution, Duty, PERIOD_MS};
+use mesh30k_ledger::types::{AccountId, AgentId, EscrowId, Hash, ProposalId, Scope, SectorId, Uftns};
 
 pub const HOUR_MS: u64 = 3_600_000;
 pub const SALT: Hash = Hash([7; 32]);
@@ -135,6 +136,7 @@ pub fn examples(scene: &Scene) -> Vec<(SecretKey, Operation)> {
     let open = EscrowOpen {
         task: Hash::of(b"new"),
         module: Hash::of(b"module"),
+        capability: Capabilities::COMPUTE,
         parts: 2,
         amount_per_part: Uftns(7),
         reserve_per_part: Uftns(8),
@@ -195,7 +197,10 @@ fn market(scene: &Scene) -> Vec<(SecretKey, Operation)> {
     let parents = vec![ContentParent { content: Hash::of(b"paper"), royalty_ppm: 100_000 }];
     let fresh = RegisterContent { content: Hash::of(b"fresh"), owners, parents, price: Uftns(60) };
     let paper = Hash::of(b"paper");
+    let heads = AnchorHeads { registry_root: paper, conflicts_head: Hash::ZERO, audit_head: paper };
+    let period = world.now().0 / PERIOD_MS;
     vec![
+        (key(1), Operation::Anchor(Anchor { sector: SectorId(0), period, heads })),
         (alice(), Operation::RegisterContent(fresh)),
         (alice(), Operation::BuyUse(BuyUse { content: paper, max_price: Uftns(50) })),
         (alice(), Operation::RateContent(RateContent { content: paper, stars: 5 })),
@@ -205,6 +210,9 @@ fn market(scene: &Scene) -> Vec<(SecretKey, Operation)> {
         (alice(), Operation::OpenAuction(auction(world, HOUR_MS))),
         (bob(), Operation::SealBid(SealBid { auction: scene.auction, sealed })),
         (key(3), Operation::OpenBid(bid)),
+        (bob(), Operation::RotateKey(RotateKey::Account(KeyPolicy::new(1, vec![key(7).public(), key(8).public()])))),
+        (key(3), Operation::RotateKey(RotateKey::Host(key(9).public()))),
+        (key(1), Operation::RotateKey(RotateKey::Agent { agent: AgentId(1), key: key(9).public() })),
     ]
 }
 

@@ -2,12 +2,13 @@
 
 use super::scene::{HOUR_MS, SALT, Scene, auction, equivocation, refused, scene, schedule};
 use crate::common::tasks::{receipt, report};
-use crate::common::{alice, bob, id_of, key, operator, region};
-use mesh30k_ledger::keys::SecretKey;
+use crate::common::{agent_key, alice, bob, id_of, key, operator, region};
+use mesh30k_ledger::key_policy::KeyPolicy;
+use mesh30k_ledger::keys::{PublicKey, SecretKey};
 use mesh30k_ledger::ops::*;
 use mesh30k_ledger::priority::Purpose;
-use mesh30k_ledger::records::{ContentParent, ContentShare, Contribution, Duty};
-use mesh30k_ledger::types::{AgentId, Hash, ProposalId, Scope, TimeMs, Uftns};
+use mesh30k_ledger::records::{AnchorHeads, ContentParent, ContentShare, Contribution, Duty, PERIOD_MS};
+use mesh30k_ledger::types::{AgentId, Hash, ProposalId, Scope, SectorId, TimeMs, Uftns};
 
 type Case = (&'static str, SecretKey, Operation);
 
@@ -88,6 +89,7 @@ fn tasks_and_claims() {
             Operation::EscrowOpen(EscrowOpen {
                 task: Hash::ZERO,
                 module: Hash::ZERO,
+                capability: Capabilities::COMPUTE,
                 parts,
                 amount_per_part: Uftns(amount),
                 reserve_per_part: Uftns(1),
@@ -95,6 +97,12 @@ fn tasks_and_claims() {
             })
         };
         let soon = scene.world.now().plus_ms(9_000);
+        let needing = |capability| match open(0, 0, soon) {
+            Operation::EscrowOpen(op) => {
+                Operation::EscrowOpen(EscrowOpen { capability: Capabilities(capability), ..op })
+            }
+            other => other,
+        };
         let receipt = receipt(&scene.world, report(1));
         let release = |escrow| Operation::EscrowRelease(EscrowRelease { escrow, receipt });
         let claim = |escrow| Operation::ClaimPart(ClaimPart { escrow, receipt });
@@ -103,6 +111,10 @@ fn tasks_and_claims() {
         let declare = |escrow, purpose| Operation::DeclarePurpose(DeclarePurpose { escrow, purpose });
         let reclassify = |escrow, purpose| Operation::ReclassifyPurpose(ReclassifyPurpose { escrow, purpose });
         vec![
+            // What is needed is looked at first.
+            ("BadCapability", alice(), needing(0)),
+            ("BadCapability", alice(), needing(6)),
+            ("BadCapability", alice(), needing(u64::MAX)),
             ("OutOfBounds { field: \"parts", alice(), open(0, 1, soon)),
             ("OutOfBounds { field: \"parts", alice(), open(u32::MAX, 1, soon)),
             ("ZeroAmount", alice(), open(1, 0, soon)),
@@ -192,6 +204,58 @@ fn contents() {
             ("OutOfBounds { field: \"stars", alice(), rate(b"paper", u8::MAX)),
             ("Unknown {", alice(), rate(b"x", 1)),
             ("Unknown {", bob(), rate(b"paper", 1)),
+        ]
+    });
+}
+
+#[test]
+fn anchors() {
+    check(|scene| {
+        let heads = AnchorHeads { registry_root: Hash::ZERO, conflicts_head: Hash::ZERO, audit_head: Hash::ZERO };
+        let today = scene.world.now().0 / PERIOD_MS;
+        let anchor = |sector, period| Operation::Anchor(Anchor { sector: SectorId(sector), period, heads });
+        vec![
+            ("OutOfBounds { field: \"period", key(1), anchor(0, 0)),
+            ("OutOfBounds { field: \"period", key(1), anchor(0, today + 1)),
+            ("OutOfBounds { field: \"period", key(1), anchor(0, u64::MAX)),
+            // The period is looked at before the sector, the sector before the sender.
+            ("OutOfBounds { field: \"period", alice(), anchor(9, 0)),
+            ("UnknownScope", alice(), anchor(9, today)),
+            ("NodeMissing", alice(), anchor(0, today)),
+        ]
+    });
+}
+
+#[test]
+fn keys() {
+    check(|_| {
+        let keys = |n: u8| -> Vec<PublicKey> { (1..=n).map(|n| key(n).public()).collect() };
+        let raw = |threshold, keys| Operation::RotateKey(RotateKey::Account(KeyPolicy { threshold, keys }));
+        let policy = |threshold, keys| Operation::RotateKey(RotateKey::Account(KeyPolicy::new(threshold, keys)));
+        let host = |key| Operation::RotateKey(RotateKey::Host(key));
+        let agent = |agent, key| Operation::RotateKey(RotateKey::Agent { agent: AgentId(agent), key });
+        // Two times out of the field's order: y = 2 belongs to no point of the curve.
+        let mut none = PublicKey([0; 32]);
+        none.0[0] = 2;
+        let same = vec![key(1).public(), key(1).public()];
+        vec![
+            ("OutOfBounds { field: \"keys", alice(), raw(1, vec![])),
+            ("OutOfBounds { field: \"keys", alice(), policy(1, keys(17))),
+            ("OutOfBounds { field: \"threshold", alice(), policy(0, keys(2))),
+            ("OutOfBounds { field: \"threshold", alice(), policy(3, keys(2))),
+            ("OutOfBounds { field: \"threshold", alice(), policy(u8::MAX, keys(16))),
+            ("BadKey", alice(), policy(1, vec![none])),
+            ("KeyOrder", alice(), raw(1, same)),
+            ("AlreadyDone", alice(), policy(1, vec![alice().public()])),
+            ("BadKey", key(1), host(none)),
+            ("NodeMissing", alice(), host(key(9).public())),
+            ("AlreadyDone", key(1), host(key(1).public())),
+            ("BadKey", key(1), agent(1, none)),
+            ("UnknownAgent", key(1), agent(0, key(9).public())),
+            ("UnknownAgent", key(1), agent(u64::MAX, key(9).public())),
+            ("NotOwner", bob(), agent(1, key(9).public())),
+            ("AlreadyDone", key(1), agent(1, agent_key(0).public())),
+            ("AgentKeyTaken", key(1), agent(1, agent_key(1).public())),
         ]
     });
 }

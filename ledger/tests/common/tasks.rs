@@ -1,7 +1,7 @@
 //! A mesh with agents, an escrow, receipts.
 
 use super::{World, agent_key, agents, alice, key, register};
-use mesh30k_ledger::ops::{EnergyMethod, EscrowOpen, Operation, TaskReceipt, TaskReport, carbon_ug};
+use mesh30k_ledger::ops::{Capabilities, EnergyMethod, EscrowOpen, Operation, TaskReceipt, TaskReport, carbon_ug};
 use mesh30k_ledger::types::{AgentId, EscrowId, Hash, NodeId, Uftns};
 
 /// What a part pays at most.
@@ -20,6 +20,7 @@ pub fn open(world: &mut World, parts: u32, deadline_ms: u64) -> EscrowId {
     let op = Operation::EscrowOpen(EscrowOpen {
         task: Hash::of(b"task"),
         module: Hash::of(b"module"),
+        capability: Capabilities::COMPUTE,
         parts,
         amount_per_part: PART,
         reserve_per_part: RESERVE,

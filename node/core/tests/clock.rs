@@ -60,6 +60,25 @@ fn a_clock_that_was_set_is_followed_after_three_contradictions() {
 }
 
 #[test]
+fn a_step_smaller_than_the_round_trip_is_followed_after_eight_exchanges_that_no_queue_explains() {
+    let queue = |k: i64| (k * 7919) % 3_000;
+    let mut link = ClockLink::new();
+    for k in 0..30 {
+        link.record(exchange(k * 5_000_000, 0, 0, 40_000 + queue(k), 40_000 + queue(k + 7))).unwrap();
+    }
+    // Congestion explains any offset it can have made.
+    link.record(exchange(150_000_000, 0, 0, 40_000 + 60_000, 40_000)).unwrap();
+    assert_eq!((link.steps(), link.suspect()), (0, None));
+    for k in 31..39 {
+        assert_eq!(link.steps(), 0);
+        link.record(exchange(k * 5_000_000, 30_000, 0, 40_000 + queue(k), 40_000 + queue(k + 7))).unwrap();
+    }
+    assert_eq!(link.steps(), 1);
+    let estimate = link.estimate(MeshTimeUs(39 * 5_000_000)).unwrap();
+    assert!((estimate.offset_us - 30_000.0).abs() < 2_000.0, "{estimate:?}");
+}
+
+#[test]
 fn one_liar_among_three_anchors_moves_nothing() {
     let honest = |offset_us| AnchorVote { offset_us, bound_us: 5_000.0, delay_min_us: 10_000.0 };
     let liar = AnchorVote { offset_us: 200_000.0, bound_us: 100.0, delay_min_us: 200.0 };

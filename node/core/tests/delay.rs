@@ -22,7 +22,7 @@ fn coverage(class: AgentClass, p: f64, waves: usize, mut next: impl FnMut(i64) -
     for wave in 0..waves + 64 {
         let at = wave as i64 * 1_000_000;
         let summary = model.summary(Some(&clock), &prior, 1.0);
-        let lead = model.lead_us(&summary, &tail, p);
+        let lead = model.lead_us(&summary, &tail.reading(), p);
         let (u, b) = next(at);
         if wave >= 64 {
             hits += usize::from(u + b <= lead);
@@ -30,7 +30,7 @@ fn coverage(class: AgentClass, p: f64, waves: usize, mut next: impl FnMut(i64) -
             tail.record((u + b - summary.median_us) / summary.spread_us);
             tail.decay();
         }
-        model.record_delay(MeshTimeUs(at), LocalTimeUs(at + u as i64));
+        model.record_delay(MeshTimeUs(at), LocalTimeUs(at + u as i64), Some(&clock));
         model.record_work(b, 1.0);
     }
     hits as f64 / waves as f64
@@ -74,7 +74,7 @@ fn three_silent_waves_are_down_and_teach_no_more() {
     assert!(model.is_down());
     model.learn_silence(0.99);
     assert!((model.correction() - correction).abs() < f64::EPSILON);
-    model.record_delay(MeshTimeUs(0), LocalTimeUs(5));
+    model.record_delay(MeshTimeUs(0), LocalTimeUs(5), None);
     assert!(!model.is_down());
 }
 
@@ -95,17 +95,17 @@ proptest! {
     ) {
         let (mut model, mut tail) = (DelayModel::new(), ClassPrior::tail(AgentClass::C));
         for (k, (received, work)) in figures.iter().enumerate() {
-            model.record_delay(MeshTimeUs(k as i64), LocalTimeUs(*received));
+            model.record_delay(MeshTimeUs(k as i64), LocalTimeUs(*received), None);
             model.record_work(*work, 1.0);
         }
         zs.iter().for_each(|z| tail.record(*z));
         let summary = model.summary(None, &ClassPrior::of(AgentClass::C), 1.0);
         prop_assert!(summary.median_us.is_finite() && summary.spread_us >= 1_000.0);
-        let leads: Vec<f64> = [0.5, 0.9, 0.95, 0.99, 0.999, 1.0].iter().map(|p| model.lead_us(&summary, &tail, *p)).collect();
+        let leads: Vec<f64> = [0.5, 0.9, 0.95, 0.99, 0.999, 1.0].iter().map(|p| model.lead_us(&summary, &tail.reading(), *p)).collect();
         prop_assert!(leads.windows(2).all(|w| w[0] <= w[1]), "{:?}", leads);
         prop_assert!(leads.iter().all(|l| (0.0..=MAX_LEAD_US).contains(l)));
         prop_assert!(model.samples().0 <= 64 && model.samples().1 <= 64);
-        let chances: Vec<f64> = [0.0, 1e4, 1e5, 1e6, 1e7].iter().map(|l| model.armed_probability(&summary, &tail, *l)).collect();
+        let chances: Vec<f64> = [0.0, 1e4, 1e5, 1e6, 1e7].iter().map(|l| model.armed_probability(&summary, &tail.reading(), *l)).collect();
         prop_assert!(chances.iter().all(|c| (0.0..=1.0).contains(c)));
     }
 
@@ -115,13 +115,15 @@ proptest! {
         let mut merged = of(&a);
         merged.merge(&of(&b));
         let all = of(&[a.clone(), b.clone()].concat());
-        prop_assert_eq!(merged.quantile(p), all.quantile(p));
+        prop_assert!((merged.reading().quantile(p) - all.reading().quantile(p)).abs() < 1e-9);
         let mut sorted = [a, b].concat();
         sorted.sort_by(f64::total_cmp);
         let rank = ((p * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len());
         let exact = sorted[rank - 1];
-        let got = all.quantile(p);
-        prop_assert!(got >= exact * 0.999 && got <= (exact * 1.1001).max(0.0501), "{got} for {exact}");
+        let got = all.reading().quantile(p);
+        // Within the bucket that holds it; the lowest begins at zero.
+        let low = if exact <= 0.05 { 0.0 } else { exact / 1.1001 };
+        prop_assert!(got >= low && got <= (exact * 1.1001).max(0.0501), "{got} for {exact}");
     }
 
     #[test]
@@ -152,7 +154,7 @@ fn the_state_of_a_link_is_bounded_at_about_four_kilobytes() {
             t3: LocalTimeUs(at + 5_000 + (k % 90) * 10_000),
             t4: MeshTimeUs(at + 10_000),
         });
-        model.record_delay(MeshTimeUs(at), LocalTimeUs(at + 5_000));
+        model.record_delay(MeshTimeUs(at), LocalTimeUs(at + 5_000), None);
         model.record_work(3_000.0, 1.0);
     }
     assert!(clock.len() <= EXCHANGES && model.samples().0 <= FIGURES && model.samples().1 <= FIGURES);

@@ -2,15 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use mesh30k_core::event::{
-    AgentSlot, AgentState, ArrivalParams, ClassSet, Enrolment, Event, EventError, EventId, FoldedAck, ParentAction,
-    ParentMachine, PlanError, PlanRequest, Prepare, SignedEvent, Slowest, StageReport, Strategy as Way, Tally,
-    UpMessage, Verb,
+    AgentSlot, AgentState, ArrivalParams, ClassSet, Enrolment, Event, EventError, EventId, FoldedAck, MAX_NAMED_AGENTS,
+    ParentAction, ParentMachine, PlanError, PlanRequest, Prepare, Reach, Session, SignedEvent, Slowest, StageReport,
+    Strategy as Way, Tally, UpMessage, Verb,
 };
 use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
 use mesh30k_ledger::codec;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::signing::ChainContext;
-use mesh30k_ledger::types::{AgentId, ChainId, Hash, Scope, SectorId};
+use mesh30k_ledger::types::{AgentClass, AgentId, ChainId, ClusterId, Hash, Scope, SectorId};
 use proptest::prelude::*;
 
 fn context() -> ChainContext {
@@ -35,6 +35,8 @@ fn event(target: i64) -> SignedEvent {
         deadline: target.plus_us(1_000_000),
         ttl_ms: 5_000,
         scope: Scope::Global,
+        agents: Vec::new(),
+        reach: Reach::Agents,
     }
     .sign(&context(), &key)
 }
@@ -45,6 +47,7 @@ fn sector(index: u32) -> Scope {
 
 #[test]
 fn a_signed_event_is_refused_after_any_change_and_from_any_other_key() {
+    let key = SecretKey::from_seed([3; 32]);
     let signed = event(5_000_000);
     let operator = signed.event.origin;
     assert_eq!(signed.verify(&context(), &[operator]), Ok(()));
@@ -53,10 +56,88 @@ fn a_signed_event_is_refused_after_any_change_and_from_any_other_key() {
     changed.event.payload.push(0);
     assert_eq!(changed.verify(&context(), &[operator]), Err(EventError::Signature));
     let elsewhere = ChainContext { genesis: Hash([9; 32]), ..context() };
-    assert_eq!(signed.verify(&elsewhere, &[operator]), Err(EventError::Signature));
+    assert!(matches!(signed.verify(&elsewhere, &[operator]), Err(EventError::ForeignChain { .. })));
+    // Calling it one of this chain's does not make it one.
+    let renamed = SignedEvent { chain: signed.clone().event.sign(&elsewhere, &key).chain, ..signed.clone() };
+    assert_eq!(renamed.verify(&elsewhere, &[operator]), Err(EventError::Signature));
     let bytes = codec::encode(&signed);
     assert_eq!(codec::decode::<SignedEvent>(&bytes, bytes.len()).unwrap(), signed);
     assert!(codec::decode::<SignedEvent>(&bytes[..bytes.len() - 1], bytes.len()).is_err());
+}
+
+#[test]
+fn a_session_signs_for_its_operator_until_it_ends_and_for_nobody_else() {
+    let (operator, helper, stranger) = ([3; 32], [4; 32], [5; 32]);
+    let [operator, helper, stranger] = [operator, helper, stranger].map(SecretKey::from_seed);
+    let operators = [operator.public()];
+    let event = || event(5_000_000).event;
+    let session = |until| Session::grant(&context(), &operator, helper.public(), MeshTimeUs(until));
+    let by =
+        |session, key: &SecretKey| event().sign_by_session(&context(), key, session).verify(&context(), &operators);
+    assert_eq!(by(session(5_000_000), &helper), Ok(()), "T may be its last instant");
+    let (expires, target) = (MeshTimeUs(4_999_999), MeshTimeUs(5_000_000));
+    assert_eq!(by(session(4_999_999), &helper), Err(EventError::SessionExpired { expires, target }));
+    let forged = Err(EventError::ForgedSession(operator.public()));
+    assert_eq!(by(session(6_000_000), &stranger), forged, "a session is for one key");
+    assert_eq!(by(Session { expires: MeshTimeUs(9_000_000), ..session(6_000_000) }, &helper), forged, "prolonged");
+    let own = Session::grant(&context(), &stranger, helper.public(), MeshTimeUs(9_000_000));
+    assert_eq!(by(own, &helper), Err(EventError::NotAnOperator(stranger.public())));
+    assert_eq!(event().sign(&context(), &helper).verify(&context(), &operators).unwrap_err(), {
+        EventError::NotAnOperator(helper.public())
+    });
+    let mut changed = event().sign_by_session(&context(), &helper, session(6_000_000));
+    changed.event.priority = 0;
+    assert_eq!(changed.verify(&context(), &operators), Err(EventError::Signature));
+}
+
+#[test]
+fn named_agents_are_bounded_and_rise_and_only_they_are_meant() {
+    let with = |agents: Vec<u64>| Event { agents: agents.into_iter().map(AgentId).collect(), ..event(1).event };
+    assert_eq!(with(vec![3, 5, 9]).check(), Ok(()));
+    assert_eq!(with(vec![3, 9, 5]).check(), Err(EventError::AgentsOutOfOrder(AgentId(5))));
+    assert_eq!(with(vec![3, 3]).check(), Err(EventError::AgentsOutOfOrder(AgentId(3))));
+    let (value, limit) = (MAX_NAMED_AGENTS as u64 + 1, MAX_NAMED_AGENTS as u64);
+    let field = "number of named agents";
+    assert_eq!(with((0..value).collect()).check(), Err(EventError::Limit { field, value, limit }));
+    let cluster = ClusterId { sector: SectorId(0), index: 0 };
+    let meant = |event: &Event, agent| event.selects(AgentId(agent), AgentClass::A, 0, cluster);
+    let named = with(vec![3, 9]);
+    assert_eq!([2, 3, 4, 9].map(|agent| meant(&named, agent)), [false, true, false, true]);
+    assert!(meant(&with(Vec::new()), 4), "nobody named is everybody");
+    let elsewhere = Event { scope: sector(7), ..named };
+    assert!(!meant(&elsewhere, 3), "a name does not widen the scope");
+}
+
+#[test]
+fn an_event_for_the_coordinators_is_answered_at_once_for_the_clusters_they_hear_of() {
+    let mut parent = ParentMachine::new(sector(0), ArrivalParams::default());
+    let cluster = |index| Scope::Cluster(ClusterId { sector: SectorId(0), index });
+    parent.on_stage(MeshTimeUs(0), StageReport::empty(cluster(0), MeshTimeUs(0)));
+    let key = SecretKey::from_seed([3; 32]);
+    let ask = |target: i64| Event { reach: Reach::Sectors, ..event(target).event }.sign(&context(), &key);
+    let enrolments = [0, 1].map(|index| Enrolment { child: cluster(index), agents: [7, 0, 3, 0, 0, 0] });
+    let answer = |parent: &mut ParentMachine, now: i64| {
+        let signed = ask(now + 500_000);
+        let prepare = Prepare { fold_by: signed.event.deadline, event: signed, sent_at: MeshTimeUs(now) };
+        result(parent.on_prepare(MeshTimeUs(now), &prepare, &enrolments)).tally
+    };
+    let tally = answer(&mut parent, 1_000_000);
+    let counts =
+        |tally: &Tally| (tally.sum(|c| c.enrolled), tally.sum(|c| c.armed_by_target), tally.sum(|c| c.transit));
+    assert!(tally.is_consistent());
+    assert_eq!(counts(&tally), (20, 10, 20), "the cluster never heard of stays in the denominator");
+    assert_eq!(counts(&answer(&mut parent, 60_000_000)), (20, 0, 20), "silent for a minute");
+    assert_eq!(parent.active(), 0, "nothing is waited for");
+    // The orchestrator has all there is to know at once.
+    let mut orchestrator = ParentMachine::new(Scope::Global, ArrivalParams::default());
+    let signed = ask(5_000_000);
+    let id = signed.event.id;
+    let prepare = Prepare { fold_by: signed.event.deadline, event: signed, sent_at: MeshTimeUs(0) };
+    let whole = [Enrolment { child: sector(0), agents: [14, 0, 6, 0, 0, 0] }];
+    assert_eq!(orchestrator.on_prepare(MeshTimeUs(0), &prepare, &whole).len(), 1);
+    let fold = FoldedAck::confirming(id, sector(0), MeshTimeUs(1), 1, tally);
+    let all = result(orchestrator.on_fold(MeshTimeUs(2), fold));
+    assert_eq!((counts(&all.tally), all.correction, orchestrator.active()), ((20, 10, 20), false, 0));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use mesh30k_core::clock::HostClock;
 use mesh30k_core::event::{
     AgentAnswer, AgentLink, AgentSlot, AgentState, AnswerBody, ArrivalParams, ClassSet, Event, EventId, FoldedAck,
-    HostMessage, HostPrepare, HostReply, LeadAction, LeadMachine, Prepare, Probe, SignedEvent, SlotRight,
+    HostMessage, HostPrepare, HostReply, LeadAction, LeadMachine, Prepare, Probe, Reach, SignedEvent, SlotRight,
     Strategy as Way, UpMessage, Verb,
 };
 use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
@@ -38,6 +38,8 @@ fn event(target: i64, effects: bool, nonce: u8) -> SignedEvent {
         deadline: target.plus_us(1_000_000),
         ttl_ms: 4_000,
         scope: Scope::Global,
+        agents: Vec::new(),
+        reach: Reach::Agents,
     }
     .sign(&ChainContext { chain: ChainId::new("test").unwrap(), genesis: Hash::ZERO }, &key)
 }
@@ -76,7 +78,7 @@ struct Field {
 enum Step {
     Host(HostMessage),
     Reply(AgentId, AgentId, AnswerBody),
-    Done(AgentId, AgentId, EventId),
+    Done(AgentId, AgentId, EventId, LocalTimeUs),
     Due(AgentId, AgentId, EventId),
 }
 
@@ -175,7 +177,8 @@ impl Field {
                 AgentSlot::stand_by(self.effects, entry.target, local)
             };
             self.slots.insert((entry.agent, entry.slot), slot);
-            self.plan(self.now + work, Step::Done(entry.agent, entry.slot, prepare.event));
+            let started = entry.start.0.max(self.now);
+            self.plan(started + work, Step::Done(entry.agent, entry.slot, prepare.event, LocalTimeUs(started)));
         }
     }
 
@@ -212,12 +215,12 @@ impl Field {
                 let actions = self.lead.on_reply(MeshTimeUs(self.now + self.lead_off), &reply);
                 self.act(actions);
             }
-            Step::Done(agent, slot, event) => {
+            Step::Done(agent, slot, event, started) => {
                 let machine = self.slots.get_mut(&(agent, slot)).unwrap();
                 let release = machine.on_work_done(local);
                 let (armed, received, next) = (machine.armed(), machine.received(), machine.next_wakeup());
                 if let Some(armed) = armed {
-                    self.say(agent, slot, AnswerBody::Armed { event, received, armed });
+                    self.say(agent, slot, AnswerBody::Armed { event, received, started, armed });
                 }
                 if let Some(release) = release {
                     self.release(agent, slot, event, release.late);
@@ -297,8 +300,8 @@ fn a_slow_agent_yields_an_effect_to_its_standby_and_releases_an_answer_late() {
 fn a_standby_gives_up_when_the_agent_itself_is_armed_after_all() {
     let mut field = Field::new(20, ArrivalParams::default());
     // Unarmed when the standby is sent, armed before T.
-    let (lead_us, ahead_us) = hedge_times(&field);
-    let slow = lead_us - ahead_us + 10_000 - WORK_US;
+    let (start_us, ahead_us) = hedge_times(&field);
+    let slow = start_us - ahead_us + 10_000 - WORK_US;
     field.tempers.insert(AgentId(5), Temper::Slow(slow));
     let (target, fold) = field.wave(false, 1);
     assert_eq!((fold.tally.hedged, fold.tally.duplicates), (1, 0), "slow by {slow}");
@@ -306,27 +309,47 @@ fn a_standby_gives_up_when_the_agent_itself_is_armed_after_all() {
     assert!(field.releases.iter().all(|(agent, slot, _)| agent == slot));
 }
 
-/// When agent 5 is sent and when its standby, before T, found by a wave in which it is dead.
+/// When agent 5 begins and when its standby, before T, found by a wave in which it is dead.
 fn hedge_times(field: &Field) -> (i64, i64) {
     let mut probe = Field::new(20, ArrivalParams { hedge_budget_ppm: 1_000_000, ..ArrivalParams::default() }).lead;
     let signed = event(field.now + 1_500_000, false, 9);
     let (target, deadline) = (signed.event.target.0, signed.event.deadline);
     let prepare = Prepare { event: signed, fold_by: deadline, sent_at: MeshTimeUs(field.now) };
-    probe.on_prepare(MeshTimeUs(field.now), &prepare);
+    let mut actions = probe.on_prepare(MeshTimeUs(field.now), &prepare);
     let (mut primary, mut standby) = (None, None);
+    let mut at = MeshTimeUs(field.now);
     while standby.is_none() {
-        let at = probe.next_wakeup().unwrap();
-        assert!(at.0 < target);
-        for action in probe.poll(at) {
+        for action in std::mem::take(&mut actions) {
             if let LeadAction::ToHost { message: HostMessage::Prepare(p), .. } = action {
                 for entry in p.entries.iter().filter(|e| e.slot == AgentId(5)) {
                     let side = if entry.agent == entry.slot { &mut primary } else { &mut standby };
-                    side.get_or_insert(target - at.0);
+                    side.get_or_insert(target - entry.start.0.max(at.0));
                 }
             }
         }
+        at = probe.next_wakeup().unwrap();
+        assert!(at.0 < target || standby.is_some());
+        actions = probe.poll(at);
     }
     (primary.unwrap(), standby.unwrap())
+}
+
+#[test]
+fn an_agent_silent_to_probes_is_not_asked_and_another_takes_its_place_at_no_cost_to_the_budget() {
+    let mut field = Field::new(20, ArrivalParams { hedge_budget_ppm: 1, ..ArrivalParams::default() });
+    for agent in 3..=6 {
+        field.tempers.insert(AgentId(agent), Temper::Dead);
+    }
+    field.run(field.now + 30_000_000);
+    let (target, fold) = field.wave(false, 1);
+    assert_eq!(field.released_in_time(target), 20);
+    assert_eq!((fold.tally.hedged, fold.tally.unhedged, fold.tally.duplicates), (4, 0, 0));
+    // Back again, it is asked itself.
+    field.tempers.insert(AgentId(5), Temper::Prompt);
+    field.run(field.now + 6_000_000);
+    let (target, fold) = field.wave(false, 2);
+    assert_eq!((field.released_in_time(target), fold.tally.hedged), (20, 3));
+    assert!(field.releases.iter().any(|(agent, slot, _)| *agent == AgentId(5) && agent == slot));
 }
 
 #[test]
@@ -373,7 +396,8 @@ fn a_set_of_one_works_without_a_standby() {
 #[test]
 fn false_answers_are_refused_by_name_and_counted_against_who_gave_them() {
     let mut field = Field::new(4, ArrivalParams::default());
-    let signed = event(field.now + 1_500_000, false, 1);
+    // Far enough for nobody to be asked at once.
+    let signed = event(field.now + 8_000_000, false, 1);
     let (id, target, deadline) = (signed.event.id, signed.event.target, signed.event.deadline);
     let prepare = Prepare { event: signed, fold_by: deadline, sent_at: MeshTimeUs(field.now) };
     field.lead.on_prepare(MeshTimeUs(field.now), &prepare);
@@ -404,6 +428,7 @@ fn false_answers_are_refused_by_name_and_counted_against_who_gave_them() {
     let backwards = AnswerBody::Armed {
         event: id,
         received: LocalTimeUs(field.now + 20_000),
+        started: LocalTimeUs(field.now + 20_000),
         armed: LocalTimeUs(field.now + 19_000),
     };
     answer(lead, field.now + 60_000, 1, 1, backwards);

@@ -4,8 +4,8 @@
 use std::sync::{Arc, OnceLock};
 
 use mesh30k_core::event::{
-    AgentLink, AnswerBody, ArrivalParams, ClassSet, Event, EventId, HostMessage, HostPrepare, LeadAction, LeadMachine,
-    Prepare, PrepareEntry, Probe, SignedEvent, Strategy, UpMessage, Verb,
+    AgentLink, AnswerBody, ArrivalParams, ClassSet, Event, EventId, FoldedAck, HostMessage, HostPrepare, LeadAction,
+    LeadMachine, Prepare, PrepareEntry, Probe, Reach, SignedEvent, Strategy, UpMessage, Verb,
 };
 use mesh30k_core::hosted::{
     HarnessRecord, HostedAction, HostedAgent, HostedAgents, Replay, ReplayedLink, Surroundings, VirtualClock,
@@ -42,6 +42,8 @@ fn event(target: i64, strategy: Strategy) -> SignedEvent {
         deadline: target.plus_us(1_000_000),
         ttl_ms: 4_000,
         scope: Scope::Global,
+        agents: Vec::new(),
+        reach: Reach::Agents,
     }
     .sign(&ChainContext { chain: ChainId::new("test").unwrap(), genesis: Hash::ZERO }, &key)
 }
@@ -104,6 +106,34 @@ impl Pair {
     fn within(&self, omega: i64) -> usize {
         self.records.iter().filter_map(HarnessRecord::release_error_us).filter(|e| e.abs() <= omega).count()
     }
+}
+
+#[test]
+fn an_event_for_the_leads_is_answered_for_whom_they_could_prepare_and_reaches_nobody() {
+    let mut pair = Pair::new(AgentClass::B);
+    let key = SecretKey::from_seed([3; 32]);
+    let context = ChainContext { chain: ChainId::new("test").unwrap(), genesis: Hash::ZERO };
+    let ask = |pair: &mut Pair| {
+        let event = Event { reach: Reach::Clusters, ..event(pair.now + 300_000, Strategy::Hold).event };
+        let event = event.sign(&context, &key);
+        let prepare = Prepare { fold_by: event.event.deadline, event, sent_at: MeshTimeUs(pair.now) };
+        match pair.lead.on_prepare(MeshTimeUs(pair.now), &prepare).as_slice() {
+            [LeadAction::ToParent(UpMessage::Fold(fold))] => fold.clone(),
+            other => panic!("one summary and nothing to a host, not {other:?}"),
+        }
+    };
+    let counts = |fold: &FoldedAck| {
+        assert!(fold.tally.is_consistent());
+        (fold.tally.sum(|c| c.enrolled), fold.tally.sum(|c| c.armed_by_target), fold.tally.sum(|c| c.transit))
+    };
+    assert_eq!(counts(&ask(&mut pair)), (30, 0, 30), "nobody is measured yet");
+    pair.run_until(START + 6_500_000);
+    assert_eq!(counts(&ask(&mut pair)), (30, 30, 30));
+    pair.lead.set_frozen([AgentId(4), AgentId(9)].into());
+    pair.now += 1_000;
+    assert_eq!(counts(&ask(&mut pair)), (30, 28, 30), "who is frozen is not answered for");
+    pair.run_until(START + 9_000_000);
+    assert!(pair.records.is_empty(), "no agent was asked");
 }
 
 #[test]
@@ -186,6 +216,37 @@ fn a_cancelled_event_releases_nothing() {
 }
 
 #[test]
+fn a_prepare_waits_at_the_agent_and_its_work_begins_when_it_must() {
+    let mut pair = Pair::new(AgentClass::B);
+    pair.run_until(START + 20_000_000);
+    let target = pair.start(Strategy::Hold, 6_000_000).event.target.0;
+    pair.run_until(target + 3_000_000);
+    assert_eq!(pair.records.len(), 30);
+    for record in &pair.records {
+        let (waited_us, held_us) = (target - record.received_us, target - record.armed_us.unwrap());
+        assert!(waited_us > 4_000_000, "received {waited_us} us before T");
+        assert!(held_us < 1_000_000, "held for {held_us} us");
+    }
+}
+
+#[test]
+fn what_is_called_off_before_its_work_begins_costs_no_work() {
+    let mut pair = Pair::new(AgentClass::B);
+    pair.run_until(START + 20_000_000);
+    let signed = pair.start(Strategy::Hold, 6_000_000);
+    pair.run_until(signed.event.target.0 - 2_000_000);
+    let actions = pair.lead.on_cancel(signed.event.id);
+    pair.act(actions);
+    pair.run_until(signed.event.target.0 + 3_000_000);
+    assert!(pair.records.is_empty());
+    let fold = pair.ups.iter().rev().find_map(|up| match up {
+        UpMessage::Fold(fold) => Some(fold),
+        UpMessage::Stage(_) => None,
+    });
+    assert_eq!(fold.unwrap().tally.sum(|c| c.armed_by_target), 0);
+}
+
+#[test]
 fn a_prepare_without_its_signed_event_is_not_obeyed() {
     let mut pair = Pair::new(AgentClass::A);
     let event = event(START + 1_000_000, Strategy::Hold).event.id;
@@ -193,6 +254,7 @@ fn a_prepare_without_its_signed_event_is_not_obeyed() {
         agent: AgentId(1),
         slot: AgentId(1),
         target: mesh30k_core::time::LocalTimeUs(START + 1_000_000),
+        start: mesh30k_core::time::LocalTimeUs(START),
     }];
     let prepare = HostPrepare { cluster: CLUSTER, event, sent_at: MeshTimeUs(START), entries };
     pair.host.on_message(START, &HostMessage::Prepare(prepare));

@@ -33,7 +33,7 @@ pub(super) struct Segment<T>(pub(super) T);
 #[serde(deny_unknown_fields)]
 pub(super) struct Wait {
     #[serde(default)]
-    wait_ms: u64,
+    pub(super) wait_ms: u64,
 }
 
 impl Wait {

@@ -5,7 +5,7 @@ use std::error::Error;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::types::Problem;
+use super::types::{NOBODY, Problem};
 
 /// Media type of problem details.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
@@ -23,6 +23,11 @@ impl ApiError {
     /// The request itself is wrong.
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request can't be read", detail)
+    }
+
+    /// It means nobody.
+    pub(super) fn nobody(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, NOBODY, "Nobody is meant", detail)
     }
 
     /// Asked from where nobody may ask.

@@ -30,7 +30,7 @@ fn order(request: DispatchRequest) -> Result<Dispatch, ApiError> {
         _ => return Err(ApiError::bad_request("give either `module_name` or `module_hex`")),
     };
     let input = unhex("input_hex", &request.input_hex)?;
-    Ok(Dispatch { escrow: request.escrow, part: request.part, module, input })
+    Ok(Dispatch { escrow: request.escrow, part: request.part, module, input, agent: request.agent })
 }
 
 fn answer(done: &Dispatched) -> DispatchAnswer {
@@ -58,7 +58,7 @@ const fn energy_method(method: EnergyMethod) -> &'static str {
 fn problem(error: &DispatchError) -> ApiError {
     match error {
         DispatchError::UnknownEscrow(_) => ApiError::not_found(sentence(error)),
-        DispatchError::UnknownModule(_) => ApiError::bad_request(sentence(error)),
+        DispatchError::UnknownModule(_) | DispatchError::UnknownAgent(_) => ApiError::bad_request(sentence(error)),
         DispatchError::TooLarge { .. } => ApiError::too_large(sentence(error)),
         DispatchError::EscrowClosed { .. }
         | DispatchError::UnknownPart { .. }

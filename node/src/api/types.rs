@@ -1,10 +1,16 @@
 //! What travels over the local HTTP API, as JSON; the CLI and the testnet driver read the same types.
 
+mod gather;
+mod registry;
+
 use mesh30k_core::event::EventId;
 use mesh30k_ledger::types::{
     AccountId, AgentClass, AgentId, ClusterId, Hash, Height, NodeId, Scope, SectorId, TimeMs, Uftns,
 };
 use serde::{Deserialize, Serialize};
+
+pub use gather::GatherAnswer;
+pub use registry::{FoundRow, HistoryAnswer, PeriodRow, StatisticsRow};
 
 /// Canonical bytes in hexadecimal: a signed transaction or a signed event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -160,9 +166,18 @@ pub struct PlanRequest {
     /// Only this sector; none means the whole mesh.
     #[serde(default)]
     pub sector: Option<SectorId>,
-    /// Only these classes; empty means all but humans.
+    /// Only these classes; empty means all but humans, or all when agents are named.
     #[serde(default)]
     pub classes: Vec<AgentClass>,
+    /// Only agents with all of these capabilities.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// Only these agents.
+    #[serde(default)]
+    pub agents: Vec<AgentId>,
+    /// Only so many of all these, drawn by the node.
+    #[serde(default)]
+    pub sample: Option<u32>,
 }
 
 /// Answer to it.
@@ -182,6 +197,9 @@ pub struct PlanAnswer {
     pub feasible: bool,
     /// Lead the mesh needs, in microseconds.
     pub needs_us: i64,
+    /// The agents an event has to name, where they were named or drawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentId>,
 }
 
 /// Answer to `POST /v1/events`.
@@ -208,6 +226,9 @@ pub struct EventReport {
     pub transit: u64,
     /// Contradicted.
     pub conflict: u64,
+    /// Armed at or before T as their leads estimate; of an event that ends above the agents, those answered for.
+    #[serde(default)]
+    pub armed_by_target: u64,
     /// Estimated by the mesh: released within 5, 10 and 50 ms of T.
     pub estimated_within_5ms: u64,
     /// Within 10 ms.
@@ -265,6 +286,9 @@ pub struct DispatchRequest {
     pub module_name: String,
     /// Input bytes in hexadecimal; module and input travel together in at most 1 MiB.
     pub input_hex: String,
+    /// The agent that is asked first.
+    #[serde(default)]
+    pub agent: Option<AgentId>,
 }
 
 /// `GET /v1/tasks/{escrow}`.
@@ -340,6 +364,9 @@ pub struct PauseRow {
     /// True time at which the last of them was paused, microseconds since the Unix epoch.
     pub paused_at_us: i64,
 }
+
+/// Kind of the problem that an event means nobody.
+pub const NOBODY: &str = "nobody";
 
 /// RFC 9457 problem details, the body of every error.
 #[derive(Clone, Debug, Serialize, Deserialize)]

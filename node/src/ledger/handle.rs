@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
+use mesh30k_chain::{LedgerStore, Mempool, PoolRefusal, Shared, StoredBlock, Verdicts};
 use mesh30k_consensus::finality::HaltReport;
 use mesh30k_consensus::raft::Group;
 use mesh30k_ledger::codec::encode;
@@ -19,15 +20,11 @@ use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::state::{ChangeSet, StateError, StateRead};
 use mesh30k_ledger::topology::TopologyChanges;
 use mesh30k_ledger::transaction::SignedTransaction;
-use mesh30k_ledger::types::{AccountId, Hash, Height, NodeId, TimeMs, TxId};
+use mesh30k_ledger::types::{Hash, Height, NodeId, TimeMs, TxId};
 use mesh30k_p2p::Control;
 use openraft::impls::TokioRuntime;
 use tokio::sync::{Notify, watch};
 
-use super::app::Shared;
-use super::mempool::{Mempool, PoolRefusal};
-use super::store::{LedgerStore, StoredBlock};
-use super::verdicts::Verdicts;
 use super::wire::{ANNOUNCED_BLOCK_BYTES_MAX, Announcement};
 use crate::clock;
 use crate::lanes;
@@ -199,7 +196,7 @@ impl LedgerHandle {
         if is_new {
             self.0.pool_changed.notify_one();
             if let Some(side) = self.0.validator.get() {
-                side.shared.wake.notify_one();
+                side.shared.wake();
             }
         }
         Ok(id)
@@ -308,6 +305,10 @@ impl LedgerHandle {
         &self.0.verdicts
     }
 
+    pub(crate) fn shared_pool(&self) -> &Mutex<Mempool> {
+        &self.0.pool
+    }
+
     pub(crate) fn pool(&self) -> MutexGuard<'_, Mempool> {
         self.0.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -318,12 +319,6 @@ impl LedgerHandle {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
-    }
-
-    /// Candidates for a block on top of `state`.
-    pub(crate) fn candidates(&self, limit: usize, state: &dyn StateRead) -> Vec<SignedTransaction> {
-        let next_nonce = |account: &AccountId| query::next_nonce(state, account).unwrap_or(0);
-        self.pool().candidates(limit, next_nonce)
     }
 
     /// Takes note of a block that is final now: everybody who waits is told, peers too when `announce`.

@@ -1,27 +1,21 @@
 //! The ledger in a running node: ordered by Raft and certified where this node is a validator, followed and checked
 //! where it is not.
 
-mod app;
-mod core;
 mod driver;
 mod halt;
 mod handle;
-mod mempool;
 mod observer;
 mod peers;
 mod start;
-mod store;
 mod submission;
 mod sync;
-mod verdicts;
 mod wire;
 
+pub use mesh30k_chain::{LedgerStore, Mempool, PoolRefusal, StoredBlock, Verdicts};
+
 pub use handle::{ChainStatus, FinalBlockTip, LedgerHandle, SubmitError, TxStatus};
-pub use mempool::{Mempool, PoolRefusal};
 pub(crate) use start::account_of;
 pub use start::{Announcer, LedgerParts, LedgerService, LedgerStartError, start};
-pub use store::{LedgerStore, StoredBlock};
-pub use verdicts::Verdicts;
 pub use wire::{Announcement, SponsorAnswer, SyncAnswer, SyncRequest, TxMessage};
 
 /// Ends the process: state that can't be read or written must not be built upon. A restart resumes from what is final.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mesh30k_chain::{FinalBlock, Shared, StoredBlock};
 use mesh30k_consensus::finality::{Observer, ObserverAction};
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::{decode, encode};
@@ -17,7 +18,6 @@ use tokio::sync::mpsc;
 use super::halt;
 use super::handle::LedgerHandle;
 use super::peers::Peers;
-use super::store::{FinalBlock, StoredBlock};
 use super::wire::{ANSWER_BYTES_MAX, Announcement, SyncAnswer, SyncRequest};
 use crate::clock;
 use crate::lanes;
@@ -200,7 +200,7 @@ pub(crate) enum AnnouncementSink {
     /// To the observer's loop.
     Observer(mpsc::Sender<Feed>),
     /// To the tracker of a validator.
-    Validator(Arc<super::app::Shared>),
+    Validator(Arc<Shared>),
 }
 
 impl AnnouncementSink {
@@ -212,7 +212,7 @@ impl AnnouncementSink {
             }
             Self::Validator(shared) => {
                 shared.core().push(|tracker| tracker.on_certificate(now(), from, announcement.certificate));
-                shared.wake.notify_one();
+                shared.wake();
             }
         }
     }

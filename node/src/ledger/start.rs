@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mesh30k_chain::{Core, Hooks, LedgerApp, LedgerStore, Shared, Validator};
 use mesh30k_consensus::finality::{
     ChainTracker, FinalTip, Proposer, SignLog, SignLogExpectation, TrackerConfig, VoteKey,
 };
@@ -17,15 +18,12 @@ use mesh30k_ledger::state::StateError;
 use mesh30k_ledger::types::{Epoch, Hash, NodeId, TimeMs};
 use mesh30k_p2p::{AcceptError, Control};
 use openraft::impls::TokioRuntime;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
-use super::app::{LedgerApp, Shared};
-use super::core::Core;
 use super::driver::ValidatorDriver;
 use super::handle::{FinalBlockTip, HandleParts, LedgerHandle, ValidatorSide, halt_path};
 use super::observer::{AnnouncementSink, FEED_MAX, ObserverDriver, observer_on};
 use super::peers::Peers;
-use super::store::LedgerStore;
 use super::sync::SyncServer;
 use super::wire::Announcement;
 use super::{halt, submission, sync};
@@ -133,10 +131,10 @@ enum Pending {
 
 struct ValidatorPending {
     me: NodeId,
-    key: SecretKey,
+    validator: Validator,
     shared: Arc<Shared>,
+    woken: Arc<Notify>,
     store: LedgerStore,
-    sign_log: Option<SignLog>,
     peers: Peers,
 }
 
@@ -195,9 +193,10 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         }
         let proposer = Proposer::new(TimeMs(clock::wall_ms()));
         let core = Core::new(tracker, proposer, store.clone(), Arc::clone(handle.verdicts()));
-        let shared = Arc::new(Shared::new(core));
+        let (shared, woken) = shared_in_process(core);
         let sink = AnnouncementSink::Validator(Arc::clone(&shared));
-        let pending = ValidatorPending { me, key: validator_key, shared, store, sign_log: log, peers };
+        let signer = Validator::new(me, validator_key, context, Arc::clone(&shared), log);
+        let pending = ValidatorPending { me, validator: signer, shared, woken, store, peers };
         return Ok(LedgerService { handle, validator, sink, pending: Pending::Validator(Box::new(pending)) });
     }
     let (feeder, feed) = mpsc::channel(FEED_MAX);
@@ -205,6 +204,18 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
     let sink = AnnouncementSink::Observer(feeder.clone());
     let pending = ObserverPending { tip, own, peers, feed, feeder };
     Ok(LedgerService { handle, validator, sink, pending: Pending::Observer(Box::new(pending)) })
+}
+
+/// The core in this process, and what is told when there is something to carry out.
+fn shared_in_process(core: Core) -> (Arc<Shared>, Arc<Notify>) {
+    let woken = Arc::new(Notify::new());
+    let notified = Arc::clone(&woken);
+    let hooks = Hooks {
+        now: Box::new(|| TimeMs(clock::wall_ms())),
+        wake: Box::new(move || notified.notify_one()),
+        storage_failed: Box::new(|error| super::stop_process(error)),
+    };
+    (Arc::new(Shared::new(core, hooks)), woken)
 }
 
 /// The node's own account.
@@ -312,10 +323,10 @@ impl ValidatorPending {
         });
         let driver = ValidatorDriver {
             me: self.me,
-            key: self.key,
+            validator: self.validator,
             shared: self.shared,
+            woken: self.woken,
             group,
-            sign_log: self.sign_log,
             ledger: ledger.clone(),
             peers: self.peers.clone(),
             control: control.clone(),

@@ -107,7 +107,7 @@ impl SyncServer {
         })
     }
 
-    fn stored(&self, height: Height) -> Result<Option<super::store::StoredBlock>, SyncError> {
+    fn stored(&self, height: Height) -> Result<Option<mesh30k_chain::StoredBlock>, SyncError> {
         self.ledger.store().block(height).map_err(|error| SyncError::Storage(error.to_string()))
     }
 

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use mesh30k_core::lead::{LeaseError, Tenure};
 use mesh30k_core::placement::{CarbonTable, Choice, PlacementError, PlacementRequest, place};
-use mesh30k_core::registry::{Query, Record, RegistryView};
+use mesh30k_core::registry::{Query, Record, RegistryView, Resolution};
 use mesh30k_core::time::TimeUs;
-use mesh30k_ledger::types::{ClusterId, NodeId, SectorId};
+use mesh30k_ledger::types::{AgentId, ClusterId, NodeId, SectorId};
 use tokio::sync::watch;
 
 use super::clock::MeshClock;
 use super::freeze::FreezeHandle;
 use super::post::Postbox;
+use super::trends::SharedTrends;
+use crate::api::types::HistoryAnswer;
 use crate::roster::Roster;
 use crate::sectors::{Coordinator, SectorHandle, voted_by};
 
@@ -22,11 +24,24 @@ pub struct MeshHandle {
     post: Postbox,
     sectors: SectorHandle,
     freezes: FreezeHandle,
+    trends: SharedTrends,
 }
 
 impl MeshHandle {
-    pub(super) const fn new(post: Postbox, sectors: SectorHandle, freezes: FreezeHandle) -> Self {
-        Self { post, sectors, freezes }
+    pub(super) const fn new(post: Postbox, sectors: SectorHandle, freezes: FreezeHandle, trends: SharedTrends) -> Self {
+        Self { post, sectors, freezes, trends }
+    }
+
+    /// The past of an agent; known at the voters of its sector, once they have looked.
+    #[must_use]
+    pub fn agent_history(&self, agent: AgentId, resolution: Resolution) -> Option<HistoryAnswer> {
+        self.trends.agent(agent, resolution, self.now())
+    }
+
+    /// The past of a sector: medians, and 95th percentiles as the worst; known at its voters.
+    #[must_use]
+    pub fn sector_history(&self, sector: SectorId, resolution: Resolution) -> Option<HistoryAnswer> {
+        self.trends.sector(sector, resolution, self.now())
     }
 
     /// This node.

@@ -19,6 +19,7 @@ use super::handle::MeshHandle;
 use super::ledger::MeshLedger;
 use super::post::{PostParts, Postbox};
 use super::reports::AgentReports;
+use super::trends::{self, SharedTrends};
 use crate::lanes;
 use crate::roster::SharedRoster;
 use crate::sectors::{SectorParts, SectorService};
@@ -91,7 +92,9 @@ impl MeshService {
         tokio::spawn(freeze::run(freezes.clone(), stop.clone()));
         tokio::spawn(subscribe_to_freezes(control.clone(), stop.clone()));
         let host = tokio::spawn(run_host(post.clone(), sectors.clone(), reports, signals, stop.clone()));
-        let handle = MeshHandle::new(post, sectors, freezes);
+        let trends = SharedTrends::default();
+        tokio::spawn(trends::run(trends.clone(), sectors.clone(), stop.clone()));
+        let handle = MeshHandle::new(post, sectors, freezes, trends);
         Ok(Self { handle, control, stop, host: Mutex::new(Some(host)) })
     }
 

@@ -74,15 +74,15 @@ impl SectorHandle {
         &self.0.post
     }
 
-    pub(super) fn me(&self) -> NodeId {
+    pub(crate) fn me(&self) -> NodeId {
         self.0.post.me()
     }
 
-    pub(super) fn now(&self) -> TimeUs {
+    pub(crate) fn now(&self) -> TimeUs {
         self.0.post.now()
     }
 
-    pub(super) fn roster(&self) -> Arc<Roster> {
+    pub(crate) fn roster(&self) -> Arc<Roster> {
         self.0.post.roster().load()
     }
 

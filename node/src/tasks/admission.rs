@@ -92,6 +92,7 @@ mod tests {
         Escrow {
             opener: AccountId([1; 20]),
             task: Hash([2; 32]),
+            capability: Capabilities::SENSE,
             module: MODULE,
             parts: 9,
             amount_per_part: Uftns(10),

@@ -59,6 +59,9 @@ pub enum DispatchError {
     /// Paid already, and this node has no receipt of it.
     #[error("part {0} is paid already")]
     Released(u32),
+    /// The agent it was to go to is not on the ledger.
+    #[error("agent {0} is not on the ledger; leave it out, or name another")]
+    UnknownAgent(AgentId),
     /// No module of that name.
     #[error("no module `{0}` ships with the node")]
     UnknownModule(String),
@@ -216,6 +219,11 @@ impl Dispatcher {
             return Ok(assignee);
         }
         let failed = self.assignments().failed(&order.escrow);
+        if let Some(agent) = order.agent.filter(|agent| !failed.contains(agent)) {
+            let roster = self.host.ledger.roster();
+            let record = roster.agents.get(&agent).ok_or(DispatchError::UnknownAgent(agent))?;
+            return Ok(Assignee { agent, host: record.node });
+        }
         if failed.is_empty() {
             let choices = self.place(usize::try_from(escrow.parts).unwrap_or(usize::MAX), failed).await?;
             let mut assignments = self.assignments();

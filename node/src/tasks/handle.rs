@@ -7,7 +7,7 @@ use mesh30k_ledger::ops::TaskReceipt;
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::Escrow;
 use mesh30k_ledger::state::StateError;
-use mesh30k_ledger::types::EscrowId;
+use mesh30k_ledger::types::{AgentId, EscrowId};
 use mesh30k_p2p::{AcceptError, Control, Inbound, Inbox};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,8 @@ pub struct Dispatch {
     pub module: TaskModule,
     /// On what.
     pub input: Vec<u8>,
+    /// Who is asked first; whom the registry and the freezes say when none is named, or that one fails.
+    pub agent: Option<AgentId>,
 }
 
 /// A part that is done.

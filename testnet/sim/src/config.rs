@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mesh30k_core::hosted::{Replay, ReplayError};
 use mesh30k_ledger::types::ChainIdError;
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use crate::delays::DelayFileError;
@@ -48,6 +49,12 @@ impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = SCENARIOS.iter().find(|(s, _)| s == self).map_or("", |(_, name)| name);
         f.write_str(name)
+    }
+}
+
+impl Serialize for Scenario {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -100,6 +107,8 @@ pub struct SimConfig {
     pub fault_factor: f64,
     /// Every how many events one has effects; zero for never.
     pub effects_every: u32,
+    /// Events are sent at once, for no T ahead, and need no work: what the tree itself takes.
+    pub at_once: bool,
     /// A rule broken on purpose.
     pub plant: Option<Plant>,
     /// Threads; each strategy takes one at a time.
@@ -121,6 +130,7 @@ impl Default for SimConfig {
             interval_us: 35_000_000,
             fault_factor: 1.0,
             effects_every: 0,
+            at_once: false,
             plant: None,
             threads: 1,
         }

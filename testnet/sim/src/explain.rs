@@ -4,7 +4,8 @@ use std::fmt;
 
 use mesh30k_core::event::Strategy;
 use mesh30k_ledger::types::AgentClass;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::surroundings::Trouble;
 use crate::truth::Slot;
@@ -52,6 +53,27 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    const ALL: [Self; 17] = [
+        Self::Dead,
+        Self::Gone,
+        Self::LateParent,
+        Self::NotAsked,
+        Self::Loss,
+        Self::Spike,
+        Self::ColdStart,
+        Self::SlowWork,
+        Self::Pause,
+        Self::Congestion,
+        Self::LeadTooShort,
+        Self::ClockStep,
+        Self::Liar,
+        Self::Asymmetry,
+        Self::Timer,
+        Self::Spread,
+        Self::Withheld,
+    ];
+
     /// Its name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -89,8 +111,16 @@ impl Serialize for Cause {
     }
 }
 
+impl<'de> Deserialize<'de> for Cause {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = Self::ALL.into_iter().find(|cause| cause.name() == name);
+        known.ok_or_else(|| D::Error::custom(format!("{name:?} is no cause of a miss")))
+    }
+}
+
 /// One explained miss.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Miss {
     /// Number of the event, from zero.
     pub wave: u32,
@@ -104,6 +134,8 @@ pub struct Miss {
     pub error_us: Option<i64>,
     /// How long before T its lead sent; none when it did not.
     pub lead_us: Option<i64>,
+    /// How long before T a standby was sent; none when none was.
+    pub standby_us: Option<i64>,
     /// How wrong the lead had its clock.
     pub aim_us: i64,
 }

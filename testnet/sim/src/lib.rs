@@ -3,6 +3,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod agenda;
+pub mod bench;
+mod cascade;
 mod churn;
 mod config;
 mod delays;
@@ -19,6 +21,7 @@ mod trace;
 mod truth;
 mod world;
 
+pub use cascade::{CascadeReport, Latency, run_cascades};
 pub use config::{MAX_AGENTS, MAX_WAVES, Plant, SCENARIOS, Scenario, SimConfig, SimError};
 pub use delays::{DelayFileError, replay_with};
 pub use explain::{Cause, Miss};

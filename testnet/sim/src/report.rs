@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use mesh30k_core::delay::ErrorHistogram;
+use serde::{Deserialize, Serialize};
 
-use crate::explain::{Cause, Miss};
+use crate::explain::{Cause, Miss, OMEGA_US};
 use crate::strategies::StrategyKind;
 use crate::tally::{Counts, Tally};
 
@@ -26,7 +27,7 @@ pub struct SimReport {
 }
 
 /// One strategy.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StrategyReport {
     /// Counts over all events.
     #[serde(flatten)]
@@ -45,6 +46,14 @@ pub struct StrategyReport {
     pub acked: u64,
     /// Enrolled that were neither dead nor gone at T: what a prediction can be calibrated on.
     pub alive: u64,
+    /// Releases that are within 10 ms for certain, by what the mesh itself can know: |estimate| + bound (2.10 rule 4).
+    pub proved: u64,
+    /// Releases within 10 ms by its estimate.
+    pub estimated: u64,
+    /// Releases that may be within 10 ms: |estimate| - bound.
+    pub possible: u64,
+    /// True release errors, by the buckets of [`mesh30k_core::delay::ERROR_EDGES_US`].
+    pub errors: ErrorHistogram,
     /// Releases the plans promised within the window, summed.
     pub predicted_within_10ms: f64,
     /// By class.
@@ -64,6 +73,19 @@ pub struct StrategyReport {
     /// Some of the misses, the first of each cause first.
     #[serde(skip)]
     pub examples: Vec<Miss>,
+}
+
+/// Events after a slow-down that are counted apart.
+const AFTER_CHANGE: usize = 5;
+
+impl StrategyReport {
+    /// The five events from the middle on: those right after [`crate::Scenario::Slowdown`] strikes.
+    #[must_use]
+    pub fn after_change(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.per_wave.iter().skip(self.per_wave.len() / 2).take(AFTER_CHANGE).for_each(|wave| counts.merge(wave));
+        counts
+    }
 }
 
 impl SimReport {
@@ -87,7 +109,33 @@ pub(crate) struct Gathered {
     pub(crate) duplicates: u64,
     pub(crate) acked: u64,
     pub(crate) alive: u64,
+    pub(crate) grades: Grades,
     pub(crate) predicted: f64,
+}
+
+/// Releases proved, estimated and possible within the window (2.10 rule 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Grades {
+    pub(crate) proved: u64,
+    pub(crate) estimated: u64,
+    pub(crate) possible: u64,
+}
+
+impl Grades {
+    /// Counts a release that lies between `low_us` and `high_us` and is thought to be at `estimate_us`, relative to T.
+    pub(crate) fn add(&mut self, low_us: i64, estimate_us: i64, high_us: i64) {
+        let window = -OMEGA_US..=OMEGA_US;
+        self.proved += u64::from(window.contains(&low_us) && window.contains(&high_us));
+        self.estimated += u64::from(window.contains(&estimate_us));
+        self.possible += u64::from(low_us <= OMEGA_US && high_us >= -OMEGA_US);
+    }
+
+    /// Takes over what the orchestrator's last summary of an event says.
+    pub(crate) fn add_folded(&mut self, tally: &mesh30k_core::event::Tally) {
+        self.proved += u64::from(tally.proved);
+        self.estimated += u64::from(tally.estimated);
+        self.possible += u64::from(tally.possible);
+    }
 }
 
 /// Examples kept of each cause.
@@ -112,6 +160,10 @@ impl Gathered {
             duplicates: self.duplicates,
             acked: self.acked,
             alive: self.alive,
+            proved: self.grades.proved,
+            estimated: self.grades.estimated,
+            possible: self.grades.possible,
+            errors: self.tally.histogram.clone(),
             predicted_within_10ms: self.predicted,
             classes: self.tally.classes.iter().map(|(class, counts)| (class.to_string(), *counts)).collect(),
             misses: self.misses,

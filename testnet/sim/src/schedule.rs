@@ -8,6 +8,8 @@ use crate::trace::{field, rows};
 
 /// How long before its T an event is submitted.
 pub(crate) const AHEAD_US: i64 = 10_000_000;
+/// Least distance of events that are watched one by one, each until nothing more comes of it.
+const ONE_BY_ONE_US: i64 = 10_000_000;
 const ARRIVALS: (&str, &[u8]) = ("arrivals.csv.gz", include_bytes!("../data/arrivals.csv.gz"));
 
 /// One event to everybody.
@@ -28,12 +30,14 @@ pub(crate) fn waves(config: &SimConfig, start_us: i64) -> Result<Vec<WavePlan>, 
     for index in 0..config.waves {
         let turn = u64::from(index);
         let (share, weight_milli) = match trace.len() {
+            _ if config.at_once => (1.0, 0),
             // Poisson, and events of weight zero.
             0 => (draws.exponential(Label::Schedule, turn, 1.0), 0),
             len => trace[(offset % len + index as usize) % len],
         };
         // Two events never share a millisecond, for an event's name is made of its own.
-        target_us += 1_000 + (share * config.interval_us as f64) as i64;
+        let least_us = if config.at_once { ONE_BY_ONE_US } else { 1_000 };
+        target_us += least_us + (share * config.interval_us as f64) as i64;
         let effects = config.effects_every > 0 && index % config.effects_every == config.effects_every - 1;
         waves.push(WavePlan { target_us, weight_milli, effects });
     }

@@ -14,10 +14,16 @@ pub(crate) struct Slot {
     pub(crate) enrolled: bool,
     /// When its lead sent the prepare.
     pub(crate) sent_us: Option<i64>,
+    /// What its work was given for p, unless its lead took it to be down; when it was to begin, and when the prepare was there.
+    pub(crate) promised_us: Option<f64>,
+    pub(crate) start_us: Option<i64>,
+    pub(crate) received_us: Option<i64>,
     /// True instant the lead aimed at, minus T: how wrong it had the agent's clock.
     pub(crate) aim_us: i64,
     /// What the lead said that it may be wrong at most, its own clock's error included.
     pub(crate) bound_us: i64,
+    /// When a standby was sent for it.
+    pub(crate) standby_us: Option<i64>,
     /// The same of its standby's clock.
     pub(crate) standby_bound_us: i64,
     /// When the work was done, and when the primary released.
@@ -25,6 +31,16 @@ pub(crate) struct Slot {
     pub(crate) own_release_us: Option<i64>,
     /// When the slot was filled first, by whomever.
     pub(crate) released_us: Option<i64>,
+}
+
+impl Slot {
+    /// Whether its work was done within what it was given for p, counted from when it was to begin or, had the prepare come
+    /// later, from then; none when nothing was promised.
+    fn promise_kept(&self) -> Option<bool> {
+        let (start_us, promised_us) = self.start_us.zip(self.promised_us)?;
+        let done = || Some((self.armed_us? - start_us.max(self.received_us?)) as f64 <= promised_us);
+        Some(done().unwrap_or(false))
+    }
 }
 
 /// One event under way.
@@ -48,6 +64,7 @@ impl WaveTruth {
     pub(crate) fn note(&mut self, of: AgentId, record: &HarnessRecord) {
         let Some(slot) = self.slot_mut(of) else { return };
         if record.agent == of {
+            slot.received_us = Some(record.received_us);
             slot.armed_us = record.armed_us.or(slot.armed_us);
             slot.own_release_us = record.released_us.or(slot.own_release_us);
         }
@@ -67,6 +84,7 @@ impl WaveTruth {
                 class: class_of(agent as u32),
                 error_us: slot.released_us.map(|at| at - target_us),
                 armed_by_target: armed_us.is_some_and(|e| e <= 0),
+                promise_kept: if held { slot.promise_kept() } else { None },
                 hold_us: armed_us.filter(|e| held && *e < 0).map(|e| -e),
             };
             (agent as u32, result)
@@ -81,6 +99,8 @@ pub(crate) struct SlotResult {
     /// True release minus T; none for silence.
     pub(crate) error_us: Option<i64>,
     pub(crate) armed_by_target: bool,
+    /// Whether the work was done in time; none when nothing was promised.
+    pub(crate) promise_kept: Option<bool>,
     /// How long the result was held.
     pub(crate) hold_us: Option<i64>,
 }

@@ -1,7 +1,7 @@
 //! Small meshes, simulated: hold beats throw, one seed gives one trace, the dead are counted, bad input is refused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use mesh30k_sim::{Cause, Scenario, SimConfig, SimError, StrategyKind, run};
+use mesh30k_sim::{Cause, Scenario, SimConfig, SimError, StrategyKind, StrategyReport, run, run_cascades};
 
 fn small(seed: u64) -> SimConfig {
     SimConfig { seed, agents: 600, waves: 4, warm_up_us: 20_000_000, interval_us: 10_000_000, ..SimConfig::default() }
@@ -57,6 +57,66 @@ fn a_coordinator_that_dies_before_t_costs_neither_releases_nor_acks() {
     let (hits, released, acked) = run_of(Scenario::CoordinatorKilled);
     assert!(hits + 2 >= usual, "{hits} of {usual}");
     assert!(acked + 4 >= released, "{acked} of {released} releases were acked");
+}
+
+/// Counts that must contain one another, whatever happened.
+fn are_ordered(report: &StrategyReport) {
+    let counts = report.counts;
+    assert!(counts.kept <= counts.promised && counts.promised <= report.alive, "{report:?}");
+    assert!(report.alive <= counts.enrolled && report.errors.total() == counts.released, "{report:?}");
+    assert!(report.proved <= report.estimated && report.estimated <= report.possible, "{report:?}");
+    assert!(report.possible <= report.acked && report.acked <= counts.enrolled, "{report:?}");
+    for (omega_us, within) in [(2_000, counts.within_2ms), (10_000, counts.within_10ms), (250_000, counts.within_250ms)]
+    {
+        assert_eq!(report.errors.within(omega_us), within);
+    }
+    let of_classes = report.classes.values().map(|class| (class.promised, class.kept));
+    let sums = of_classes.fold((0, 0), |(promised, kept), (p, k)| (promised + p, kept + k));
+    assert_eq!(sums, (counts.promised, counts.kept));
+}
+
+#[test]
+fn promises_and_proofs_are_within_what_happened() {
+    let report = run(&small(7)).unwrap();
+    let of = |kind: StrategyKind| &report.strategies[&kind];
+    for kind in [StrategyKind::LearnedThrow, StrategyKind::Hold, StrategyKind::HoldHedge] {
+        are_ordered(of(kind));
+    }
+    // A throw promises nothing, and the draft can prove nothing: its only clock is the root's.
+    assert_eq!([StrategyKind::FirstDraft, StrategyKind::LearnedThrow].map(|kind| of(kind).counts.promised), [0, 0]);
+    let draft = of(StrategyKind::FirstDraft);
+    assert_eq!(draft.proved, 0);
+    assert!(draft.estimated <= draft.possible && draft.possible > draft.counts.within_10ms, "{draft:?}");
+    let hold = of(StrategyKind::Hold);
+    assert!(hold.counts.kept * 100 >= hold.counts.promised * 98, "{hold:?}");
+    assert!(hold.counts.promised * 100 >= hold.counts.enrolled * 95, "{hold:?}");
+    // What is proved happened: the only clock not in the bound is the lead's own, off by a third of a millisecond.
+    assert!(hold.proved > 0 && hold.proved <= hold.counts.within_10ms, "{hold:?}");
+}
+
+#[test]
+fn a_higher_wanted_p_is_kept_more_often() {
+    let kept = |p| {
+        let config = SimConfig { strategies: vec![StrategyKind::Hold], target_p: Some(p), ..small(9) };
+        let counts = run(&config).unwrap().strategies[&StrategyKind::Hold].counts;
+        counts.kept * 1_000 / counts.promised
+    };
+    let (half, most, nearly_all) = (kept(0.5), kept(0.9), kept(0.99));
+    assert!((500..900).contains(&half) && half < most && most < nearly_all, "{half} {most} {nearly_all}");
+}
+
+#[test]
+fn cascades_at_once_take_the_ways_and_little_more() {
+    let report = run_cascades(&small(11), &|_| {}).unwrap();
+    assert_eq!(report, run_cascades(&small(11), &|_| {}).unwrap());
+    assert!(report.alive <= report.enrolled && report.enrolled == 2_400, "{report:?}");
+    let (delivery, round_trip) = (report.delivery, report.round_trip);
+    // Ways of about 35 and 5 ms and a last hop of a few; each of two sectors may be nearer or farther.
+    assert!((15_000..120_000).contains(&delivery.p50_us.unwrap()), "{report:?}");
+    assert!(delivery.p50_us < delivery.p95_us && delivery.p95_us < Some(400_000), "{report:?}");
+    assert!(round_trip.p50_us.unwrap() > delivery.p50_us.unwrap() * 3 / 2, "{report:?}");
+    // A summary that waits for the dead until its deadline may leave without a cluster or two: a correction follows.
+    assert!(report.folded_released * 10 >= report.alive * 7, "{report:?}");
 }
 
 #[test]

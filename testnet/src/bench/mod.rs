@@ -1,5 +1,6 @@
 //! Measurements that anybody can repeat: `mesh30k testnet bench`.
 
+pub mod arrival;
 pub mod mesh;
 pub mod messages;
 pub mod registry;

@@ -12,7 +12,7 @@ const START_TRIES: u32 = 200;
 const START_PAUSE: Duration = Duration::from_millis(25);
 
 /// A running server.
-pub struct Rival {
+pub(super) struct Rival {
     child: Child,
 }
 
@@ -21,7 +21,7 @@ impl Rival {
     ///
     /// # Errors
     /// It is there and does not come up.
-    pub fn start(command: &mut Command, is_up: impl Fn() -> bool) -> Result<Option<Self>> {
+    pub(super) fn start(command: &mut Command, is_up: impl Fn() -> bool) -> Result<Option<Self>> {
         let name = command.get_program().to_string_lossy().into_owned();
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut rival = match spawned {
@@ -43,7 +43,7 @@ impl Rival {
 
     /// Its process.
     #[must_use]
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 }

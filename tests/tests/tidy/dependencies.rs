@@ -3,12 +3,13 @@
 use crate::tree::Tree;
 
 /// Folder, package and the packages of this workspace it may depend on, in tests too.
-const CRATES: [(&str, &str, &[&str]); 9] = [
+const CRATES: [(&str, &str, &[&str]); 10] = [
     ("ledger", "mesh30k-ledger", &[]),
     ("p2p", "mesh30k-p2p", &[]),
     ("consensus", "mesh30k-consensus", &["mesh30k-ledger"]),
     ("node/core", "mesh30k-core", &["mesh30k-ledger"]),
-    ("node", "mesh30k-node", &["mesh30k-ledger", "mesh30k-p2p", "mesh30k-consensus", "mesh30k-core"]),
+    ("node/chain", "mesh30k-chain", &["mesh30k-ledger", "mesh30k-consensus"]),
+    ("node", "mesh30k-node", &["mesh30k-ledger", "mesh30k-p2p", "mesh30k-consensus", "mesh30k-core", "mesh30k-chain"]),
     ("testnet/sim", "mesh30k-sim", &["mesh30k-ledger", "mesh30k-core"]),
     ("testnet", "mesh30k-testnet", &["mesh30k-ledger", "mesh30k-p2p", "mesh30k-core", "mesh30k-node", "mesh30k-sim"]),
     ("cli", "mesh30k", &["mesh30k-ledger", "mesh30k-core", "mesh30k-node", "mesh30k-testnet"]),
@@ -29,13 +30,16 @@ const CRATES: [(&str, &str, &[&str]); 9] = [
 ];
 
 /// What the deciding crates must build without: folder, dependency.
-const TOO_HEAVY: [(&str, &str); 12] = [
+const TOO_HEAVY: [(&str, &str); 15] = [
     ("ledger", "tokio"),
     ("ledger", "libp2p"),
     ("ledger", "rocksdb"),
     ("node/core", "tokio"),
     ("node/core", "libp2p"),
     ("node/core", "rocksdb"),
+    ("node/chain", "tokio"),
+    ("node/chain", "libp2p"),
+    ("node/chain", "rocksdb"),
     ("consensus", "tokio"),
     ("consensus", "libp2p"),
     ("consensus", "rocksdb"),

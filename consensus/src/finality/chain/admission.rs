@@ -70,7 +70,7 @@ impl ChainTracker {
     /// The certificate known for a height, or the one its votes make.
     pub(super) fn certificate_for(&self, height: Height) -> Option<Certificate> {
         let assembled = || {
-            let votes = self.book.quorum(height, &self.config.validators)?;
+            let votes = self.book.quorum(height, self.quorum)?;
             Certificate::assemble(&votes).ok()
         };
         self.certificates.get(&height).cloned().or_else(assembled)

@@ -1,6 +1,7 @@
 //! What the clients remember between operations, from what they sent and what was answered.
 
 use crate::common::{agent_key, key, operator};
+use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::outcome::{DueEvent, Effect, Outcome};
@@ -74,6 +75,8 @@ pub struct Client {
     pub disputes: Vec<(TxId, u32)>,
     pub auctions: Vec<Lot>,
     pub bids: Vec<Bid>,
+    /// Who signs for whom, where that is not the first key.
+    pub policies: BTreeMap<AccountId, KeyPolicy>,
     pub now: TimeMs,
 }
 
@@ -102,6 +105,7 @@ impl Client {
             disputes: Vec::new(),
             auctions: Vec::new(),
             bids: Vec::new(),
+            policies: BTreeMap::new(),
             now: TimeMs(0),
         }
     }
@@ -171,6 +175,7 @@ impl Client {
             (_, Effect::SavingAttested { evidence, issued_ug: 1.., .. }) => {
                 self.savings.retain(|known| known != evidence);
             }
+            (Operation::RotateKey(op), _) => self.rotated(tx.account, op),
             (Operation::TransferCredits(op), _) => remember(&mut self.creditors, op.to),
             (_, Effect::Frozen { scope, .. }) => remember(&mut self.frozen, *scope),
             _ => {}

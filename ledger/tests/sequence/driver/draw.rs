@@ -4,8 +4,8 @@ use super::Draft;
 use super::client::{Client, one};
 use crate::common::{agents, id_of, key, operator};
 use mesh30k_ledger::ops::{
-    BatchTransfer, Choice, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, Operation, ParameterChange, ProposalKind,
-    Propose, RegisterHost, TaskReceipt, TaskReport, Thaw, Transfer, TransferItem, Vote, carbon_ug,
+    BatchTransfer, Capabilities, Choice, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, Operation, ParameterChange,
+    ProposalKind, Propose, RegisterHost, TaskReceipt, TaskReport, Thaw, Transfer, TransferItem, Vote, carbon_ug,
 };
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::types::{AccountId, Hash, NodeId, Scope, SectorId, TimeMs, TxId, Uftns};
@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..144) {
+            let draft = match rng.random_range(0..151) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -52,7 +52,9 @@ impl Client {
                 132..136 => self.acknowledge(rng),
                 136..138 => Some(self.publish(rng)),
                 138..142 => self.buy(rng),
-                _ => self.rate(rng),
+                142..144 => self.rate(rng),
+                144..150 => self.rotate(rng),
+                _ => Some(self.anchor(rng)),
             };
             if let Some(draft) = draft {
                 return draft;
@@ -82,6 +84,7 @@ impl Client {
         let op = EscrowOpen {
             task: Hash(rng.random()),
             module: Hash::of(b"module"),
+            capability: Capabilities::COMPUTE,
             parts: rng.random_range(0..20),
             amount_per_part: small(rng),
             reserve_per_part: small(rng),

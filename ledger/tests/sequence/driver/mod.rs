@@ -3,6 +3,7 @@
 mod audit;
 mod client;
 mod draw;
+mod keys;
 mod later;
 mod market;
 
@@ -17,6 +18,7 @@ use mesh30k_ledger::journal;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey, Signature};
 use mesh30k_ledger::ops::Operation;
+use mesh30k_ledger::outcome::DueEvent;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::query;
 use mesh30k_ledger::signing::ChainContext;
@@ -86,6 +88,10 @@ fn genesis() -> Genesis {
         (Parameter::RulingMs, 5_000),
         (Parameter::DisputeBond, 10_001),
         (Parameter::BidBond, 5_001),
+        (Parameter::PriceStepMs, audit::STEP_MS),
+        (Parameter::AgentStepUnits, audit::AGENT_STEP_UNITS),
+        (Parameter::VolumeUnits, 1_000),
+        (Parameter::DividendQuarterMs, audit::QUARTER_MS),
         // A million steps are about six days: small enough that shares run out.
         (Parameter::EmissionPerPeriod, 20_000_000),
     ] {
@@ -150,7 +156,9 @@ impl Driver {
         invariants::check_step(&self.state, &execution.changes)
             .unwrap_or_else(|breach| panic!("block {}: {breach}", block.header.height));
         self.auditor.begin(now);
-        for event in &execution.due {
+        let (at_end, at_begin): (Vec<_>, Vec<_>) =
+            execution.due.iter().partition(|event| matches!(event, DueEvent::DividendPaid { .. }));
+        for event in at_begin {
             self.auditor.fell_due(event);
             self.client.fell_due(event);
         }
@@ -161,12 +169,15 @@ impl Driver {
             let figures = self.figures.entry(signed.tx.op.name()).or_default();
             if outcome.is_executed() { figures.0 += 1 } else { figures.1 += 1 }
         }
-        self.auditor.end();
+        self.auditor.end(&at_end);
         let touched: Vec<AccountId> = execution
             .changes
             .keys()
             .filter_map(|key| Some(AccountId(key.strip_prefix(b"a")?.try_into().ok()?)))
             .collect();
+        for id in &touched {
+            assert_eq!(self.auditor.owed(id), 0, "audit of {id}: touched and still owed a dividend");
+        }
         if let Some(journal) = &mut self.journal {
             journal.push_str(&journal::block(&self.state, &execution.changes).unwrap().unwrap_or_default());
         }
@@ -185,7 +196,8 @@ impl Driver {
             assert_eq!(found, self.auditor.credits(&id), "audit of {id} at {step}: credits (held, retired)");
         }
         let totals = query::totals(&self.state).unwrap();
-        let found = [totals.burned, totals.access_fund, totals.carbon_pool, totals.treasury, totals.minted];
+        let found =
+            [totals.burned, totals.access_fund, totals.carbon_pool, totals.treasury, totals.minted, totals.dividends];
         assert_eq!(found.map(|sum| i128::from(sum.0)), self.auditor.pools(), "audit of the pools at {step}");
     }
 
@@ -193,7 +205,9 @@ impl Driver {
         let account = id_of(&draft.from);
         let nonce = query::next_nonce(&self.state, &account).unwrap();
         let tx = Transaction::new(&self.context, account, nonce, FOREVER, Uftns::ftns(1), draft.op.clone());
-        let signatures = vec![KeyedSignature { key: draft.from.public(), signature: Signature([0; 64]) }];
+        let signature = Signature([0; 64]);
+        let keys = self.client.signing_keys(&draft.from);
+        let signatures = keys.into_iter().map(|key| KeyedSignature { key, signature }).collect();
         SignedTransaction { tx, signatures, sponsor_signatures: Vec::new(), policy: None }
     }
 

@@ -12,10 +12,16 @@ pub const RING_LEN: usize = 64;
 pub const RHO_UNFITTED_PPM: f64 = 15.0;
 /// Assumed drift left over once a rate is fitted, ppm.
 pub const RHO_FITTED_PPM: f64 = 2.0;
+/// Exchanges between two fits of the rate, once the ring is full.
+const REFIT_EVERY: u8 = 4;
 /// A minimum older than this no longer counts.
 const MIN_WINDOW_US: i64 = 15 * 60 * 1_000_000;
-/// Exchanges in a row whose interval cannot overlap the estimate's before the child's clock is taken to have stepped.
+/// Exchanges in a row that cannot be true together with the estimate before the child's clock is taken to have stepped.
 const STEP_CONFIRMATIONS: usize = 3;
+/// The same where they could, but only on a path whose two ways changed against each other: a step smaller than the round trip.
+const SMALL_STEP_CONFIRMATIONS: usize = 8;
+/// What other queues may hide of a path's smallest round trip, of one: the smallest is never quite reached.
+const PATH_CHANGE: f64 = 0.03;
 /// What a clock may drift and a timer may err before an exchange contradicts, ppm and microseconds.
 const STEP_DRIFT_PPM: f64 = 100.0;
 const STEP_FLOOR_US: f64 = 1_000.0;
@@ -61,13 +67,29 @@ impl ClockEstimate {
     }
 }
 
+/// How an exchange contradicts the estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contradiction {
+    /// Their intervals cannot overlap.
+    Certain,
+    /// They can, if the path changed.
+    Likely,
+}
+
 /// Ring of exchanges of one child with one anchor.
 #[derive(Clone, Debug, Default)]
 pub struct ClockLink {
     ring: VecDeque<Exchange>,
     kept: Option<Exchange>,
+    /// The exchange with the least cost, and the smallest round trip of the ring: all ages grow alike, so both stand until the
+    /// next exchange.
+    best: Option<Exchange>,
+    ring_min_us: i64,
+    unfitted: u8,
     skew: Option<SkewFit>,
     suspects: Vec<Exchange>,
+    /// Of the newest suspects, how many cannot be true together with the estimate.
+    certain: usize,
     steps: u64,
     rejected: RejectCounts,
 }
@@ -93,11 +115,13 @@ impl ClockLink {
             self.rejected.count(error);
             return Err(error);
         }
-        if self.contradicts(&exchange) {
-            self.hold_over(exchange);
-        } else {
-            self.suspects.clear();
-            self.accept(exchange);
+        match self.contradiction(&exchange) {
+            Some(how) => self.hold_over(exchange, how),
+            None => {
+                self.suspects.clear();
+                self.certain = 0;
+                self.accept(exchange);
+            }
         }
         Ok(())
     }
@@ -109,7 +133,22 @@ impl ClockLink {
             self.keep_if_better(old, exchange.t4);
         }
         self.ring.push_back(exchange);
-        self.skew = self.fit();
+        self.unfitted = self.unfitted.saturating_add(1);
+        // A rate that 64 exchanges gave is hardly moved by one more.
+        if self.ring.len() < RING_LEN || self.unfitted >= REFIT_EVERY {
+            self.skew = self.fit();
+            self.unfitted = 0;
+        }
+        self.ring_min_us = self.ring.iter().map(Exchange::delay_us).min().unwrap_or(0);
+        self.best = self.cheapest(exchange.t4);
+    }
+
+    fn cheapest(&self, now: MeshTimeUs) -> Option<Exchange> {
+        let rho = self.rho_ppm();
+        self.candidates()
+            .map(|e| (e, cost_us(e, 0.0, rho, now)))
+            .min_by(|(_, a), (_, b)| a.total_cmp(b))
+            .map(|(e, _)| *e)
     }
 
     /// The estimate at `now`; `None` before the first exchange.
@@ -117,10 +156,7 @@ impl ClockLink {
     pub fn estimate(&self, now: MeshTimeUs) -> Option<ClockEstimate> {
         let delay_min_us = self.delay_min_us(now)?;
         let rho = self.rho_ppm();
-        let (best, _) = self
-            .candidates()
-            .map(|e| (e, cost_us(e, delay_min_us, rho, now)))
-            .min_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        let best = self.best.as_ref()?;
         let drift_us = rho * age_us(best, now) / 1e6;
         let delay = best.delay_us() as f64;
         let skew_ppm = self.skew.map_or(0.0, |s| s.ppm);
@@ -189,11 +225,14 @@ impl ClockLink {
     }
 
     fn delay_min_us(&self, now: MeshTimeUs) -> Option<f64> {
-        self.candidates()
-            .filter(|e| now.since_us(e.t4) <= MIN_WINDOW_US)
-            .map(|e| e.delay_us() as f64)
-            .min_by(f64::total_cmp)
-            .or_else(|| self.candidates().map(|e| e.delay_us() as f64).min_by(f64::total_cmp))
+        let fresh = |e: &&Exchange| now.since_us(e.t4) <= MIN_WINDOW_US;
+        let kept_us = self.kept.as_ref().filter(fresh).map_or(i64::MAX, Exchange::delay_us);
+        if self.ring.front().is_some_and(|oldest| fresh(&oldest)) {
+            return Some(self.ring_min_us.min(kept_us) as f64);
+        }
+        let least = |exchanges: &mut dyn Iterator<Item = &Exchange>| exchanges.map(Exchange::delay_us).min();
+        let of_window = least(&mut self.candidates().filter(fresh));
+        of_window.or_else(|| least(&mut self.candidates())).map(|us| us as f64)
     }
 
     fn keep_if_better(&mut self, old: Exchange, now: MeshTimeUs) {
@@ -205,20 +244,28 @@ impl ClockLink {
         };
     }
 
-    /// Whether the exchange's interval cannot overlap the estimate's.
-    fn contradicts(&self, exchange: &Exchange) -> bool {
-        let Some(estimate) = self.estimate(exchange.t4) else { return false };
+    /// Whether the exchange and the estimate can both be true.
+    fn contradiction(&self, exchange: &Exchange) -> Option<Contradiction> {
+        let estimate = self.estimate(exchange.t4)?;
+        let best = self.best.as_ref()?;
         let last = self.ring.back().map_or(0.0, |e| age_us(e, exchange.t4));
         let gap = (exchange.offset_us() - estimate.offset_us).abs();
-        let reach = estimate.bound_us + exchange.delay_us() as f64 / 2.0;
-        gap > reach + STEP_DRIFT_PPM * last / 1e6 + STEP_FLOOR_US
+        let slack = STEP_DRIFT_PPM * last / 1e6 + STEP_FLOOR_US;
+        let delay = exchange.delay_us() as f64;
+        if gap > estimate.bound_us + delay / 2.0 + slack {
+            return Some(Contradiction::Certain);
+        }
+        // What queues above the smallest round trip is all that two exchanges on one path can differ by.
+        let queued = (delay + best.delay_us() as f64) / 2.0 - estimate.delay_min_us;
+        (gap > queued.max(0.0) + PATH_CHANGE * estimate.delay_min_us + slack).then_some(Contradiction::Likely)
     }
 
     /// Holds over on what is known until several exchanges in a row contradict it: then the clock was set, and what was
     /// learned before is void.
-    fn hold_over(&mut self, exchange: Exchange) {
+    fn hold_over(&mut self, exchange: Exchange, how: Contradiction) {
         self.suspects.push(exchange);
-        if self.suspects.len() >= STEP_CONFIRMATIONS {
+        self.certain = if how == Contradiction::Certain { self.certain.saturating_add(1) } else { 0 };
+        if self.certain >= STEP_CONFIRMATIONS || self.suspects.len() >= SMALL_STEP_CONFIRMATIONS {
             self.step();
         }
     }
@@ -227,6 +274,8 @@ impl ClockLink {
         self.steps = self.steps.saturating_add(1);
         self.ring.clear();
         self.kept = None;
+        self.best = None;
+        self.certain = 0;
         self.skew = None;
         for exchange in std::mem::take(&mut self.suspects) {
             self.accept(exchange);

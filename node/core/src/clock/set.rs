@@ -8,7 +8,7 @@ use super::anchor_check::AnchorSample;
 use super::exchange::{Exchange, RejectCounts, SampleError};
 use super::host::HostClock;
 use super::link::{ClockEstimate, ClockLink, RHO_UNFITTED_PPM};
-use super::vote::{AnchorVote, vote};
+use super::vote::{AnchorVote, vote, weighted_mean};
 use crate::time::MeshTimeUs;
 
 /// Anchors a child may have at once (three, five for untrusted leads); the least filled link goes when one more appears.
@@ -103,10 +103,10 @@ impl ClockSet {
         if (own.offset_us - anchors.offset_us).abs() > own.bound_us + anchors.bound_us {
             return Some(agreed);
         }
-        let verdict = vote(&[anchors, own])?;
-        let shift = |v: &AnchorVote| (v.offset_us - verdict.offset_us).abs();
+        let offset_us = weighted_mean([&anchors, &own].into_iter())?;
+        let shift = |v: &AnchorVote| (v.offset_us - offset_us).abs();
         Some(ClockEstimate {
-            offset_us: verdict.offset_us,
+            offset_us,
             bound_us: (anchors.bound_us + shift(&anchors)).min(own.bound_us + shift(&own)),
             sigma_us: agreed.sigma_us.min(SIGMA_OF_BOUND * bound_us),
             ..agreed
@@ -126,6 +126,9 @@ impl ClockSet {
 
     /// The anchors' vote; the bound is the narrowest agreeing one widened by its distance from the mean.
     fn anchors_estimate(&self, now: MeshTimeUs) -> Option<ClockEstimate> {
+        if self.links.len() == 1 {
+            return self.links.values().next()?.estimate(now);
+        }
         let estimates: Vec<ClockEstimate> = self.links.values().filter_map(|l| l.estimate(now)).collect();
         let votes: Vec<AnchorVote> = estimates
             .iter()

@@ -49,10 +49,16 @@ pub fn vote(votes: &[AnchorVote]) -> Option<Verdict> {
         }
     }
     let (_, _, agreeing) = best?;
-    let (sum, total) = agreeing.iter().filter_map(|i| votes.get(*i)).fold((0.0, 0.0), |(sum, total), v| {
+    let offset_us = weighted_mean(agreeing.iter().filter_map(|i| votes.get(*i)))?;
+    Some(Verdict { offset_us, agreeing })
+}
+
+/// The mean of votes that agree; `None` without any.
+pub(super) fn weighted_mean<'a>(agreeing: impl Iterator<Item = &'a AnchorVote>) -> Option<f64> {
+    let (sum, total) = agreeing.fold((0.0, 0.0), |(sum, total), v| {
         let delay = if v.delay_min_us.is_finite() { v.delay_min_us.max(MIN_WEIGHT_DELAY_US) } else { f64::MAX.sqrt() };
         let weight = 1.0 / (delay * delay);
         (sum + weight * v.offset_us, total + weight)
     });
-    (total > 0.0).then(|| Verdict { offset_us: sum / total, agreeing })
+    (total > 0.0).then(|| sum / total)
 }

@@ -16,4 +16,4 @@ pub use normal::within_probability;
 pub use prior::ClassPrior;
 pub(crate) use ring::quantile;
 pub use ring::{QuantileRing, RING_LEN};
-pub use tail::{ClassTail, TAIL_BUCKETS};
+pub use tail::{ClassTail, TAIL_BUCKETS, TailReading};

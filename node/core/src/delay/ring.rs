@@ -71,6 +71,31 @@ impl QuantileRing {
     }
 }
 
+/// Median and 0.9 quantile of at most [`RING_LEN`] figures in any order, as [`quantile`] has them, without sorting them
+/// all; `None` when there are none.
+#[must_use]
+pub(crate) fn median_and_ninetieth(figures: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    let mut buffer = [0.0; RING_LEN];
+    let mut count = 0;
+    for (slot, figure) in buffer.iter_mut().zip(figures) {
+        *slot = figure;
+        count = usize::saturating_add(count, 1);
+    }
+    let values = buffer.get_mut(..count)?;
+    let ninetieth = selected(values, 0.9)?;
+    Some((selected(values, 0.5)?, ninetieth))
+}
+
+fn selected(values: &mut [f64], p: f64) -> Option<f64> {
+    let last = values.len().checked_sub(1)?;
+    let position = p * last as f64;
+    let below = position.floor();
+    let (_, low, above) = values.select_nth_unstable_by(below as usize, f64::total_cmp);
+    let low = *low;
+    let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
+    Some(low + (high - low) * (position - below))
+}
+
 /// Quantile `p` of rising figures, interpolated; `None` when there are none.
 #[must_use]
 pub(crate) fn quantile(sorted: &[f64], p: f64) -> Option<f64> {

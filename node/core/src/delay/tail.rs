@@ -11,7 +11,7 @@ const GROWTH: f64 = 1.1;
 /// Weight left after a wave.
 const DECAY: f64 = 0.99;
 
-/// Histogram of z with decaying weights; quantiles are upper bucket edges (at most 10 % too long, never too short).
+/// Histogram of z with decaying weights; quantiles are interpolated between the edges of a bucket, a tenth apart.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct ClassTail {
     weights: Vec<f64>,
@@ -79,38 +79,16 @@ impl ClassTail {
         self.weights.iter().sum()
     }
 
-    /// z_C(p): rises with p; zero when empty.
+    /// The tail as it stands, to be asked often.
     #[must_use]
-    pub fn quantile(&self, p: f64) -> f64 {
-        let total = self.weight();
-        if total <= 0.0 {
-            return 0.0;
-        }
-        let wanted = p.clamp(0.0, 1.0) * total;
+    pub fn reading(&self) -> TailReading {
         let mut seen = 0.0;
-        let mut last = 0.0;
-        for (index, weight) in self.weights.iter().enumerate() {
-            if *weight > 0.0 {
-                last = upper_edge(index);
-            }
+        let mut cumulative = [0.0; TAIL_BUCKETS];
+        for (sum, weight) in cumulative.iter_mut().zip(&self.weights) {
             seen += weight;
-            if seen >= wanted && *weight > 0.0 {
-                return upper_edge(index);
-            }
+            *sum = seen;
         }
-        last
-    }
-
-    /// Share of samples at or below z, taken bucket by bucket (a lower bound inside z's own bucket).
-    #[must_use]
-    pub fn share_below(&self, z: f64) -> f64 {
-        let total = self.weight();
-        if total <= 0.0 || z.is_nan() {
-            return 0.0;
-        }
-        let below: f64 =
-            self.weights.iter().zip(edges()).take_while(|(_, edge)| **edge <= z).map(|(weight, _)| weight).sum();
-        (below / total).clamp(0.0, 1.0)
+        TailReading { cumulative }
     }
 
     fn add(&mut self, z: f64, weight: f64) {
@@ -120,6 +98,47 @@ impl ClassTail {
         if let Some(slot) = self.weights.get_mut(bucket(z)) {
             *slot += weight;
         }
+    }
+}
+
+/// A tail summed up once: a lead asks hundreds of times for each time it learns.
+#[derive(Clone, Debug)]
+pub struct TailReading {
+    cumulative: [f64; TAIL_BUCKETS],
+}
+
+impl TailReading {
+    /// z_C(p): rises with p; zero when empty.
+    #[must_use]
+    pub fn quantile(&self, p: f64) -> f64 {
+        let total = self.weight();
+        if total <= 0.0 {
+            return 0.0;
+        }
+        // Nothing lies in a bucket whose sum is that of the one before: the first with more than nothing, and enough.
+        let wanted = (p.clamp(0.0, 1.0) * total).min(total);
+        let index = self.cumulative.partition_point(|sum| *sum < wanted || *sum <= 0.0);
+        let before = |list: &[f64]| index.checked_sub(1).and_then(|last| list.get(last)).copied().unwrap_or(0.0);
+        let (below, low) = (before(&self.cumulative), before(edges()));
+        let inside = self.cumulative.get(index).copied().unwrap_or(total) - below;
+        let share = if inside > 0.0 { ((wanted - below) / inside).clamp(0.0, 1.0) } else { 1.0 };
+        low + (upper_edge(index) - low) * share
+    }
+
+    /// Share of samples at or below z, taken bucket by bucket (a lower bound inside z's own bucket).
+    #[must_use]
+    pub fn share_below(&self, z: f64) -> f64 {
+        let total = self.weight();
+        if total <= 0.0 || z.is_nan() {
+            return 0.0;
+        }
+        let whole = edges().partition_point(|edge| *edge <= z);
+        let below = whole.checked_sub(1).and_then(|last| self.cumulative.get(last)).copied().unwrap_or(0.0);
+        (below / total).clamp(0.0, 1.0)
+    }
+
+    fn weight(&self) -> f64 {
+        self.cumulative.last().copied().unwrap_or(0.0)
     }
 }
 

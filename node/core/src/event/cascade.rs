@@ -1,10 +1,9 @@
-//! The forms of a cascade: all at once, level by level, or class by class; and what a step's folded ack means for the next.
+//! The forms of a cascade: all at once, level by level, or class by class; and what a step's result means for the next.
 
 use mesh30k_ledger::types::AgentClass;
 use serde::{Deserialize, Serialize};
 
-use super::fold::Tally;
-use super::spec::{CLASSES, ClassSet};
+use super::spec::{ClassSet, Reach};
 
 /// How an event spreads (20-arrival, operations).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +20,8 @@ pub enum CascadeForm {
 /// Share of a step's agents that must be ready, parts per million.
 const WAVE_PPM: u32 = 980_000;
 const PARALLEL_PPM: u32 = 900_000;
+/// The levels of [`CascadeForm::Wave`], from the top.
+const LEVELS: [Reach; 3] = [Reach::Sectors, Reach::Clusters, Reach::Agents];
 /// The order of [`CascadeForm::PriorityFirst`], with its thresholds.
 const PRIORITY: [(AgentClass, u32); 5] = [
     (AgentClass::D, 990_000),
@@ -35,6 +36,8 @@ const PRIORITY: [(AgentClass, u32); 5] = [
 pub struct CascadeStep {
     /// Who takes part.
     pub classes: ClassSet,
+    /// How far down the event goes; above the agents it only asks for confirmation.
+    pub reach: Reach,
     /// Share of those enrolled that must be ready, parts per million.
     pub threshold_ppm: u32,
 }
@@ -44,6 +47,10 @@ pub struct CascadeStep {
 pub struct StepResult {
     /// The step.
     pub step: CascadeStep,
+    /// Everybody enrolled at its dispatch.
+    pub enrolled: u64,
+    /// Of those, ready: released, or above the agents answered for.
+    pub ready: u64,
     /// Share that was ready, parts per million; all of nobody.
     pub ready_ppm: u32,
     /// Whether the threshold was reached.
@@ -61,7 +68,7 @@ pub enum Onward {
     Done,
 }
 
-/// A cascade under way. Pure: the caller starts an event a step and hands in its folded ack.
+/// A cascade under way. Pure: the caller starts an event a step and hands in what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cascade {
     form: CascadeForm,
@@ -74,24 +81,21 @@ impl Cascade {
     /// never waited for, and without any class of its order it has no step.
     #[must_use]
     pub fn new(form: CascadeForm, classes: ClassSet) -> Self {
-        let whole = |threshold_ppm| vec![CascadeStep { classes, threshold_ppm }];
         let steps = match form {
-            CascadeForm::Wave => whole(WAVE_PPM),
-            CascadeForm::Parallel => whole(PARALLEL_PPM),
+            CascadeForm::Wave => LEVELS.map(|reach| CascadeStep { classes, reach, threshold_ppm: WAVE_PPM }).to_vec(),
+            CascadeForm::Parallel => {
+                vec![CascadeStep { classes, reach: Reach::Agents, threshold_ppm: PARALLEL_PPM }]
+            }
             CascadeForm::PriorityFirst => PRIORITY
                 .into_iter()
                 .filter(|(class, _)| classes.contains(*class))
-                .map(|(class, threshold_ppm)| CascadeStep { classes: ClassSet::of(&[class]), threshold_ppm })
+                .map(|(class, threshold_ppm)| {
+                    let classes = ClassSet::of(&[class]);
+                    CascadeStep { classes, reach: Reach::Agents, threshold_ppm }
+                })
                 .collect(),
         };
         Self { form, steps, results: Vec::new() }
-    }
-
-    /// A wave confirmed at each of `levels` levels of the tree.
-    #[must_use]
-    pub fn by_levels(classes: ClassSet, levels: usize) -> Self {
-        let step = CascadeStep { classes, threshold_ppm: WAVE_PPM };
-        Self { form: CascadeForm::Wave, steps: vec![step; levels.min(MAX_LEVELS)], results: Vec::new() }
     }
 
     /// The step to start now.
@@ -105,17 +109,14 @@ impl Cascade {
         }
     }
 
-    /// The current step's folded ack: a threshold that was missed is noted; a wave stops there, the others go on.
-    pub fn on_result(&mut self, tally: &Tally) -> Onward {
+    /// What came of the current step: so many of those enrolled at its dispatch are ready. A threshold that was missed is
+    /// noted; a wave stops there, the others go on.
+    pub fn on_result(&mut self, enrolled: u64, ready: u64) -> Onward {
         if let Onward::Next(step) = self.current() {
-            let of = |figure: fn(&super::fold::StateCounts) -> u32| -> u64 {
-                let chosen = CLASSES.into_iter().filter(|class| step.classes.contains(*class));
-                chosen.map(|class| u64::from(figure(&tally.class(class)))).sum()
-            };
-            let (enrolled, ready) = (of(|c| c.enrolled), of(|c| c.released));
-            let share = ready.saturating_mul(1_000_000).checked_div(enrolled).unwrap_or(1_000_000);
+            let share = ready.min(enrolled).saturating_mul(1_000_000).checked_div(enrolled).unwrap_or(1_000_000);
             let ready_ppm = u32::try_from(share).unwrap_or(u32::MAX);
-            self.results.push(StepResult { step, ready_ppm, reached: ready_ppm >= step.threshold_ppm });
+            let reached = ready_ppm >= step.threshold_ppm;
+            self.results.push(StepResult { step, enrolled, ready, ready_ppm, reached });
         }
         self.current()
     }
@@ -126,6 +127,3 @@ impl Cascade {
         &self.results
     }
 }
-
-/// Levels of a tree a wave can be confirmed at: sectors, clusters, agents, and one to spare.
-const MAX_LEVELS: usize = 4;

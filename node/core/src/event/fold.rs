@@ -19,7 +19,7 @@ pub const MAX_CONFLICTS: usize = 64;
 pub struct StateCounts {
     /// Everybody meant at dispatch.
     pub enrolled: u32,
-    /// Armed at or before T as the parent estimates it.
+    /// Armed at or before T as the parent estimates it; of an event that does not reach the agents, those answered for.
     pub armed_by_target: u32,
     /// Result given, whenever.
     pub released: u32,
@@ -103,6 +103,17 @@ impl Tally {
         for (counts, enrolled) in tally.classes.iter_mut().zip(enrolled) {
             counts.enrolled = *enrolled;
             counts.transit = *enrolled;
+        }
+        tally
+    }
+
+    /// Everybody enrolled, of whom `confirmed` are answered for by a parent above them: what an event brings that does not
+    /// reach the agents. They are in TRANSIT, for none of them was asked.
+    #[must_use]
+    pub fn confirmed(enrolled: &[u32; 6], confirmed: &[u32; 6]) -> Self {
+        let mut tally = Self::all_transit(enrolled);
+        for (counts, confirmed) in tally.classes.iter_mut().zip(confirmed) {
+            counts.armed_by_target = (*confirmed).min(counts.enrolled);
         }
         tally
     }
@@ -197,4 +208,18 @@ pub struct FoldedAck {
     pub prepare_delay_us: i64,
     /// The counts.
     pub tally: Tally,
+}
+
+impl FoldedAck {
+    /// The answer of a parent where an event ends above the agents. Nothing follows it.
+    #[must_use]
+    pub const fn confirming(
+        event: EventId,
+        from: Scope,
+        sent_at: MeshTimeUs,
+        prepare_delay_us: i64,
+        tally: Tally,
+    ) -> Self {
+        Self { event, from, correction: true, sent_at, prepare_delay_us, tally }
+    }
 }

@@ -8,6 +8,8 @@ use crate::delay::ERROR_EDGES_US;
 
 /// Usual share of those enrolled that must be ready, parts per million.
 pub const DEFAULT_READY_PPM: u32 = 950_000;
+/// Usual window, microseconds.
+pub const DEFAULT_WINDOW_US: i64 = 10_000;
 const ONE_PPM: u64 = 1_000_000;
 
 /// What is asked of a gather.
@@ -95,6 +97,12 @@ impl GatherRequest {
             return Err(GatherError::Window { window_us: self.window_us, least_us });
         }
         Ok(())
+    }
+
+    /// The window that counts: the histogram's largest edge within the one asked for.
+    #[must_use]
+    pub fn counted_window_us(&self) -> i64 {
+        ERROR_EDGES_US.into_iter().take_while(|edge| *edge <= self.window_us).last().unwrap_or(0)
     }
 
     /// Judges a folded ack; `remaining_us` until no correction can come any more. Rates are over everybody enrolled.

@@ -12,14 +12,14 @@ const ONE_PPM: i64 = 1_000_000;
 /// What is known of a slot and its likely standby, microseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HedgeInputs {
-    /// L_p of the primary.
-    pub lead_us: f64,
-    /// Its Q.97(D).
-    pub q97_us: f64,
+    /// How long before T the primary's work begins for p alone.
+    pub start_us: f64,
+    /// What its work seldom exceeds.
+    pub work_us: f64,
     /// How long its ARMED is under way, u_up.
     pub up_us: f64,
-    /// Q.95(D) of the standby.
-    pub standby_q95_us: f64,
+    /// What the standby seldom exceeds, way and work.
+    pub standby_us: f64,
     /// From the standby's ARMED to its grant, for events with effects; else zero.
     pub handover_us: f64,
 }
@@ -27,18 +27,19 @@ pub struct HedgeInputs {
 /// When what happens to a slot with a standby behind it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HedgePlan {
-    /// The primary is sent this long before T.
-    pub lead_us: f64,
+    /// The primary's work begins this long before T.
+    pub start_us: f64,
     /// If it is not known to be ARMED this long before T, the standby is sent.
     pub ahead_us: f64,
 }
 
-/// L_H = max(L_p, Q.97(D) + u_up + Q.95(D_standby)) (2.7), the standby's part widened by a millisecond and the handover.
+/// max(L_p, Q(work) + u_up + Q(D_standby)) (2.7; the prepare is there before, so the primary's own way is not in it), the
+/// standby's part widened by a millisecond and the handover.
 #[must_use]
 pub fn hedge_plan(inputs: &HedgeInputs) -> HedgePlan {
-    let ahead_us = inputs.standby_q95_us + inputs.handover_us + HEDGE_TICK_US;
-    let lead_us = (inputs.q97_us + inputs.up_us + ahead_us).min(MAX_LEAD_US);
-    HedgePlan { lead_us: inputs.lead_us.max(lead_us), ahead_us }
+    let ahead_us = inputs.standby_us + inputs.handover_us + HEDGE_TICK_US;
+    let start_us = (inputs.work_us + inputs.up_us + ahead_us).min(MAX_LEAD_US);
+    HedgePlan { start_us: inputs.start_us.max(start_us), ahead_us }
 }
 
 /// How many standbys a lead may still send: every wave adds its share, what is not used is saved for a few waves.
@@ -79,16 +80,16 @@ mod tests {
     #[test]
     fn the_lead_covers_the_primary_its_word_and_the_standby() {
         let inputs = HedgeInputs {
-            lead_us: 100_000.0,
-            q97_us: 80_000.0,
+            start_us: 100_000.0,
+            work_us: 80_000.0,
             up_us: 20_000.0,
-            standby_q95_us: 60_000.0,
+            standby_us: 60_000.0,
             handover_us: 0.0,
         };
         let plan = hedge_plan(&inputs);
-        assert_eq!((plan.lead_us, plan.ahead_us), (161_000.0, 61_000.0));
-        let plan = hedge_plan(&HedgeInputs { lead_us: 900_000.0, handover_us: 50_000.0, ..inputs });
-        assert_eq!((plan.lead_us, plan.ahead_us), (900_000.0, 111_000.0));
+        assert_eq!((plan.start_us, plan.ahead_us), (161_000.0, 61_000.0));
+        let plan = hedge_plan(&HedgeInputs { start_us: 900_000.0, handover_us: 50_000.0, ..inputs });
+        assert_eq!((plan.start_us, plan.ahead_us), (900_000.0, 111_000.0));
     }
 
     #[test]

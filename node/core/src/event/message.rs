@@ -15,6 +15,7 @@ pub const MAX_BATCH: usize = 1_024;
 
 /// From a parent to a child lead or coordinator.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[expect(clippy::large_enum_variant, reason = "one per child and event, nearly all of them prepares")]
 pub enum DownMessage {
     /// Stage this event and hold it.
     Prepare(Prepare),
@@ -84,6 +85,8 @@ pub struct PrepareEntry {
     pub slot: AgentId,
     /// T on the agent's own clock.
     pub target: LocalTimeUs,
+    /// When the work begins, on the agent's own clock; past for at once. The prepare itself may come long before.
+    pub start: LocalTimeUs,
 }
 
 /// Rights to release slots of one event, given and taken (05-decisions, 22).
@@ -174,6 +177,8 @@ pub enum AnswerBody {
         event: EventId,
         /// When the prepare came.
         received: LocalTimeUs,
+        /// When the work was to begin: at the wanted start, or at once if that was past.
+        started: LocalTimeUs,
         /// When the work was done.
         armed: LocalTimeUs,
     },

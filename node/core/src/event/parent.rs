@@ -9,6 +9,7 @@ use super::id::EventId;
 use super::message::{DownMessage, Prepare, UpMessage};
 use super::params::ArrivalParams;
 use super::plan::{Plan, PlanError, PlanRequest, plan};
+use super::spec::Reach;
 use super::stage::StageReport;
 use crate::delay::QuantileRing;
 use crate::time::MeshTimeUs;
@@ -168,6 +169,12 @@ impl ParentMachine {
             return Vec::new();
         }
         let prepare_delay_us = now.since_us(prepare.sent_at);
+        if event.reach == Reach::Sectors && matches!(self.scope, Scope::Sector(_)) {
+            self.end(event.id);
+            let tally = self.confirm(now, enrolments);
+            let fold = FoldedAck::confirming(event.id, self.scope, now, prepare_delay_us, tally);
+            return vec![ParentAction::ToParent(UpMessage::Fold(Box::new(fold)))];
+        }
         let mut wave = Wave {
             fold_by: prepare.fold_by,
             ends: wave_end(self.scope, event.target, event.expires()).max(prepare.fold_by),
@@ -297,6 +304,18 @@ impl ParentMachine {
         let sorted = self.children.get(&child).map(|c| c.delays.sorted()).unwrap_or_default();
         let measured = crate::delay::quantile(&sorted, 0.999).unwrap_or(FIRST_STAGE_US);
         crate::time::round_us(measured + STAGE_EXTRA_US)
+    }
+
+    /// Answers for the agents of the children that were heard of lately.
+    fn confirm(&self, now: MeshTimeUs, enrolments: &[Enrolment]) -> Tally {
+        let mut tally = Tally::default();
+        for enrolment in enrolments {
+            let report = self.children.get(&enrolment.child).and_then(|child| child.report.as_ref());
+            let is_heard = report.is_some_and(|(at, _)| now.since_us(*at) <= STAGE_STALE_US);
+            let confirmed = if is_heard { enrolment.agents } else { [0; 6] };
+            tally.merge(&Tally::confirmed(&enrolment.agents, &confirmed));
+        }
+        tally
     }
 
     /// Sends the first summary when complete or due, then one correction when there is news and nothing more can come.

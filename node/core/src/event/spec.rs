@@ -4,12 +4,14 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use mesh30k_ledger::codec;
 use mesh30k_ledger::keys::{self, PublicKey, SecretKey, Signature};
 use mesh30k_ledger::signing::{ChainContext, Domain, signing_hash};
-use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Scope};
+use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Hash, Scope};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::id::EventId;
+use super::session::Session;
 use crate::time::MeshTimeUs;
+use crate::wire::context_digest;
 
 /// Longest payload of an event; larger things travel as blobs and are named here by hash.
 pub const MAX_PAYLOAD_LEN: usize = 64 * 1024;
@@ -17,6 +19,9 @@ pub const MAX_PAYLOAD_LEN: usize = 64 * 1024;
 pub const MAX_WEIGHT_MILLI: u32 = 1_000_000;
 /// Furthest an event may lie in the future when it is accepted, microseconds (a day).
 pub const MAX_AHEAD_US: i64 = 24 * 3_600 * 1_000_000;
+
+/// Most agents an event may name one by one; larger sets are given by scope, classes and capabilities.
+pub const MAX_NAMED_AGENTS: usize = 4_096;
 
 /// How arrival at T is brought about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -42,6 +47,18 @@ pub enum Verb {
     Record,
     /// Align.
     Sync,
+}
+
+/// How far down the tree an event goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub enum Reach {
+    /// To the agents.
+    #[default]
+    Agents,
+    /// To the cluster leads, who answer for the agents they can prepare.
+    Clusters,
+    /// To the sector coordinators, who answer for the clusters they hear of.
+    Sectors,
 }
 
 /// A set of agent classes.
@@ -119,6 +136,10 @@ pub struct Event {
     pub ttl_ms: u32,
     /// Which part of the mesh.
     pub scope: Scope,
+    /// Only these agents of that part, in rising order; empty for all of them.
+    pub agents: Vec<AgentId>,
+    /// How far down it goes.
+    pub reach: Reach,
 }
 
 /// Why an event is refused.
@@ -145,6 +166,28 @@ pub enum EventError {
         /// Release.
         target: MeshTimeUs,
     },
+    /// Named agents are not in rising order, or one is named twice.
+    #[error("event agents must be named in rising order, agent {0} is not")]
+    AgentsOutOfOrder(AgentId),
+    /// Signed for another chain.
+    #[error("event is for chain {found}, this is chain {expected}")]
+    ForeignChain {
+        /// Digest of the event's chain.
+        found: Hash,
+        /// Digest of this one.
+        expected: Hash,
+    },
+    /// The session that signed it ends before T.
+    #[error("event session ended at {expires}, before the event's target {target}; open a new session")]
+    SessionExpired {
+        /// The session's last instant.
+        expires: MeshTimeUs,
+        /// Release.
+        target: MeshTimeUs,
+    },
+    /// The session is not its operator's, or not for the key that signed the event.
+    #[error("event session of operator {0} is not signed by that operator for the event's origin")]
+    ForgedSession(PublicKey),
     /// Signed by a key that may not start events.
     #[error("event origin {0} is no operator of this network")]
     NotAnOperator(PublicKey),
@@ -165,6 +208,7 @@ impl Event {
             ("priority", u64::from(self.priority), 3),
             ("classes", u64::from(self.classes.0), u64::from(ClassSet::ALL.0)),
             ("ttl_ms", u64::from(self.ttl_ms), 3_600_000),
+            ("number of named agents", self.agents.len() as u64, MAX_NAMED_AGENTS as u64),
         ];
         for (field, value, limit) in limits {
             if value > limit {
@@ -173,6 +217,10 @@ impl Event {
         }
         if self.classes.0 == 0 {
             return Err(EventError::NoClasses);
+        }
+        let pairs = self.agents.iter().zip(self.agents.iter().skip(1));
+        if let Some((_, agent)) = pairs.into_iter().find(|(before, after)| before >= after) {
+            return Err(EventError::AgentsOutOfOrder(*agent));
         }
         if self.deadline < self.target {
             return Err(EventError::DeadlineBeforeTarget { deadline: self.deadline, target: self.target });
@@ -186,6 +234,7 @@ impl Event {
         self.scope.covers(agent, cluster)
             && self.classes.contains(class)
             && capabilities & self.capabilities == self.capabilities
+            && (self.agents.is_empty() || self.agents.binary_search(&agent).is_ok())
     }
 
     /// When nothing more is corrected.
@@ -196,16 +245,30 @@ impl Event {
 
     /// Signs it; `origin` is set to the key's public half.
     #[must_use]
-    pub fn sign(mut self, context: &ChainContext, key: &SecretKey) -> SignedEvent {
+    pub fn sign(self, context: &ChainContext, key: &SecretKey) -> SignedEvent {
+        self.sign_in(context, key, None)
+    }
+
+    /// Signs it with the key of an operator's session.
+    #[must_use]
+    pub fn sign_by_session(self, context: &ChainContext, key: &SecretKey, session: Session) -> SignedEvent {
+        self.sign_in(context, key, Some(Box::new(session)))
+    }
+
+    fn sign_in(mut self, context: &ChainContext, key: &SecretKey, session: Option<Box<Session>>) -> SignedEvent {
         self.origin = key.public();
         let signature = key.sign(signing_hash(Domain::Event, context, &codec::encode(&self)).as_bytes());
-        SignedEvent { event: self, signature }
+        SignedEvent { chain: context_digest(context), session, event: self, signature }
     }
 }
 
 /// An event with its origin's signature; checked at every hop that acts on it.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct SignedEvent {
+    /// Digest of the chain it is signed for: only so that a foreign one is called by its name.
+    pub chain: Hash,
+    /// By which right its origin acts; none for an operator key itself.
+    pub session: Option<Box<Session>>,
     /// The event.
     pub event: Event,
     /// Its origin's signature over the canonical bytes in [`Domain::Event`].
@@ -213,14 +276,22 @@ pub struct SignedEvent {
 }
 
 impl SignedEvent {
-    /// Bounds, then right, then signature: the cheap refusals first.
+    /// Bounds, then chain and right, then signatures: the cheap refusals first.
     ///
     /// # Errors
     /// Why the event may not be acted on.
     pub fn verify(&self, context: &ChainContext, operators: &[PublicKey]) -> Result<(), EventError> {
         self.event.check()?;
-        if !operators.contains(&self.event.origin) {
-            return Err(EventError::NotAnOperator(self.event.origin));
+        let expected = context_digest(context);
+        if self.chain != expected {
+            return Err(EventError::ForeignChain { found: self.chain, expected });
+        }
+        let operator = self.session.as_ref().map_or(self.event.origin, |session| session.operator);
+        if !operators.contains(&operator) {
+            return Err(EventError::NotAnOperator(operator));
+        }
+        if let Some(session) = &self.session {
+            session.check(context, &self.event)?;
         }
         let hash = signing_hash(Domain::Event, context, &codec::encode(&self.event));
         if keys::verify(&self.event.origin, hash.as_bytes(), &self.signature) {

@@ -1,27 +1,22 @@
 //! All hosted agents of one host as one machine.
 
+mod slots;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, Hash, NodeId};
+use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, NodeId};
 
-use super::ack_spread::leaves_us;
+use self::slots::Slot;
 use super::counters::HostedCounters;
-use super::due::{DueQueue, HarnessRecord, HostedAction, Item, SlotKey, slots_of};
+use super::due::{DueQueue, HostedAction, Item, SlotKey};
 use super::replay::Replay;
 use super::surroundings::{Habitat, ReplayedHabitat, Surroundings};
-use crate::clock::guarded_target;
-use crate::delay::kappa;
-use crate::event::{
-    AgentAnswer, AgentSlot, AnswerBody, ConflictKind, Event, EventId, HostMessage, HostReply, Probe, SignedEvent,
-    SlotRight, Strategy,
-};
+use crate::event::{AgentAnswer, AnswerBody, Event, EventId, HostMessage, HostReply, Probe, SignedEvent, Strategy};
 use crate::time::{LocalTimeUs, MeshTimeUs};
 
 /// Events staged at one host at once.
 const MAX_STAGED: usize = 64;
-/// Slots of all events at one host, its agents' own and those they stand by for.
-const MAX_SLOTS: usize = 1 << 16;
 /// How long after its expiry an event's slots are still known, so that a late prepare finds its slot taken.
 const EXPIRY_SLACK_US: i64 = 5_000_000;
 
@@ -54,14 +49,6 @@ struct Hosted<S> {
     spec: HostedAgent,
     around: S,
     frozen: bool,
-}
-
-#[derive(Debug)]
-struct Slot {
-    machine: AgentSlot,
-    cluster: ClusterId,
-    received_us: i64,
-    armed_us: Option<i64>,
 }
 
 /// What a host keeps of a staged event.
@@ -151,7 +138,8 @@ impl<H: Habitat> HostedAgents<H> {
             HostMessage::Prepare(prepare) => {
                 for entry in &prepare.entries {
                     let key = SlotKey { event: prepare.event, agent: entry.agent, slot: entry.slot };
-                    let item = Item::Prepare { key, cluster: prepare.cluster, target: entry.target };
+                    let item =
+                        Item::Prepare { key, cluster: prepare.cluster, target: entry.target, start: entry.start };
                     self.deliver(now_us, entry.agent, item);
                 }
             }
@@ -182,9 +170,10 @@ impl<H: Habitat> HostedAgents<H> {
                 Item::ProbeDone { agent, cluster, seq, received, work } => {
                     self.on_probe_done(now_us, (agent, cluster), seq, received, work);
                 }
-                Item::Prepare { key, cluster, target } => {
-                    actions.extend(self.on_prepare(now_us, key, cluster, target));
+                Item::Prepare { key, cluster, target, start } => {
+                    actions.extend(self.on_prepare(now_us, key, cluster, (target, start)));
                 }
+                Item::Start { key } => self.start(now_us, key),
                 Item::Right { key, cluster, right } => self.on_right(now_us, key, cluster, right),
                 Item::Cancel { agent, event } => self.on_cancel(now_us, agent, event),
                 Item::WorkDone { key } => actions.extend(self.on_work_done(now_us, key)),
@@ -320,178 +309,6 @@ impl<H: Habitat> HostedAgents<H> {
         let host_clock = hosted.around.host_clock(now_us);
         let body = AnswerBody::Probe { seq, received, answered, work_us, host_clock };
         self.answer(now_us, cluster, (agent, agent), body);
-    }
-
-    fn on_prepare(
-        &mut self,
-        now_us: i64,
-        key: SlotKey,
-        cluster: ClusterId,
-        target: LocalTimeUs,
-    ) -> Option<HostedAction> {
-        let hosted = self.agents.get_mut(&key.agent)?;
-        let Some(staged) = self.staged.get(&key.event).copied() else {
-            bump(&mut self.counters.unstaged);
-            return None;
-        };
-        if self.slots.contains_key(&key) {
-            bump(&mut self.counters.repeated);
-            return None;
-        }
-        if self.slots.len() >= MAX_SLOTS {
-            bump(&mut self.counters.overflow);
-            return None;
-        }
-        if hosted.frozen {
-            bump(&mut self.counters.frozen);
-            return None;
-        }
-        let now = hosted.around.read(now_us);
-        let told = target;
-        let target = guarded_target(staged.target, told, hosted.around.host_clock(now_us));
-        if target != told {
-            bump(&mut self.counters.target_refused);
-        }
-        let mut machine = if key.stands_by() {
-            AgentSlot::stand_by(staged.effects, target, now)
-        } else {
-            AgentSlot::receive(staged.strategy, staged.effects, target, now)
-        };
-        let spec = hosted.spec;
-        let able =
-            spec.capabilities & staged.capabilities == staged.capabilities && staged.classes.contains(spec.class);
-        if !able {
-            machine.conflict();
-        }
-        let work_us = hosted.around.work_us(now_us, kappa(staged.weight_milli, 0));
-        self.slots.insert(key, Slot { machine, cluster, received_us: now_us, armed_us: None });
-        if able {
-            if let Some(work_us) = work_us {
-                self.plan(now_us.saturating_add(work_us), Item::WorkDone { key });
-            }
-            return None;
-        }
-        let detail = Hash::of(&spec.capabilities.to_le_bytes());
-        let body = AnswerBody::Conflict { event: key.event, kind: ConflictKind::CapabilityMismatch, detail };
-        self.answer(now_us, cluster, (key.agent, key.slot), body);
-        self.record(key, None)
-    }
-
-    /// A grant is obeyed while it can be; who gives up says so, even before its prepare came.
-    fn on_right(&mut self, now_us: i64, key: SlotKey, cluster: ClusterId, right: SlotRight) {
-        let staged = self.staged.contains_key(&key.event);
-        let Some(hosted) = self.agents.get_mut(&key.agent).filter(|_| staged) else { return };
-        let now = hosted.around.read(now_us);
-        if right == SlotRight::GiveUp && !self.slots.contains_key(&key) && self.slots.len() < MAX_SLOTS {
-            let machine = AgentSlot::stand_by(true, now, now);
-            self.slots.insert(key, Slot { machine, cluster, received_us: now_us, armed_us: None });
-        }
-        let Some(slot) = self.slots.get_mut(&key) else { return };
-        match right {
-            SlotRight::Grant => {
-                slot.machine.grant(now);
-                if let Some(at) = slot.machine.next_wakeup() {
-                    let at_us = hosted.around.true_time_of(at);
-                    let late_us = hosted.around.timer_late_us(at_us);
-                    self.plan(at_us.saturating_add(late_us), Item::Release { key });
-                }
-            }
-            SlotRight::GiveUp if slot.machine.give_up(now) => {
-                let body = AnswerBody::GaveUp { event: key.event };
-                self.answer(now_us, cluster, (key.agent, key.slot), body);
-            }
-            SlotRight::GiveUp => {}
-        }
-    }
-
-    fn on_cancel(&mut self, now_us: i64, agent: AgentId, event: EventId) {
-        let Some(hosted) = self.agents.get(&agent) else { return };
-        let now = hosted.around.read(now_us);
-        for (_, slot) in self.slots.range_mut(slots_of(event)).filter(|(key, _)| key.agent == agent) {
-            slot.machine.cancel(now);
-        }
-    }
-
-    fn on_work_done(&mut self, now_us: i64, key: SlotKey) -> Option<HostedAction> {
-        let (Some(hosted), Some(slot)) = (self.agents.get_mut(&key.agent), self.slots.get_mut(&key)) else {
-            return None;
-        };
-        if hosted.frozen {
-            bump(&mut self.counters.frozen);
-            return None;
-        }
-        let now = hosted.around.read(now_us);
-        let release = slot.machine.on_work_done(now);
-        let armed = slot.machine.armed()?;
-        slot.armed_us = Some(now_us);
-        let (cluster, received) = (slot.cluster, slot.machine.received());
-        let wakeup_us = slot.machine.next_wakeup().map(|at| hosted.around.true_time_of(at));
-        let wakeup_us = wakeup_us.map(|at_us| at_us.saturating_add(hosted.around.timer_late_us(at_us)));
-        self.answer(now_us, cluster, (key.agent, key.slot), AnswerBody::Armed { event: key.event, received, armed });
-        if let Some(release) = release {
-            return self.released(now_us, key, now, release.late);
-        }
-        if let Some(at_us) = wakeup_us {
-            self.plan(at_us, Item::Release { key });
-        }
-        None
-    }
-
-    fn on_release_due(&mut self, now_us: i64, key: SlotKey) -> Option<HostedAction> {
-        let (Some(hosted), Some(slot)) = (self.agents.get(&key.agent), self.slots.get_mut(&key)) else {
-            return None;
-        };
-        if hosted.frozen {
-            bump(&mut self.counters.frozen);
-            return None;
-        }
-        let now = hosted.around.read(now_us);
-        match slot.machine.poll(now) {
-            Some(release) => self.released(now_us, key, now, release.late),
-            None => {
-                // Rounding between the clocks may wake it a microsecond early.
-                if slot.machine.next_wakeup().is_some() {
-                    self.plan(now_us.saturating_add(1), Item::Release { key });
-                }
-                None
-            }
-        }
-    }
-
-    fn released(&mut self, now_us: i64, key: SlotKey, now: LocalTimeUs, late: bool) -> Option<HostedAction> {
-        let cluster = self.slots.get(&key)?.cluster;
-        let target = self.staged.get(&key.event)?.target;
-        if let Some(delay_us) = self.agents.get_mut(&key.agent)?.around.return_us(now_us) {
-            let leaves_us = leaves_us(target.0, self.host, cluster, now_us.saturating_add(delay_us));
-            let body = AnswerBody::Released { event: key.event, released: now, late };
-            let answer = AgentAnswer { agent: key.agent, slot: key.slot, body };
-            self.plan(leaves_us, Item::Leave { cluster, answer });
-        }
-        self.record(key, Some(now_us))
-    }
-
-    fn record(&self, key: SlotKey, released_us: Option<i64>) -> Option<HostedAction> {
-        let (slot, staged) = (self.slots.get(&key)?, self.staged.get(&key.event)?);
-        let class = self.agents.get(&key.agent)?.spec.class;
-        Some(HostedAction::Record(HarnessRecord {
-            agent: key.agent,
-            slot: key.slot,
-            class,
-            event: key.event,
-            strategy: staged.strategy,
-            target: staged.target,
-            received_us: slot.received_us,
-            armed_us: slot.armed_us,
-            released_us,
-        }))
-    }
-
-    fn expire(&mut self, event: EventId) {
-        self.staged.remove(&event);
-        let ended: Vec<SlotKey> = self.slots.range(slots_of(event)).map(|(key, _)| *key).collect();
-        for key in ended {
-            self.slots.remove(&key);
-        }
     }
 }
 

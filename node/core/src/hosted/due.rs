@@ -81,7 +81,8 @@ pub(super) fn slots_of(event: EventId) -> std::ops::RangeInclusive<SlotKey> {
 pub(super) enum Item {
     Probe { agent: AgentId, cluster: ClusterId, seq: u32, work: bool },
     ProbeDone { agent: AgentId, cluster: ClusterId, seq: u32, received: LocalTimeUs, work: bool },
-    Prepare { key: SlotKey, cluster: ClusterId, target: LocalTimeUs },
+    Prepare { key: SlotKey, cluster: ClusterId, target: LocalTimeUs, start: LocalTimeUs },
+    Start { key: SlotKey },
     Right { key: SlotKey, cluster: ClusterId, right: SlotRight },
     Cancel { agent: AgentId, event: EventId },
     WorkDone { key: SlotKey },

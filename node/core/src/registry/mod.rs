@@ -26,6 +26,9 @@ mod sketch;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod trends;
+#[cfg(test)]
+mod trends_tests;
 mod view;
 
 pub(crate) use meter::change_ppm;
@@ -45,4 +48,5 @@ pub use record::{AgentSeat, AgentState, EnergySource, Record};
 pub use sector::{Registry, RegistryError};
 pub use sketch::{LogSketch, SKETCH_RELATIVE_ERROR_PPM};
 pub use summary::{Extreme, SectorSummary, Summary};
+pub use trends::{MAX_TRENDS, Trends, minute_of};
 pub use view::{AGENT_OFFLINE_AFTER_US, HostBeat, RegistryView, SectorView};

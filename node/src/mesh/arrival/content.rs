@@ -1,9 +1,9 @@
-//! Cascades, broadcasts and questions: what an event's verb and payload mean to an agent.
+//! Cascades, gathers, broadcasts and questions: what an event's verb and payload mean to an agent.
 
 use std::fmt;
 use std::str::FromStr;
 
-use mesh30k_core::event::{ClassSet, Event, EventId, Strategy, Verb};
+use mesh30k_core::event::{ClassSet, Event, EventId, Reach, Strategy, Verb};
 use mesh30k_core::time::TimeUs;
 use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::types::{AgentClass, Hash, Scope};
@@ -20,7 +20,9 @@ pub(super) const ANSWER_BYTES_MAX: usize = 96;
 pub enum EventKind {
     /// Everybody acts at T.
     Cascade,
-    /// Everybody is told something at T.
+    /// Everybody works on what it is given and answers at T; who is ready in a window is judged.
+    Gather,
+    /// Everybody is told something at T, and says what it was told.
     Broadcast,
     /// Everybody answers a question at T.
     Ask,
@@ -28,7 +30,7 @@ pub enum EventKind {
 
 /// A text that names no kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("event kind {0:?} is none of cascade, broadcast, ask")]
+#[error("event kind {0:?} is none of cascade, gather, broadcast, ask")]
 pub struct EventKindError(String);
 
 impl EventKind {
@@ -37,6 +39,7 @@ impl EventKind {
     pub const fn verb(self) -> Verb {
         match self {
             Self::Cascade => Verb::Act,
+            Self::Gather => Verb::Orient,
             Self::Broadcast => Verb::Record,
             Self::Ask => Verb::Observe,
         }
@@ -60,6 +63,8 @@ impl EventKind {
             deadline: target.plus_us(SUMMARY_AFTER_US),
             ttl_ms: TTL_MS,
             scope: Scope::Global,
+            agents: Vec::new(),
+            reach: Reach::Agents,
         }
     }
 }
@@ -68,6 +73,7 @@ impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Cascade => "cascade",
+            Self::Gather => "gather",
             Self::Broadcast => "broadcast",
             Self::Ask => "ask",
         })
@@ -78,7 +84,7 @@ impl FromStr for EventKind {
     type Err = EventKindError;
 
     fn from_str(text: &str) -> Result<Self, EventKindError> {
-        [Self::Cascade, Self::Broadcast, Self::Ask]
+        [Self::Cascade, Self::Gather, Self::Broadcast, Self::Ask]
             .into_iter()
             .find(|kind| kind.to_string() == text)
             .ok_or_else(|| EventKindError(text.chars().take(40).collect()))
@@ -91,6 +97,8 @@ pub(super) enum Question {
     ContextHash,
     Class,
     State,
+    /// What was it given? With the hash of that, which a broadcast's receivers say, too.
+    Digest(Hash),
     Unknown,
 }
 
@@ -103,14 +111,26 @@ pub(super) struct SelfKnowledge {
 }
 
 impl Question {
-    /// The question an event asks, if it is one.
+    /// The question an event asks, if it is one: the first line of the payload is the question, the rest what it is about.
     pub(super) fn of(event: &Event) -> Option<Self> {
-        (event.kind == Verb::Observe).then_some(match event.payload.as_slice() {
+        match event.kind {
+            Verb::Record => Some(Self::Digest(Hash::of(&event.payload))),
+            Verb::Orient if event.payload.is_empty() => None,
+            Verb::Observe | Verb::Orient => Some(Self::read(&event.payload)),
+            Verb::Decide | Verb::Act | Verb::Sync => None,
+        }
+    }
+
+    fn read(payload: &[u8]) -> Self {
+        let mut parts = payload.splitn(2, |byte| *byte == b'\n');
+        let (word, input) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        match word {
             b"context_hash" => Self::ContextHash,
             b"class" => Self::Class,
             b"state" => Self::State,
+            b"digest" => Self::Digest(Hash::of(input)),
             _ => Self::Unknown,
-        })
+        }
     }
 
     pub(super) fn answer(self, known: &SelfKnowledge) -> String {
@@ -119,7 +139,8 @@ impl Question {
             Self::Class => known.class.to_string(),
             Self::State if known.frozen => "frozen".to_owned(),
             Self::State => "active".to_owned(),
-            Self::Unknown => "cannot answer that; ask context_hash, class or state".to_owned(),
+            Self::Digest(hash) => hash.to_string(),
+            Self::Unknown => "cannot answer that; ask context_hash, class, state or digest".to_owned(),
         }
     }
 }
@@ -130,7 +151,7 @@ mod tests {
 
     #[test]
     fn kinds_are_read_back_and_only_questions_are_answered() {
-        for kind in [EventKind::Cascade, EventKind::Broadcast, EventKind::Ask] {
+        for kind in [EventKind::Cascade, EventKind::Gather, EventKind::Broadcast, EventKind::Ask] {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
         assert!("shout".parse::<EventKind>().is_err());
@@ -143,5 +164,11 @@ mod tests {
         assert!(answer(b"meaning of life").len() <= ANSWER_BYTES_MAX);
         let act = EventKind::Cascade.event(Strategy::Hold, TimeUs(5), b"class".to_vec(), &[0; 32]);
         assert_eq!(Question::of(&act), None);
+        let gather = |payload: &[u8]| EventKind::Gather.event(Strategy::Hold, TimeUs(5), payload.to_vec(), &[0; 32]);
+        assert_eq!(Question::of(&gather(b"")), None, "a gather without a question only gathers who is ready");
+        assert_eq!(Question::of(&gather(b"class\nignored")), Some(Question::Class));
+        assert_eq!(Question::of(&gather(b"digest\ntwo\nlines")), Some(Question::Digest(Hash::of(b"two\nlines"))));
+        let told = EventKind::Broadcast.event(Strategy::Hold, TimeUs(5), b"noon".to_vec(), &[0; 32]);
+        assert_eq!(Question::of(&told).unwrap().answer(&known), Hash::of(b"noon").to_string());
     }
 }

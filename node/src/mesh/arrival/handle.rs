@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh30k_core::beat::AgentReport;
-use mesh30k_core::event::{ClassSet, EventId, SignedEvent, Strategy};
-use mesh30k_core::registry::AgentState;
+use mesh30k_core::event::{ClassSet, EventId, GatherRequest, SignedEvent, Strategy};
+use mesh30k_core::registry::{AgentState, Capabilities};
 use mesh30k_core::time::TimeUs;
 use mesh30k_ledger::types::NodeId;
 use mesh30k_p2p::Inbox;
@@ -19,8 +19,9 @@ use super::orchestrating::{Admission, PlanAsk};
 use super::refusal::EventError;
 use super::shared::{Shared, WarmUp};
 use super::thread::Input;
+use super::topology::Selection;
 use super::view::RulesSource;
-use crate::api::types::{EventReport, PauseRow, PlanAnswer, PlanRequest, ReleaseRow};
+use crate::api::types::{EventReport, GatherAnswer, PauseRow, PlanAnswer, PlanRequest, ReleaseRow};
 use crate::clock::wall_us;
 use crate::ledger::FinalBlockTip;
 use crate::mesh::freeze::{FreezeSink, FreezeView};
@@ -52,8 +53,8 @@ impl ArrivalHandle {
     /// Plans an event, as asked over the API. A T that is too near is answered with `feasible: false`.
     ///
     /// # Errors
-    /// [`EventError::Word`] for an unknown strategy, [`EventError::EmptySet`], [`EventError::NotReady`],
-    /// [`EventError::Busy`], [`EventError::State`].
+    /// [`EventError::Word`] for an unknown strategy or capability, [`EventError::UnknownAgents`], [`EventError::EmptySet`],
+    /// [`EventError::NotReady`], [`EventError::Busy`], [`EventError::State`].
     pub async fn plan(&self, request: &PlanRequest) -> Result<PlanAnswer, EventError> {
         let strategy = match request.strategy.as_str() {
             "hold" => Strategy::Hold,
@@ -63,8 +64,19 @@ impl ArrivalHandle {
                 return Err(EventError::Word { field: "strategy", found, expected });
             }
         };
-        let classes = if request.classes.is_empty() { ClassSet::MACHINES } else { ClassSet::of(&request.classes) };
-        self.plan_for(PlanAsk { strategy, target: request.at_us.map(TimeUs), sector: request.sector, classes }).await
+        let classes = match (request.classes.as_slice(), request.agents.is_empty()) {
+            ([], true) => ClassSet::MACHINES,
+            // Whoever is called by name is meant, people too.
+            ([], false) => ClassSet::ALL,
+            (classes, _) => ClassSet::of(classes),
+        };
+        let mut agents = request.agents.clone();
+        agents.sort_unstable();
+        agents.dedup();
+        let capabilities = capability_bits(&request.capabilities)?;
+        let selection = Selection { sector: request.sector, classes, capabilities, agents };
+        let sample = request.sample.map(|count| (count, random_seed()));
+        self.plan_for(PlanAsk { strategy, target: request.at_us.map(TimeUs), selection, sample }).await
     }
 
     /// As [`Self::plan`], in types.
@@ -97,6 +109,22 @@ impl ArrivalHandle {
     #[must_use]
     pub fn report(&self, event: EventId) -> Option<EventReport> {
         self.0.shared.report(event)
+    }
+
+    /// Judges who of an event that was started here was ready in time, once its summary is there or after `timeout`; none
+    /// for other events.
+    ///
+    /// # Errors
+    /// [`EventError::Gather`] for a window or rate out of bounds.
+    pub async fn gather(
+        &self,
+        event: EventId,
+        request: &GatherRequest,
+        timeout: Duration,
+    ) -> Result<Option<GatherAnswer>, EventError> {
+        request.check()?;
+        self.wait_report(event, timeout).await;
+        Ok(self.0.shared.gather(event, request).transpose()?)
     }
 
     /// As [`Self::report`], once the event's summary is there, or after `timeout` as far as it is known.
@@ -176,6 +204,26 @@ impl ArrivalHandle {
         self.0.inputs.try_send(input(answer)).map_err(|_| EventError::Busy)?;
         answered.await.map_err(|_| EventError::Busy)
     }
+}
+
+/// The bits of capabilities given by name.
+fn capability_bits(names: &[String]) -> Result<u64, EventError> {
+    let bit = |name: &String| {
+        Capabilities::named(name).ok_or_else(|| EventError::Word {
+            field: "capability",
+            found: name.chars().take(40).collect(),
+            expected: "sense, actuate, compute, infer, store, relay or review",
+        })
+    };
+    let none = Capabilities(0);
+    names.iter().try_fold(none, |sum, name| Ok(sum.union(bit(name)?))).map(|all| all.0)
+}
+
+/// Without randomness a sample is a fixed one, which is still a sample.
+fn random_seed() -> u64 {
+    let mut seed = [0_u8; 8];
+    let _ = getrandom::fill(&mut seed);
+    u64::from_le_bytes(seed)
 }
 
 impl FreezeSink for ArrivalHandle {

@@ -38,7 +38,7 @@ impl Measurements {
     pub(super) fn on_answer(&mut self, answer: &AgentAnswer, weightless: bool) {
         let work_us = match answer.body {
             AnswerBody::Probe { work_us: Some(work_us), .. } => i64::from(work_us),
-            AnswerBody::Armed { received, armed, .. } if weightless => armed.since_us(received),
+            AnswerBody::Armed { started, armed, .. } if weightless => armed.since_us(started),
             _ => return,
         };
         if let Some(measured) = self.agents.get_mut(&answer.agent) {
@@ -94,7 +94,7 @@ mod tests {
         let event = EventId::new(TimeUs(1), &[1; 32]);
         for work_us in 1..=20 {
             let (received, armed) = (LocalTimeUs(0), LocalTimeUs(work_us * 1_000));
-            let body = AnswerBody::Armed { event, received, armed };
+            let body = AnswerBody::Armed { event, received, started: received, armed };
             measurements.on_answer(&AgentAnswer { agent, slot: agent, body }, true);
             measurements.on_answer(&AgentAnswer { agent: AgentId(9), slot: AgentId(9), body }, true);
         }

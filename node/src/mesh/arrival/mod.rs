@@ -41,6 +41,7 @@ pub use handle::{ArrivalHandle, follow_rules, serve};
 pub use orchestrating::{Admission, PlanAsk};
 pub use refusal::EventError;
 pub use shared::WarmUp;
+pub use topology::Selection;
 pub use view::{ArrivalClock, Link, MeshView, Now, P2pLink, Rules, RulesSource};
 
 use self::engine::{Engine, EngineParts};

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use mesh30k_core::event::{
-    ClassSet, DownMessage, EventId, MAX_AHEAD_US, ParentAction, ParentMachine, PlanError,
-    PlanRequest as CorePlanRequest, Prepare, SignedEvent, Strategy, UpMessage,
+    DownMessage, Event, EventId, MAX_AHEAD_US, MAX_NAMED_AGENTS, MAX_WAVES, ParentAction, ParentMachine, PlanError,
+    PlanRequest as CorePlanRequest, Prepare, Reach, SignedEvent, Strategy, UpMessage, sample,
 };
 use mesh30k_core::registry::Impedance;
 use mesh30k_core::time::TimeUs;
-use mesh30k_ledger::types::{Scope, SectorId};
+use mesh30k_ledger::types::{AgentId, Scope, SectorId};
 
 use super::engine::Engine;
 use super::refusal::{EventError, ppm};
-use super::shared::ReportEntry;
-use super::topology::{Level, total};
+use super::shared::{REPORTS_MAX, ReportEntry};
+use super::topology::{Level, Selection, total};
 use super::view::Now;
 use super::wire::Message;
 use crate::api::types::PlanAnswer;
@@ -22,16 +22,24 @@ use crate::api::types::PlanAnswer;
 const PLAN_SLACK_US: i64 = 250_000;
 
 /// What is to be planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanAsk {
     /// Hold or throw.
     pub strategy: Strategy,
     /// The wanted T; none for the earliest that can be kept.
     pub target: Option<TimeUs>,
-    /// One sector; none for the whole mesh.
-    pub sector: Option<SectorId>,
-    /// Which classes.
-    pub classes: ClassSet,
+    /// Whom it is for.
+    pub selection: Selection,
+    /// Only so many of them, drawn with this seed.
+    pub sample: Option<(u32, u64)>,
+}
+
+impl PlanAsk {
+    /// The earliest instant for everybody but people.
+    #[must_use]
+    pub fn everybody(strategy: Strategy) -> Self {
+        Self { strategy, target: None, selection: Selection::default(), sample: None }
+    }
 }
 
 /// What happens to an event that comes too late for a good hit rate.
@@ -47,20 +55,20 @@ impl Engine {
     /// Plans an event without starting it.
     pub(super) fn plan(&self, ask: &PlanAsk) -> Result<PlanAnswer, EventError> {
         let now = self.clock.now().mesh;
+        let selection = &ask.selection;
         let request = CorePlanRequest {
             target: ask.target,
-            classes: ask.classes,
+            classes: selection.classes,
             strategy: ask.strategy,
             weight_milli: 0,
             slack_us: PLAN_SLACK_US,
         };
-        let agents = self.topology.roster().agents.values();
-        let enrolled = agents
-            .filter(|a| ask.classes.contains(a.class) && ask.sector.is_none_or(|sector| sector == a.cluster.sector))
-            .count();
+        let agents = self.resolve(ask)?;
+        let enrolled = if agents.is_empty() { self.topology.matching(selection).count() } else { agents.len() };
         if enrolled == 0 {
             return Err(EventError::EmptySet);
         }
+        let sector = self.sector_of_selection(selection, &agents);
         let answer = |earliest: TimeUs, at: TimeUs, hit: f64, feasible: bool, needs_us: i64| PlanAnswer {
             now_us: now.0,
             earliest_us: earliest.0,
@@ -69,14 +77,40 @@ impl Engine {
             enrolled: enrolled as u64,
             feasible,
             needs_us,
+            agents: agents.clone(),
         };
-        match self.planner(ask.sector).plan(now, &request) {
+        match self.planner(sector).plan(now, &request) {
             Ok(plan) => Ok(answer(plan.earliest, plan.target, plan.predicted_hit, true, plan.needs_us)),
             Err(PlanError::InsufficientLead { needs_ms, earliest, predicted_hit, .. }) => {
                 let at = ask.target.unwrap_or(earliest);
                 Ok(answer(earliest, at, predicted_hit, false, needs_ms.saturating_mul(1_000)))
             }
             Err(error @ PlanError::Nobody) => Err(error.into()),
+        }
+    }
+
+    /// The agents an event has to name: those asked for by name or drawn; nobody when it means all that match.
+    fn resolve(&self, ask: &PlanAsk) -> Result<Vec<AgentId>, EventError> {
+        let selection = &ask.selection;
+        self.check_named(&selection.agents)?;
+        let matching = || self.topology.matching(selection).map(|agent| agent.id);
+        let named = match ask.sample {
+            Some((count, seed)) => sample(matching(), count as usize, seed),
+            None if selection.agents.is_empty() => return Ok(Vec::new()),
+            None => matching().collect(),
+        };
+        let (value, limit) = (named.len() as u64, MAX_NAMED_AGENTS as u64);
+        match named.len() {
+            0 => Err(EventError::EmptySet),
+            _ if value > limit => Err(EventError::Limit { field: "number of named agents", value, limit }),
+            _ => Ok(named),
+        }
+    }
+
+    fn check_named(&self, agents: &[AgentId]) -> Result<(), EventError> {
+        match self.topology.unknown(agents) {
+            Some((first, unknown)) => Err(EventError::UnknownAgents { first, unknown }),
+            None => Ok(()),
         }
     }
 
@@ -93,6 +127,8 @@ impl Engine {
         if self.shared.has_report(id) {
             return Err(EventError::Duplicate(id));
         }
+        self.check_room(&now)?;
+        self.check_named(&event.event.agents)?;
         let enrolments = self.topology.enrol(&event.event, Level::Sectors);
         let enrolled = total(&enrolments);
         let agents = enrolled.iter().map(|n| u64::from(*n)).sum();
@@ -102,18 +138,32 @@ impl Engine {
         if self.topology.selected(&event.event).all(|a| self.freezes.is_frozen(a.id, a.cluster, now.mesh)) {
             return Err(EventError::Frozen { agents });
         }
-        if admission == Admission::InTime {
+        // Above the agents nobody needs time to prepare.
+        if admission == Admission::InTime && event.event.reach == Reach::Agents {
             self.check_lead_time(&event, &now)?;
         }
         let (target, expires) = (event.event.target, event.event.expires());
         let answers = Vec::new();
         let entry = ReportEntry { target, expires, enrolled, fold: None, answers, cancelled: false };
-        self.shared.open_report(id, entry);
+        self.shared.open_report(id, entry, now.mesh);
         self.shared.metrics.cascades.inc();
         let prepare = Prepare { fold_by: event.event.deadline, event, sent_at: now.mesh };
         let actions = self.orchestrator.on_prepare(now.mesh, &prepare, &enrolments);
         self.orchestrator_actions(actions);
         Ok(id)
+    }
+
+    /// Events whose time is not over are remembered, so that none can be started twice; more than that are refused.
+    fn check_room(&self, now: &Now) -> Result<(), EventError> {
+        let under_way = self.orchestrator.active();
+        if under_way >= MAX_WAVES {
+            return Err(EventError::TooMany { under_way, limit: MAX_WAVES });
+        }
+        if self.shared.has_room(now.mesh) {
+            Ok(())
+        } else {
+            Err(EventError::TooMany { under_way: REPORTS_MAX, limit: REPORTS_MAX })
+        }
     }
 
     fn check_times(&self, event: &SignedEvent, now: &Now) -> Result<(), EventError> {
@@ -141,14 +191,19 @@ impl Engine {
             weight_milli: event.weight_milli,
             slack_us: 0,
         };
-        self.planner(self.sector_of(event.scope)).plan(now.mesh, &request)?;
+        self.planner(self.sector_of(event)).plan(now.mesh, &request)?;
         Ok(())
     }
 
-    /// The one sector that a scope lies in; none for the whole mesh.
-    pub(super) fn sector_of(&self, scope: Scope) -> Option<SectorId> {
-        match scope {
-            Scope::Global => None,
+    /// The one sector that all of these `agents` of a selection are in; none when it is for several.
+    pub(super) fn sector_of_selection(&self, selection: &Selection, agents: &[AgentId]) -> Option<SectorId> {
+        selection.sector.or_else(|| self.topology.only_sector(agents))
+    }
+
+    /// The one sector that an event lies in; none when it is for several.
+    pub(super) fn sector_of(&self, event: &Event) -> Option<SectorId> {
+        match event.scope {
+            Scope::Global => self.topology.only_sector(&event.agents),
             Scope::Sector(sector) => Some(sector),
             Scope::Cluster(cluster) => Some(cluster.sector),
             Scope::Agent(agent) => self.topology.cluster_of(agent).map(|cluster| cluster.sector),

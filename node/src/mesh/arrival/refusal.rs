@@ -1,13 +1,13 @@
 //! Why messages and events are refused.
 
-use mesh30k_core::event::{EventError as CoreEventError, EventId, PlanError};
+use mesh30k_core::event::{EventError as CoreEventError, EventId, GatherError, PlanError};
 use mesh30k_core::lead::LeaseError;
 use mesh30k_core::time::TimeUs;
 use mesh30k_core::wire::{MessageId, WireError};
 use mesh30k_ledger::codec::CodecError;
 use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::state::StateError;
-use mesh30k_ledger::types::{AgentId, ClusterId, NodeId, Scope, SectorId};
+use mesh30k_ledger::types::{AgentId, ClusterId, Hash, NodeId, Scope, SectorId};
 
 /// Why a message from another node was dropped. Nothing is answered.
 #[derive(Debug, thiserror::Error)]
@@ -222,8 +222,49 @@ pub enum EventError {
         predicted_hit_ppm: u32,
     },
     /// It means nobody.
-    #[error("event selects no agent")]
+    #[error("event selects no agent, at least 1 is needed; scope, classes, capabilities and names must leave one")]
     EmptySet,
+    /// It names agents that are not on the ledger.
+    #[error("event names {unknown} agents that are not on the ledger, the first is agent {first}; 0 are allowed")]
+    UnknownAgents {
+        /// The first of them.
+        first: AgentId,
+        /// How many.
+        unknown: u64,
+    },
+    /// Named agents are not in rising order.
+    #[error("event agents must be named in rising order, agent {0} is not")]
+    AgentsOutOfOrder(AgentId),
+    /// Signed for another chain.
+    #[error("event is for chain {found}, this is chain {expected}")]
+    ForeignChain {
+        /// Digest of the event's chain.
+        found: Hash,
+        /// Digest of this one.
+        expected: Hash,
+    },
+    /// The session that signed it ends before T.
+    #[error("event session ended at {expires}, before the event's target {target}; open a new session")]
+    SessionExpired {
+        /// The session's last instant.
+        expires: TimeUs,
+        /// T.
+        target: TimeUs,
+    },
+    /// The session is not its operator's, or not for the key that signed the event.
+    #[error("event session of operator {0} is not signed by that operator for the event's origin")]
+    ForgedSession(PublicKey),
+    /// This node orchestrates as many events as it can keep.
+    #[error("{under_way} events are under way from this node, the limit is {limit}; wait for one to end")]
+    TooMany {
+        /// How many.
+        under_way: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A gather is asked for out of its bounds.
+    #[error("gather {0}")]
+    Gather(#[from] GatherError),
     /// It was started before.
     #[error("event {0} was started before")]
     Duplicate(EventId),
@@ -257,6 +298,36 @@ pub enum EventError {
     State(#[from] StateError),
 }
 
+impl EventError {
+    /// A short constant name, for counters.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Signature => "start_signature",
+            Self::NotAnOperator(_) => "start_not_an_operator",
+            Self::PayloadTooLarge { .. } => "start_payload",
+            Self::Limit { .. } => "start_limit",
+            Self::DeadlineBeforeTarget { .. } => "start_deadline",
+            Self::Expired { .. } => "start_expired",
+            Self::InPast { .. } => "start_in_past",
+            Self::TooFarAhead { .. } => "start_too_far_ahead",
+            Self::InsufficientLead { .. } => "start_insufficient_lead",
+            Self::EmptySet => "start_empty_set",
+            Self::UnknownAgents { .. } => "start_unknown_agents",
+            Self::AgentsOutOfOrder(_) => "start_agents_out_of_order",
+            Self::ForeignChain { .. } => "start_foreign_chain",
+            Self::SessionExpired { .. } => "start_session_expired",
+            Self::ForgedSession(_) => "start_forged_session",
+            Self::TooMany { .. } => "start_too_many",
+            Self::Duplicate(_) => "start_duplicate",
+            Self::Frozen { .. } => "start_frozen",
+            Self::NotReady { .. } => "start_not_ready",
+            Self::Word { .. } | Self::Gather(_) => "start_words",
+            Self::Busy => "start_busy",
+            Self::State(_) => "start_state",
+        }
+    }
+}
+
 impl From<CoreEventError> for EventError {
     fn from(error: CoreEventError) -> Self {
         match error {
@@ -270,6 +341,10 @@ impl From<CoreEventError> for EventError {
             CoreEventError::DeadlineBeforeTarget { deadline, target } => {
                 Self::DeadlineBeforeTarget { deadline, target }
             }
+            CoreEventError::AgentsOutOfOrder(agent) => Self::AgentsOutOfOrder(agent),
+            CoreEventError::ForeignChain { found, expected } => Self::ForeignChain { found, expected },
+            CoreEventError::SessionExpired { expires, target } => Self::SessionExpired { expires, target },
+            CoreEventError::ForgedSession(operator) => Self::ForgedSession(operator),
         }
     }
 }

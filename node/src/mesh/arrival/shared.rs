@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use mesh30k_core::event::{CLASSES, EventId, FoldedAck, Tally};
+use mesh30k_core::event::{Agreement, CLASSES, EventId, FoldedAck, GatherError, GatherOutcome, GatherRequest, Tally};
 use mesh30k_core::quorum::{QuorumDecision, QuorumRates, decide};
 use mesh30k_core::registry::Impedance;
 use mesh30k_core::time::TimeUs;
@@ -13,13 +13,13 @@ use mesh30k_ledger::types::{AgentId, Hash};
 use tokio::sync::watch;
 
 use super::view::{ArrivalClock, Rules};
-use crate::api::types::{EventClassRow, EventReport};
+use crate::api::types::{EventClassRow, EventReport, GatherAnswer};
 use crate::harness::Harness;
 use crate::mesh::freeze::FreezeView;
 use crate::telemetry::Metrics;
 
-/// Reports of events kept.
-const REPORTS_MAX: usize = 256;
+/// Reports of events kept; those whose time is not over are never forgotten.
+pub(super) const REPORTS_MAX: usize = 256;
 
 /// How far the measuring of links has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +65,26 @@ pub(super) struct ReportEntry {
 struct Reports {
     entries: BTreeMap<EventId, ReportEntry>,
     order: VecDeque<EventId>,
+}
+
+impl Reports {
+    fn is_over(&self, event: &EventId, now: TimeUs) -> bool {
+        self.entries.get(event).is_none_or(|entry| entry.expires <= now)
+    }
+
+    fn has_room(&self, now: TimeUs) -> bool {
+        self.order.len() < REPORTS_MAX || self.order.iter().any(|event| self.is_over(event, now))
+    }
+
+    /// Forgets the oldest event whose time is over, if there are too many.
+    fn make_room(&mut self, now: TimeUs) {
+        let oldest = self.order.iter().position(|event| self.is_over(event, now));
+        if self.order.len() >= REPORTS_MAX
+            && let Some(event) = oldest.and_then(|place| self.order.remove(place))
+        {
+            self.entries.remove(&event);
+        }
+    }
 }
 
 /// Delays of hosted agents, and whether each is frozen.
@@ -164,13 +184,14 @@ impl Shared {
         lock(&self.measured).clone()
     }
 
-    pub(super) fn open_report(&self, event: EventId, entry: ReportEntry) {
+    /// Whether one more report can be kept: there is a place, or an event whose time is over gives up its own.
+    pub(super) fn has_room(&self, now: TimeUs) -> bool {
+        lock(&self.reports).has_room(now)
+    }
+
+    pub(super) fn open_report(&self, event: EventId, entry: ReportEntry, now: TimeUs) {
         let mut reports = lock(&self.reports);
-        if reports.order.len() >= REPORTS_MAX
-            && let Some(oldest) = reports.order.pop_front()
-        {
-            reports.entries.remove(&oldest);
-        }
+        reports.make_room(now);
         reports.order.push_back(event);
         reports.entries.insert(event, entry);
         drop(reports);
@@ -192,15 +213,45 @@ impl Shared {
         Some(entry.report(event, self.clock.now().mesh))
     }
 
+    /// Judges what was folded of an event so far; none when it was not started here.
+    pub(super) fn gather(&self, event: EventId, request: &GatherRequest) -> Option<Result<GatherAnswer, GatherError>> {
+        let entry = lock(&self.reports).entries.get(&event).cloned()?;
+        Some(entry.gather(event, request, self.clock.now().mesh))
+    }
+
     fn bump(&self) {
         self.changed.send_modify(|version| *version = version.wrapping_add(1));
     }
 }
 
 impl ReportEntry {
+    fn tally(&self) -> Tally {
+        self.fold.as_ref().map_or_else(|| Tally::all_transit(&self.enrolled), |fold| fold.tally.clone())
+    }
+
+    fn gather(&self, event: EventId, request: &GatherRequest, now: TimeUs) -> Result<GatherAnswer, GatherError> {
+        let tally = self.tally();
+        let outcome = request.judge(&tally, self.expires.since_us(now).max(0))?;
+        let report = self.report(event, now);
+        let (outcome, ready_ppm, advice) = match outcome {
+            GatherOutcome::Success { ready_ppm } => ("SUCCESS", ready_ppm, Vec::new()),
+            GatherOutcome::Partial { ready_ppm, advice } => ("PARTIAL", ready_ppm, advice),
+        };
+        Ok(GatherAnswer {
+            outcome: outcome.to_owned(),
+            ready_ppm,
+            wanted_ppm: request.ready_ppm,
+            window_us: request.counted_window_us(),
+            in_window: tally.errors.within(request.window_us),
+            advice,
+            agreement: Agreement::of(&self.answers, report.enrolled),
+            report,
+        })
+    }
+
     /// The report as of `now`: what was folded so far, over everybody enrolled at dispatch.
     fn report(&self, event: EventId, now: TimeUs) -> EventReport {
-        let tally = self.fold.as_ref().map_or_else(|| Tally::all_transit(&self.enrolled), |fold| fold.tally.clone());
+        let tally = self.tally();
         let counts = tally.trinary();
         let state = match (&self.fold, self.cancelled) {
             (_, true) => "cancelled",
@@ -235,6 +286,7 @@ impl ReportEntry {
             ready: counts.ready,
             transit: counts.transit,
             conflict: counts.conflict,
+            armed_by_target: u64::from(tally.sum(|c| c.armed_by_target)),
             estimated_within_5ms: tally.errors.within(5_000),
             estimated_within_10ms: tally.errors.within(10_000),
             estimated_within_50ms: tally.errors.within(50_000),
@@ -259,6 +311,31 @@ mod tests {
         assert!(warm.is_warm(900_000));
         assert!(!WarmUp { sectors: 1, ..warm }.is_warm(900_000), "a sector that says nothing is not known to be warm");
         assert!(!warm.is_warm(910_000));
+    }
+
+    #[test]
+    fn an_event_that_may_come_again_is_never_forgotten_for_another() {
+        let entry = |expires| ReportEntry {
+            target: TimeUs(expires),
+            expires: TimeUs(expires),
+            enrolled: [1; 6],
+            fold: None,
+            answers: Vec::new(),
+            cancelled: true,
+        };
+        let id = |n: usize| EventId::new(TimeUs(n as i64 * 1_000), &[0; 32]);
+        let mut reports = Reports::default();
+        for n in 0..REPORTS_MAX {
+            assert!(reports.has_room(TimeUs(0)));
+            reports.order.push_back(id(n));
+            reports.entries.insert(id(n), entry(if n == 7 { 500 } else { 9_000 }));
+        }
+        assert!(!reports.has_room(TimeUs(499)));
+        reports.make_room(TimeUs(499));
+        assert_eq!(reports.entries.len(), REPORTS_MAX, "nothing is over: nothing is forgotten");
+        assert!(reports.has_room(TimeUs(500)));
+        reports.make_room(TimeUs(500));
+        assert!(!reports.entries.contains_key(&id(7)) && reports.entries.contains_key(&id(0)));
     }
 
     #[test]

@@ -20,6 +20,26 @@ pub(super) enum Level {
     ClustersOf(SectorId),
 }
 
+/// A part of the mesh, by what its agents are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// One sector; none for the whole mesh.
+    pub sector: Option<SectorId>,
+    /// Which classes.
+    pub classes: ClassSet,
+    /// Capability bits that each must have.
+    pub capabilities: u64,
+    /// Only these, in rising order; empty for all.
+    pub agents: Vec<AgentId>,
+}
+
+impl Default for Selection {
+    /// Everybody but people, in the whole mesh.
+    fn default() -> Self {
+        Self { sector: None, classes: ClassSet::MACHINES, capabilities: 0, agents: Vec::new() }
+    }
+}
+
 /// One reading of the roster, as one node needs it.
 #[derive(Clone, Default)]
 pub(super) struct Topology {
@@ -91,6 +111,31 @@ impl Topology {
     /// The cluster of an agent, where the roster has it.
     pub(super) fn cluster_of(&self, agent: AgentId) -> Option<ClusterId> {
         self.roster.agents.get(&agent).map(|record| record.cluster)
+    }
+
+    /// Everybody in a part of the mesh.
+    pub(super) fn matching<'a>(&'a self, wanted: &'a Selection) -> impl Iterator<Item = &'a AgentRecord> {
+        let named = wanted.agents.iter().filter_map(|agent| self.roster.agents.get(agent));
+        let all = self.roster.agents.values().filter(|_| wanted.agents.is_empty());
+        named.chain(all).filter(|a| {
+            wanted.classes.contains(a.class)
+                && a.capabilities.0 & wanted.capabilities == wanted.capabilities
+                && wanted.sector.is_none_or(|sector| sector == a.cluster.sector)
+        })
+    }
+
+    /// The first of these agents that is not on the ledger, and how many are not.
+    pub(super) fn unknown(&self, agents: &[AgentId]) -> Option<(AgentId, u64)> {
+        let mut unknown = agents.iter().filter(|agent| self.roster.agents.get(agent).is_none());
+        let first = *unknown.next()?;
+        Some((first, (unknown.count() as u64).saturating_add(1)))
+    }
+
+    /// The one sector in which all of these agents are; none for several, or for nobody.
+    pub(super) fn only_sector(&self, agents: &[AgentId]) -> Option<SectorId> {
+        let mut sectors = agents.iter().filter_map(|agent| self.cluster_of(*agent)).map(|cluster| cluster.sector);
+        let first = sectors.next()?;
+        sectors.all(|sector| sector == first).then_some(first)
     }
 
     /// Everybody an event means.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh30k_core::event::{ClassSet, EventId, ParentMachine, SignedEvent};
+use mesh30k_core::event::{ClassSet, EventId, ParentMachine, Reach, SignedEvent};
 use mesh30k_ledger::types::{NodeId, Scope, SectorId};
 use tokio::sync::oneshot;
 
@@ -144,16 +144,24 @@ impl Engine {
             }
             match ask {
                 Ask::Plan(ask, answer) => drop(answer.send(self.plan(&ask))),
-                Ask::Start(event, admission, answer) => drop(answer.send(self.start(*event, admission))),
+                Ask::Start(event, admission, answer) => {
+                    let started = self.start(*event, admission);
+                    if let Err(refusal) = &started {
+                        self.shared.count(refusal.name());
+                    }
+                    drop(answer.send(started));
+                }
             }
         }
     }
 
     fn has_reports_for(&self, ask: &Ask, now: &Now) -> bool {
         let only = match ask {
-            Ask::Plan(plan, _) => plan.sector,
+            Ask::Plan(plan, _) => self.sector_of_selection(&plan.selection, &plan.selection.agents),
             Ask::Start(_, Admission::Anyway, _) => return true,
-            Ask::Start(event, Admission::InTime, _) => self.sector_of(event.event.scope),
+            // Above the agents nobody needs time to prepare, so nothing is planned.
+            Ask::Start(event, _, _) if event.event.reach != Reach::Agents => return true,
+            Ask::Start(event, Admission::InTime, _) => self.sector_of(&event.event),
         };
         let mut meant = self.topology.roster().sectors.keys().filter(|sector| only.is_none_or(|one| one == **sector));
         meant.all(|sector| self.watching.is_fresh(*sector, now.wall_us))

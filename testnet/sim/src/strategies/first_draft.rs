@@ -59,8 +59,8 @@ pub(crate) fn run(config: &SimConfig) -> Result<StrategyReport, SimError> {
             around: habitat.around(START_US, &spec),
             class: link.class,
             ways: [
-                links(config.seed, Machine::Coordinator(layout.sector_of(lead))).0,
-                links(config.seed, Machine::Lead(lead)).0,
+                links(config.seed, Machine::Coordinator(layout.sector_of(lead))),
+                links(config.seed, Machine::Lead(lead)),
             ],
             lead: Draws::new(config.seed, Machine::Lead(lead).owner()),
             stall_share: (lead_stall::SHARE * config.fault_factor).min(0.9),
@@ -72,9 +72,15 @@ pub(crate) fn run(config: &SimConfig) -> Result<StrategyReport, SimError> {
                 continue;
             }
             let here = sessions.iter().any(|(from, to)| *from <= at_us && at_us < *to);
-            let error_us = if here { thrown.throw(plan.target_us, plan.weight_milli) } else { None };
+            let outcome = if here { thrown.throw(plan.target_us, plan.weight_milli) } else { None };
+            let error_us = outcome.map(|outcome| outcome.done_us);
+            if let Some((sent_us, heard_us, back_us)) = outcome.and_then(|o| Some((o.sent_us, o.heard_us?, o.back_us)))
+            {
+                gathered.acked += 1;
+                gathered.grades.add(sent_us, (heard_us - back_us).max(sent_us), heard_us);
+            }
             let armed_by_target = error_us.is_some_and(|e| e <= 0);
-            let result = SlotResult { class: link.class, error_us, armed_by_target, hold_us: None };
+            let result = SlotResult { class: link.class, error_us, armed_by_target, promise_kept: None, hold_us: None };
             gathered.tally.add(&result);
             gathered.per_wave[index].add(&result);
             let dead = thrown.around.is_dead(plan.target_us);
@@ -85,7 +91,7 @@ pub(crate) fn run(config: &SimConfig) -> Result<StrategyReport, SimError> {
                 let cause = if error_us.is_some() { Cause::Spread } else { silent };
                 let wave = index as u32;
                 let (agent, class) = (link.agent.0, link.class);
-                gathered.miss(Miss { wave, agent, class, cause, error_us, lead_us: None, aim_us: 0 });
+                gathered.miss(Miss { wave, agent, class, cause, error_us, lead_us: None, standby_us: None, aim_us: 0 });
             }
         }
     }
@@ -97,26 +103,47 @@ pub(crate) fn run(config: &SimConfig) -> Result<StrategyReport, SimError> {
 struct Thrown {
     around: SimSurroundings,
     class: AgentClass,
-    /// From the root to the coordinator, from there to the lead.
-    ways: [TreeLink; 2],
+    /// From the root to the coordinator, from there to the lead; each with its way back.
+    ways: [(TreeLink, TreeLink); 2],
     lead: Draws,
     stall_share: f64,
     rtt_us: i64,
 }
 
+/// What came of one throw, microseconds relative to T. The root has no clock but its own: for certain it knows that the work
+/// ended between its sending and the answer; its guess is half a round trip before the answer.
+#[derive(Clone, Copy, Debug)]
+struct Outcome {
+    sent_us: i64,
+    /// True end of the work.
+    done_us: i64,
+    /// When the root had the answer; none when it was lost with its agent.
+    heard_us: Option<i64>,
+    /// Half of the last round trip.
+    back_us: i64,
+}
+
 impl Thrown {
-    /// True end of the work minus T; none when nothing came of it.
-    fn throw(&mut self, target_us: i64, weight_milli: u32) -> Option<i64> {
+    /// None when nothing came of it.
+    fn throw(&mut self, target_us: i64, weight_milli: u32) -> Option<Outcome> {
         let ping_us = target_us - AHEAD_US;
         if let (Some(out_us), Some(back_us)) = (self.around.forward_us(ping_us), self.around.return_us(ping_us)) {
-            let tree_us: f64 = self.ways.iter().map(TreeLink::floor_us).sum();
+            let tree_us: f64 = self.ways.iter().map(|(down, _)| down.floor_us()).sum();
             self.rtt_us = out_us + back_us + (2.0 * tree_us) as i64;
         }
         let ahead_us = self.rtt_us as f64 / 2.0 + base_us(self.class) * kappa(weight_milli, 0) + BUFFER_US;
-        let at_lead_us = self.ways.iter_mut().fold(target_us - ahead_us as i64, |at_us, way| way.arrival_us(at_us));
+        let root_us = target_us - ahead_us as i64;
+        let at_lead_us = self.ways.iter_mut().fold(root_us, |at_us, (down, _)| down.arrival_us(at_us));
         let sent_us = lead_stall::end_us(self.lead, self.stall_share, at_lead_us).unwrap_or(at_lead_us);
         let received_us = sent_us + self.around.forward_us(sent_us)?;
         let done_us = received_us + self.around.work_us(received_us, kappa(weight_milli, 0))?;
-        Some(done_us - target_us)
+        let answered_us = self.around.return_us(done_us).map(|back_us| done_us + back_us);
+        let heard_us = answered_us.map(|at_us| self.ways.iter_mut().rev().fold(at_us, |at, (_, up)| up.arrival_us(at)));
+        Some(Outcome {
+            sent_us: root_us - target_us,
+            done_us: done_us - target_us,
+            heard_us: heard_us.map(|at_us| at_us - target_us),
+            back_us: self.rtt_us / 2,
+        })
     }
 }

@@ -6,7 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use mesh30k_core::event::{ArrivalParams, Strategy};
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::SimError;
 
@@ -89,5 +90,11 @@ impl FromStr for StrategyKind {
 impl Serialize for StrategyKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for StrategyKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }

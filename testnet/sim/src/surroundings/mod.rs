@@ -42,6 +42,8 @@ pub(crate) struct AgentFaults {
     pub(crate) hiccups: bool,
     /// When half of the agents become slower.
     pub(crate) slow_from_us: Option<i64>,
+    /// Whether events need work.
+    pub(crate) work: bool,
 }
 
 /// Gives each agent its surroundings.
@@ -167,6 +169,9 @@ impl Surroundings for SimSurroundings {
     }
 
     fn work_us(&mut self, at_us: i64, kappa: f64) -> Option<i64> {
+        if !self.faults.work {
+            return (!self.is_dead(at_us)).then_some(0);
+        }
         self.works += 1;
         let slower = slowdown::factor(self.draws, self.faults.slow_from_us, at_us);
         let usual_us = self.work.draw_us(self.works, kappa);

@@ -12,6 +12,7 @@ use super::members::Members;
 use super::trace::Trace;
 use super::{START_US, World};
 use crate::agenda::Agenda;
+use crate::cascade::CascadeWatch;
 use crate::config::{Scenario, SimConfig, SimError};
 use crate::invariants::Watch;
 use crate::layout::Layout;
@@ -42,6 +43,7 @@ pub(crate) fn habitat(config: &SimConfig, plans: &[WavePlan]) -> Result<SimHabit
         clock_steps: config.fault_factor > 0.0,
         hiccups: config.fault_factor > 0.0,
         slow_from_us: middle.map(|plan| plan.target_us - SLOWER_BEFORE_US),
+        work: !config.at_once,
     };
     Ok(SimHabitat { seed: config.seed, replay: replay.filter(|_| replayed), faults })
 }
@@ -92,6 +94,7 @@ impl<'a> World<'a> {
             waves: std::collections::BTreeMap::new(),
             watch: Watch::new(kind.hedge_budget_ppm()),
             gathered: Gathered::default(),
+            cascades: config.at_once.then(CascadeWatch::default),
             steps: 0,
             trace: Trace::new(),
         };

@@ -20,6 +20,7 @@ use self::members::Members;
 pub(crate) use self::members::rostered_at;
 use self::trace::Trace;
 use crate::agenda::Agenda;
+use crate::cascade::{CascadeReport, CascadeWatch};
 use crate::config::{SimConfig, SimError};
 use crate::invariants::Watch;
 use crate::layout::Layout;
@@ -81,6 +82,8 @@ pub(crate) struct World<'a> {
     waves: BTreeMap<EventId, WaveTruth>,
     watch: Watch,
     gathered: Gathered,
+    /// Where events are cascades at once.
+    cascades: Option<CascadeWatch>,
     steps: u64,
     trace: Trace,
 }
@@ -93,26 +96,45 @@ pub(crate) fn run(
 ) -> Result<StrategyReport, SimError> {
     let plans = schedule::waves(config, START_US)?;
     let mut world = World::new(config, kind, &plans)?;
-    for (index, plan) in plans.iter().enumerate() {
-        world.agenda.push(plan.target_us - AHEAD_US, Happening::Dispatch(index as u32));
-    }
-    let end_us = plans.last().map_or(START_US, |plan| plan.target_us) + CLOSING_US + 1;
-    let mut told = 0;
-    while let Some((at_us, happening)) = world.agenda.pop(end_us) {
-        world.now_us = at_us;
-        world.happen(happening);
-        let counted = world.gathered.per_wave.len() as u32;
-        if counted > told {
-            told = counted;
-            progress(kind, told);
-        }
-    }
+    let end_us = world.drive(progress);
     let (steps, trace_hash, breaches) = (world.steps, world.trace.hex(), world.watch.verdict());
     let report = world.gathered.report(world.target_p);
     Ok(StrategyReport { steps, trace_hash, breaches, mesh_s: (end_us - START_US) / 1_000_000, ..report })
 }
 
+/// As [`run`], for events that are sent at once.
+pub(crate) fn run_cascades(
+    config: &SimConfig,
+    kind: StrategyKind,
+    progress: &(dyn Fn(StrategyKind, u32) + Sync),
+) -> Result<CascadeReport, SimError> {
+    let plans = schedule::waves(config, START_US)?;
+    let mut world = World::new(config, kind, &plans)?;
+    world.drive(progress);
+    Ok(world.cascades.take().unwrap_or_default().report(config))
+}
+
 impl World<'_> {
+    /// Runs to the end of the last event; returns when that was.
+    fn drive(&mut self, progress: &(dyn Fn(StrategyKind, u32) + Sync)) -> i64 {
+        let ahead_us = if self.config.at_once { 0 } else { AHEAD_US };
+        for (index, plan) in self.plans.iter().enumerate() {
+            self.agenda.push(plan.target_us - ahead_us, Happening::Dispatch(index as u32));
+        }
+        let end_us = self.plans.last().map_or(START_US, |plan| plan.target_us) + CLOSING_US + 1;
+        let mut told = 0;
+        while let Some((at_us, happening)) = self.agenda.pop(end_us) {
+            self.now_us = at_us;
+            self.happen(happening);
+            let counted = self.gathered.per_wave.len() as u32;
+            if counted > told {
+                told = counted;
+                progress(self.kind, told);
+            }
+        }
+        end_us
+    }
+
     fn happen(&mut self, happening: Happening) {
         self.steps += 1;
         match happening {

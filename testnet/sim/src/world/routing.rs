@@ -11,6 +11,7 @@ use super::machines::Machine;
 use super::{Happening, START_US, World};
 use crate::config::{Plant, Scenario};
 use crate::invariants::Fact;
+use crate::layout::position;
 use crate::surroundings::lead_stall;
 
 impl World<'_> {
@@ -93,6 +94,9 @@ impl World<'_> {
         let now = self.mesh_now(machine);
         if let UpMessage::Fold(fold) = &message {
             self.watch.see(&Fact::Delivered { parent: self.scope_of(machine), fold });
+            if let Some(cascades) = &mut self.cascades {
+                cascades.delivered(fold.from, self.now_us);
+            }
         }
         let parent = match machine {
             Machine::Coordinator(sector) => &mut self.coordinators[sector as usize],
@@ -118,6 +122,9 @@ impl World<'_> {
         let scope = self.scope_of(machine);
         let mut has_results = false;
         for answer in &reply.answers {
+            if let (Some(cascades), AnswerBody::Armed { .. }) = (&mut self.cascades, &answer.body) {
+                cascades.heard(position(answer.agent), self.now_us);
+            }
             let (AnswerBody::Released { event, .. } | AnswerBody::Conflict { event, .. }) = answer.body else {
                 continue;
             };
@@ -208,6 +215,9 @@ impl World<'_> {
     pub(super) fn send_up(&mut self, from: Machine, message: UpMessage) {
         if let UpMessage::Fold(fold) = &message {
             self.watch.see(&Fact::Folded { fold });
+            if let Some(cascades) = &mut self.cascades {
+                cascades.folded(fold.from, self.now_us, fold.tally.sum(|c| c.released));
+            }
         }
         let (to, link) = match (from, message) {
             (Machine::Orchestrator, UpMessage::Fold(fold)) => {

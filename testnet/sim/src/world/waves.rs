@@ -1,10 +1,10 @@
 //! Events: started by the open loop, followed by the truth, counted once everybody had their say.
 
 use mesh30k_core::event::{
-    ClassSet, Enrolment, Event, EventId, HostPrepare, PlanError, PlanRequest, Prepare, SignedEvent, Strategy, Verb,
-    class_index,
+    ClassSet, Enrolment, Event, EventId, HostPrepare, PlanError, PlanRequest, Prepare, Reach, SignedEvent, Strategy,
+    Verb, class_index,
 };
-use mesh30k_core::hosted::HarnessRecord;
+use mesh30k_core::hosted::{HarnessRecord, Surroundings as _};
 use mesh30k_core::time::MeshTimeUs;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::types::{AgentId, Hash, Scope, SectorId};
@@ -61,6 +61,9 @@ impl World<'_> {
         let enrolments = self.sector_enrolments();
         let children: Vec<(Scope, u32)> = enrolments.iter().map(|e| (e.child, e.agents.iter().sum())).collect();
         self.watch.see(&Fact::Dispatched { event: id, at: Scope::Global, children: &children, effects: plan.effects });
+        if let Some(cascades) = &mut self.cascades {
+            cascades.sent(self.now_us, self.config.agents);
+        }
         let prepare = Prepare { fold_by: event.event.deadline, event, sent_at: now };
         let actions = self.orchestrator.on_prepare(now, &prepare, &enrolments);
         self.parent_actions(Machine::Orchestrator, actions);
@@ -86,6 +89,8 @@ impl World<'_> {
             deadline: target.plus_us(DEADLINE_US),
             ttl_ms: TTL_MS,
             scope: Scope::Global,
+            agents: Vec::new(),
+            reach: Reach::Agents,
         };
         event.sign(&self.context, &key)
     }
@@ -132,7 +137,9 @@ impl World<'_> {
                 entry.target = entry.target.minus_us(40_000);
             }
             let stands_by = entry.slot != entry.agent;
-            if stands_by || self.config.plant == Some(Plant::Overspending) {
+            // Who takes the place of one that is not asked does nothing twice.
+            let asked = wave.slots.get(position(entry.slot) as usize).is_some_and(|slot| slot.sent_us.is_some());
+            if stands_by && asked || self.config.plant == Some(Plant::Overspending) {
                 wave.duplicates += u32::from(stands_by);
                 self.watch.see(&Fact::Hedged { event: prepare.event, lead: scope });
             }
@@ -142,10 +149,14 @@ impl World<'_> {
             let bound_us = clock.map_or(0, |clock| clock.bound_us as i64) + error_us;
             let Some(slot) = wave.slot_mut(entry.slot) else { continue };
             if stands_by {
+                slot.standby_us = Some(now_us);
                 slot.standby_bound_us = bound_us;
                 continue;
             }
             slot.sent_us = slot.sent_us.or(Some(now_us));
+            slot.promised_us = self.leads[lead as usize].promised_work_us(prepare.event, entry.agent);
+            let around = self.hosts.get(host).and_then(|h| h.around(entry.agent));
+            slot.start_us = around.map(|around| around.true_time_of(entry.start));
             slot.aim_us = offset_us.map_or(0, |offset| entry.target.0 - offset - target_us);
             slot.bound_us = bound_us;
         }
@@ -160,6 +171,9 @@ impl World<'_> {
         let Some(wave) = self.waves.get_mut(&record.event) else { return };
         let of = record.slot;
         wave.note(of, record);
+        if let Some(cascades) = &mut self.cascades {
+            cascades.received(position(record.agent), record.received_us);
+        }
         let (Some(error_us), Some(slot)) = (record.release_error_us(), wave.slot_mut(of)) else { return };
         let just_set = set_us.is_some_and(|at| record.target.0 - at < RELEARN_US);
         let held = record.strategy == Strategy::Hold && !just_set;
@@ -178,21 +192,42 @@ impl World<'_> {
         self.told.values_mut().for_each(|events| events.retain(|(prepare, _)| prepare.event.event.id != event));
         self.watch.see(&Fact::Closed { event, enrolled: wave.enrolled });
         let mut counts = Counts::default();
-        for (agent, result) in wave.results(self.kind) {
+        for (agent, mut result) in wave.results(self.kind) {
+            let (dead, gone) = self.fate(agent, wave.plan.target_us);
+            if dead || gone {
+                // Nothing can be promised of it.
+                result.promise_kept = None;
+            }
             self.gathered.tally.add(&result);
             counts.add(&result);
-            let (dead, gone) = self.fate(agent, wave.plan.target_us);
             self.gathered.alive += u64::from(!dead && !gone);
             if result.error_us.is_none_or(|e| e.abs() > OMEGA_US) {
                 let miss = self.explain(&wave, agent, dead, gone);
                 self.gathered.miss(miss);
             }
         }
-        let acked = wave.fold.as_ref().map_or(0, |fold| fold.tally.sum(|c| c.released));
-        self.gathered.acked += u64::from(acked);
+        if let Some(fold) = &wave.fold {
+            self.gathered.acked += u64::from(fold.tally.sum(|c| c.released));
+            self.gathered.grades.add_folded(&fold.tally);
+        }
+        self.close_cascade(&wave);
         self.gathered.duplicates += u64::from(wave.duplicates);
         self.gathered.predicted += wave.predicted_hit * f64::from(wave.enrolled);
         self.gathered.per_wave.push(counts);
+    }
+
+    /// Hands over who was alive, and by which way its word came.
+    fn close_cascade(&mut self, wave: &WaveTruth) {
+        let Some(mut cascades) = self.cascades.take() else { return };
+        let enrolled = (0..self.config.agents).filter(|agent| wave.slots[*agent as usize].enrolled);
+        let alive = enrolled.filter(|agent| self.fate(*agent, wave.plan.target_us) == (false, false));
+        let ways = alive.map(|agent| {
+            let lead = self.layout.lead_of(agent);
+            let sector = Machine::Coordinator(self.layout.sector_of(lead));
+            (agent, self.scope_of(Machine::Lead(lead)), self.scope_of(sector))
+        });
+        cascades.close(wave.enrolled, ways);
+        self.cascades = Some(cascades);
     }
 
     /// Whether an agent was dead, or gone, when it should have worked.
@@ -231,6 +266,7 @@ impl World<'_> {
             cause: cause_of(slot, &circumstances),
             error_us: slot.released_us.map(|at| at - target_us),
             lead_us: slot.sent_us.map(|at| target_us - at),
+            standby_us: slot.standby_us.map(|at| target_us - at),
             aim_us: slot.aim_us,
         }
     }

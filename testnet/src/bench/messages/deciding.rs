@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use mesh30k_core::beat::{FoldAction, LeadFold, SignedHostBatch};
 use mesh30k_core::event::{
     AgentLink, AnswerBody, ArrivalParams, ClassSet, Event, EventId, HostMessage, HostReply, LeadAction, LeadMachine,
-    Prepare, Strategy, Verb,
+    Prepare, Reach, Strategy, Verb,
 };
 use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
 use mesh30k_ledger::keys::SecretKey;
@@ -175,7 +175,7 @@ impl Leads {
         }
         self.now = target.plus_us(-50_000);
         let (received, done) = (local(self.now, -2_000), local(self.now, -1_000));
-        self.answer(armed, |_| AnswerBody::Armed { event: id, received, armed: done })?;
+        self.answer(armed, |_| AnswerBody::Armed { event: id, received, started: received, armed: done })?;
         self.now = target.plus_us(ONE_WAY_US);
         let at = LocalTimeUs(target.0);
         self.answer(released, |_| AnswerBody::Released { event: id, released: at, late: false })?;
@@ -294,6 +294,8 @@ fn event(number: u64, target: MeshTimeUs) -> Event {
         deadline: target.plus_us(1_000_000),
         ttl_ms: 2_000,
         scope: Scope::Global,
+        agents: Vec::new(),
+        reach: Reach::Agents,
     }
 }
 

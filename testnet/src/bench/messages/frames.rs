@@ -89,7 +89,7 @@ pub fn replies(
 #[must_use]
 pub fn answer_batch(host: NodeId, batch: usize) -> HostReply {
     let (event, at) = (EventId::new(MeshTimeUs(1), &[3; 32]), LocalTimeUs(1));
-    let body = AnswerBody::Armed { event, received: at, armed: at };
+    let body = AnswerBody::Armed { event, received: at, started: at, armed: at };
     let answers =
         (0..batch as u64).map(|agent| AgentAnswer { agent: AgentId(agent), slot: AgentId(agent), body }).collect();
     HostReply { cluster: cluster_id(0), host, answers }

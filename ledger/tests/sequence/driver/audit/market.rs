@@ -63,6 +63,8 @@ impl Auditor {
             Operation::BuyUse(op) => self.bought(tx.account, op.content),
             Operation::RateContent(_) => {}
             Operation::ReportIntensity(_)
+            | Operation::RotateKey(_)
+            | Operation::Anchor(_)
             | Operation::DeclarePurpose(_)
             | Operation::ReclassifyPurpose(_)
             | Operation::SignalEmergency(_) => {}

@@ -1,7 +1,12 @@
 //! The auditor: knows the genesis, what was sent, and whether it was taken or refused; from that alone it predicts every balance and
 //! pool. It calls nothing of the ledger: the rules stand here a second time, in other words.
 
+mod dividends;
 mod market;
+mod prices;
+
+pub use dividends::QUARTER_MS;
+pub use prices::{AGENT_STEP_UNITS, STEP_MS};
 
 use super::proposer;
 use mesh30k_ledger::genesis::Genesis;
@@ -100,6 +105,10 @@ pub struct Auditor {
     weight: i128,
     share: i128,
     now: TimeMs,
+    dividends: dividends::Dividends,
+    price: prices::Price,
+    /// Day, units in it, units in the one before.
+    volumes: BTreeMap<AccountId, (u64, i128, i128)>,
 }
 
 impl Auditor {
@@ -119,7 +128,7 @@ impl Auditor {
             (i128::from(genesis.pools.access_fund.0), i128::from(genesis.pools.carbon_pool.0));
         let treasury = i128::from(genesis.pools.treasury.0);
         let minted = books.values().map(|book| book.free).sum::<i128>() + access_fund + carbon_pool + treasury;
-        Self {
+        let mut auditor = Self {
             books,
             escrows: BTreeMap::new(),
             deposits: BTreeMap::new(),
@@ -142,7 +151,12 @@ impl Auditor {
             weight: 0,
             share: 0,
             now: TimeMs(0),
-        }
+            dividends: dividends::Dividends::default(),
+            price: prices::Price::new(genesis.time.0),
+            volumes: BTreeMap::new(),
+        };
+        auditor.quarters_begin(genesis.time);
+        auditor
     }
 
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
@@ -157,12 +171,13 @@ impl Auditor {
         self.books.get(id).map_or((0, 0), |book| (book.credits, book.retired))
     }
 
-    /// Burned, access fund, carbon pool, treasury, minted.
-    pub fn pools(&self) -> [i128; 5] {
-        [self.burned, self.access_fund, self.carbon_pool, self.treasury, self.minted]
+    /// Burned, access fund, carbon pool, treasury, minted, owed as dividends.
+    pub fn pools(&self) -> [i128; 6] {
+        [self.burned, self.access_fund, self.carbon_pool, self.treasury, self.minted, self.unpaid_dividends()]
     }
 
     pub fn credit(&mut self, id: AccountId, amount: i128) {
+        self.dividends.touched.insert(id);
         self.books.entry(id).or_default().free += amount;
     }
 
@@ -173,11 +188,18 @@ impl Auditor {
 
     pub fn begin(&mut self, now: TimeMs) {
         (self.now, self.weight, self.share) = (now, 0, 0);
+        self.keep_opening();
     }
 
-    pub fn end(&mut self) {
+    pub fn end(&mut self, dividends: &[&DueEvent]) {
         let share = self.share;
         self.credit(proposer(), share);
+        for event in dividends {
+            if let DueEvent::DividendPaid { account, .. } = event {
+                self.paid_dividend(*account);
+            }
+        }
+        self.note_lows();
         let apart = self.weight.min(2 * TARGET_WEIGHT) - TARGET_WEIGHT;
         let step = self.rate * apart.abs() / (8 * TARGET_WEIGHT);
         self.rate = (self.rate + step * apart.signum()).clamp(RATE_MIN, RATE_MAX);
@@ -202,7 +224,8 @@ impl Auditor {
             DueEvent::ClaimPaid { escrow, part, .. } => self.claim_stands(*escrow, *part),
             DueEvent::ClaimLapsed { escrow, part } => self.claim_falls(*escrow, *part, false),
             DueEvent::AuctionClosed { auction, winner, .. } => self.auctioned(*auction, *winner),
-            DueEvent::PanelDrawn { .. } => {}
+            DueEvent::PanelDrawn { .. } | DueEvent::DividendPaid { .. } => {}
+            DueEvent::QuarterEnded { .. } | DueEvent::DividendLapsed { .. } => self.quarter(event),
         }
     }
 
@@ -251,7 +274,8 @@ impl Auditor {
                 self.proposals += 1;
                 self.deposits.insert(ProposalId(self.proposals), tx.account);
             }
-            Operation::RegisterHost(_) | Operation::Vote(_) | Operation::Freeze(_) | Operation::Thaw(_) => {}
+            Operation::RegisterHost(op) => self.agents_came(op.agents.len()),
+            Operation::Vote(_) | Operation::Freeze(_) | Operation::Thaw(_) => {}
             _ => self.carried_out_later(tx, id),
         }
     }
@@ -308,6 +332,7 @@ impl Auditor {
 
     fn bond(&mut self, id: AccountId, duty: Duty, amount: i128) {
         self.debit(id, amount);
+        self.dividends.touched.insert(id);
         let book = self.books.entry(id).or_default();
         book.staked += amount;
         *book.bonds.entry(duty).or_default() += amount;
@@ -323,6 +348,7 @@ impl Auditor {
 
     fn unbonded(&mut self, id: AccountId) {
         let now = self.now;
+        self.dividends.touched.insert(id);
         let book = self.books.entry(id).or_default();
         let freed: i128 = book.leaving.iter().filter(|(_, _, until)| *until <= now).map(|(_, amount, _)| amount).sum();
         book.leaving.retain(|(_, _, until)| *until > now);
@@ -332,6 +358,7 @@ impl Auditor {
 
     /// A tenth of what answers for the duty, rounded up: bonded first, then on its way out; a twentieth of it to whoever proved it.
     pub(super) fn slash(&mut self, offender: AccountId, duty: Duty, prover: AccountId) {
+        self.dividends.touched.insert(offender);
         let book = self.books.entry(offender).or_default();
         let leaving: i128 = book.leaving.iter().filter(|part| part.0 == duty).map(|part| part.1).sum();
         let answering = book.bonds.get(&duty).copied().unwrap_or(0) + leaving;
@@ -364,7 +391,7 @@ impl Auditor {
         self.escrows.insert(id, Locked { opener, amount, reserve, open_parts, released: BTreeSet::new() });
     }
 
-    /// 1,000 uFTNS for a million fuel, 100,000 uFTNS for a gram, 20 % premium, 30 % access, 15 % for wholly renewable.
+    /// A million fuel at what it costs then, 100,000 uFTNS for a gram, 20 % premium, 30 % access, 15 % for wholly renewable.
     pub(super) fn settle(&mut self, escrow: TxId, report: &TaskReport) {
         let locked = self.escrows.get_mut(&escrow).expect("audit: an unknown escrow was released");
         assert!(locked.released.insert(report.part), "audit: a part was paid twice");
@@ -374,7 +401,7 @@ impl Auditor {
         assert!(i128::from(report.renewable_ppm) <= self.renewables[host], "audit: more renewable than attested");
         let up = |of: i128, by: i128| (of + by - 1) / by;
         let units = up(i128::from(report.fuel), 1_000_000).max(1);
-        let base = (units * 1_000).min(most);
+        let base = self.wage(opener, units).min(most);
         let rest = 1_000_000 - i128::from(report.renewable_ppm);
         let grid = i128::from(report.energy_mj) * i128::from(report.intensity_mg_per_kwh);
         let footprint_ug = up(grid * rest, 3_600_000 * 1_000_000);
@@ -411,6 +438,7 @@ fn weight(op: &Operation) -> i128 {
         Operation::RegisterContent(_) => 30,
         Operation::BuyUse(_) => 150,
         Operation::RateContent(_) => 10,
+        Operation::RotateKey(_) | Operation::Anchor(_) => 20,
         Operation::ClaimContribution(_)
         | Operation::DeclarePurpose(_)
         | Operation::ReclassifyPurpose(_)

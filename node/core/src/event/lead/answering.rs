@@ -59,10 +59,10 @@ impl LeadMachine {
         self.check_answer(now, (agent, slot), event, body)?;
         match *body {
             AnswerBody::Probe { .. } => return Ok(Vec::new()),
-            AnswerBody::Armed { received, armed, .. } => {
+            AnswerBody::Armed { received, started, armed, .. } => {
                 self.note(event, (agent, slot), |party| party.armed = Some(armed));
                 if agent == slot {
-                    self.learn_from_armed(now, agent, event, received, armed);
+                    self.learn_from_armed(now, agent, event, received, armed.since_us(started));
                 }
             }
             AnswerBody::Released { released, .. } => {
@@ -93,8 +93,9 @@ impl LeadMachine {
         let asked = party.and_then(|p| p.sent_at.map(|at| (p, at)));
         let (party, sent_at) = asked.ok_or(AnswerFault::NotAsked { agent, slot })?;
         let (again, claims, in_order) = match *body {
-            AnswerBody::Armed { received, armed, .. } => {
-                (party.armed.is_some(), [Some(received), Some(armed)], armed >= received)
+            AnswerBody::Armed { received, started, armed, .. } => {
+                let in_order = received <= started && started <= armed;
+                (party.armed.is_some(), [Some(received), Some(armed)], in_order)
             }
             AnswerBody::Released { released, .. } => {
                 let before_armed = party.armed.is_some_and(|armed| released < armed);
@@ -133,22 +134,24 @@ impl LeadMachine {
         agent: AgentId,
         event: EventId,
         received: LocalTimeUs,
-        armed: LocalTimeUs,
+        work_us: i64,
     ) {
         let p = self.params.lead_probability(self.params.hedge);
         let Some(wave) = self.waves.get(&event) else { return };
         let kappa = kappa(wave.weight_milli, 0);
         let Some((dispatch, member)) = wave.agents.get(&agent).zip(self.members.get_mut(&agent)) else { return };
         let Some(sent_at) = dispatch.primary.sent_at else { return };
-        member.delay.record_delay(sent_at, received);
-        member.delay.record_work(armed.since_us(received) as f64, kappa);
-        let Some(clock) = member.clock.estimate(now) else { return };
-        let d_us = clock.to_mesh(armed).since_us(sent_at) as f64;
-        member.delay.learn(d_us > dispatch.lead_us, p);
-        if dispatch.summary.warm
-            && let Some(tail) = self.tails.get_mut(class_index(dispatch.class))
-        {
-            tail.record((d_us - dispatch.summary.median_us) / dispatch.summary.spread_us);
+        let clock = member.clock.estimate(now);
+        member.delay.record_delay(sent_at, received, clock.as_ref());
+        let work_us = work_us as f64;
+        member.delay.record_work(work_us, kappa);
+        member.delay.learn(work_us > dispatch.start_us, p);
+        let Some(clock) = clock.filter(|_| dispatch.summary.warm) else { return };
+        let way_us = clock.to_mesh(received).since_us(sent_at) as f64;
+        let (summary, index) = (&dispatch.summary, class_index(dispatch.class));
+        if let (Some(delays), Some(works)) = (self.tails.get_mut(index), self.work_tails.get_mut(index)) {
+            delays.record((way_us + work_us - summary.median_us) / summary.spread_us);
+            works.record((work_us - summary.work_us) / summary.work_spread_us);
         }
     }
 

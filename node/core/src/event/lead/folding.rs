@@ -37,7 +37,7 @@ impl LeadMachine {
         if ends && let Some(wave) = self.waves.remove(&id) {
             self.staged = None;
             self.learn_from_silence(&wave);
-            self.tails.iter_mut().for_each(crate::delay::ClassTail::decay);
+            self.tails.iter_mut().chain(&mut self.work_tails).for_each(crate::delay::ClassTail::decay);
             self.end(id);
         }
         fold.map(|fold| LeadAction::ToParent(UpMessage::Fold(Box::new(fold))))

@@ -9,7 +9,7 @@ use super::super::message::{HostMessage, PrepareEntry, RightOrder, SlotRight, Sl
 use super::wave::{Dispatch, Party, StandbyParty, Wave};
 use super::{LeadAction, LeadMachine};
 use crate::delay::kappa;
-use crate::time::{MeshTimeUs, round_us};
+use crate::time::{LocalTimeUs, MeshTimeUs, round_us};
 
 /// Slots one agent stands by for in one wave, at most: more would be a queue.
 const MAX_DUTIES: usize = 2;
@@ -43,8 +43,17 @@ impl LeadMachine {
         }
         let (agent, host) = self.choose_standby(now, wave, slot)?;
         let target = self.members.get(&agent)?.clock.estimate(now)?.to_local(wave.target);
-        let so_far = wave.agents.values().filter(|d| d.standby.is_some()).count();
-        let has_budget = self.budget.take(so_far);
+        // In place of one that is not asked it costs no more than that one would.
+        let has_budget = dispatch.is_substituted || {
+            let so_far = wave.agents.values().filter(|d| d.standby.is_some() && !d.is_substituted).count();
+            self.budget.take(so_far)
+        };
+        // A substitute has the time that the agent itself would have; a standby begins at once.
+        let start = if dispatch.is_substituted {
+            target.minus_us(self.substitute_start_us(now, agent, wave)?)
+        } else {
+            LocalTimeUs(i64::MIN)
+        };
         let dispatch = self.waves.get_mut(&id)?.agents.get_mut(&slot)?;
         if !has_budget {
             dispatch.unhedged = true;
@@ -52,7 +61,7 @@ impl LeadMachine {
         }
         let party = Party { sent_at: Some(now), target, ..Party::default() };
         dispatch.standby = Some(StandbyParty { agent, party, granted: false });
-        Some((host, PrepareEntry { agent, slot, target }))
+        Some((host, PrepareEntry { agent, slot, target, start }))
     }
 
     /// Of the same class and enrolled in the same wave; in another failure domain where there is one, then who already
@@ -61,22 +70,30 @@ impl LeadMachine {
         let class = wave.agents.get(&slot)?.class;
         let own_host = self.members.get(&slot).map(|m| m.link.host);
         let kappa = kappa(wave.weight_milli, 0);
+        let tails = self.tail_readings();
         let duties = |agent: AgentId| {
             wave.agents.values().filter(|d| d.standby.as_ref().is_some_and(|s| s.agent == agent)).count()
         };
         let candidates = wave.agents.iter().filter(|(id, d)| **id != slot && d.class == class && d.conflict.is_none());
         let ranked = candidates.filter_map(|(id, dispatch)| {
             let member = self.members.get(id)?;
-            let able = !self.frozen.contains(id) && !member.delay.is_down() && member.clock.estimate(now).is_some();
+            let able = !self.frozen.contains(id) && !member.is_down() && member.clock.estimate(now).is_some();
             let burden = duties(*id);
             if !able || burden >= MAX_DUTIES {
                 return None;
             }
             let same_domain = own_host == Some(member.link.host);
-            let q95_us = round_us(self.standby_q95_us(member, now, kappa));
-            Some((same_domain, dispatch.primary.armed.is_none(), burden, q95_us, *id, member.link.host))
+            let standby_us = round_us(self.standby_us(member, now, kappa, &tails));
+            Some((same_domain, dispatch.primary.armed.is_none(), burden, standby_us, *id, member.link.host))
         });
         ranked.min().map(|(.., agent, host)| (agent, host))
+    }
+
+    /// How long before T the work of an agent begins that takes the place of another.
+    fn substitute_start_us(&self, now: MeshTimeUs, agent: AgentId, wave: &Wave) -> Option<i64> {
+        let member = self.members.get(&agent)?;
+        let reading = self.reading(member, now, kappa(wave.weight_milli, 0), false, &self.tail_readings());
+        Some(round_us(reading.start_us).saturating_add(self.params.hold_margin_us))
     }
 
     /// What follows for the rights in `slot` after something was heard of it.

@@ -1,6 +1,7 @@
 //! A cluster lead: measures its agents, sends each early enough, folds what comes back.
 
 mod answering;
+mod confirming;
 mod folding;
 mod hedging;
 mod own_time;
@@ -44,6 +45,7 @@ pub struct AgentLink {
 
 /// What a lead wants done.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most go to hosts, and each is moved once")]
 pub enum LeadAction {
     /// Send to a host of its agents.
     ToHost {
@@ -138,6 +140,8 @@ struct Member {
     delay: DelayModel,
     burst_left: u16,
     next_probe: MeshTimeUs,
+    /// Probes in the usual rhythm since it was last heard.
+    unheard: u8,
     answers: usize,
     faults: u32,
     growth: LeadGrowth,
@@ -151,7 +155,10 @@ pub struct LeadMachine {
     params: ArrivalParams,
     members: BTreeMap<AgentId, Member>,
     frozen: BTreeSet<AgentId>,
+    /// Tails of D, way and work.
     tails: [ClassTail; 6],
+    /// Tails of the work alone.
+    work_tails: [ClassTail; 6],
     waves: BTreeMap<EventId, Wave>,
     ended: VecDeque<EventId>,
     budget: HedgeBudget,
@@ -162,7 +169,7 @@ pub struct LeadMachine {
     next_stage: MeshTimeUs,
     /// When something was last under way that changes what the cluster needs.
     busy_at: MeshTimeUs,
-    /// The last stage report, as long as nothing was learned since.
+    /// The last stage report, as long as nothing weighty was learned since.
     staged: Option<(MeshTimeUs, StageReport)>,
     counters: LeadCounters,
 }
@@ -178,6 +185,7 @@ impl LeadMachine {
             members: BTreeMap::new(),
             frozen: BTreeSet::new(),
             tails: CLASSES.map(ClassPrior::tail),
+            work_tails: CLASSES.map(|_| ClassPrior::work_tail()),
             waves: BTreeMap::new(),
             ended: VecDeque::new(),
             budget: HedgeBudget::default(),
@@ -225,7 +233,6 @@ impl LeadMachine {
 
     /// Answers of a host's agents arrived at `now`.
     pub fn on_reply(&mut self, now: MeshTimeUs, reply: &HostReply) -> Vec<LeadAction> {
-        self.staged = None;
         let mut touched = BTreeSet::new();
         let mut actions = Vec::new();
         for answer in &reply.answers {
@@ -233,6 +240,9 @@ impl LeadMachine {
             if !known || reply.cluster != self.cluster {
                 LeadCounters::bump(&mut self.counters.foreign);
                 continue;
+            }
+            if let Some(member) = self.members.get_mut(&answer.agent) {
+                member.unheard = 0;
             }
             let event = match answer.body {
                 AnswerBody::Probe { seq, received, answered, work_us, host_clock } => {
@@ -245,6 +255,7 @@ impl LeadMachine {
                 | AnswerBody::Conflict { event, .. }
                 | AnswerBody::GaveUp { event } => event,
             };
+            self.staged = None;
             match self.on_event_answer(now, (answer.agent, answer.slot), event, &answer.body) {
                 Ok(orders) => actions.extend(orders),
                 Err(fault) => self.refuse_answer(answer.agent, fault),
@@ -312,10 +323,18 @@ impl LeadMachine {
     }
 }
 
+/// Probes after the burst, the last ones five seconds apart, without an answer after which an agent is down; the last may be under way.
+const MAX_UNHEARD: u8 = 4;
+
 impl Member {
     /// Its own figures do not stand yet. People take hours and are not waited for.
     fn is_unmeasured(&self) -> bool {
         ClassSet::MACHINES.contains(self.link.class) && !self.delay.is_measured()
+    }
+
+    /// Silent for too many waves or probes: no budget waits for it, another agent takes its place.
+    fn is_down(&self) -> bool {
+        self.delay.is_down() || self.unheard >= MAX_UNHEARD
     }
 
     fn new(link: AgentLink, now: MeshTimeUs) -> Self {
@@ -325,6 +344,7 @@ impl Member {
             delay: DelayModel::new(),
             burst_left: probing::JOIN_BURST,
             next_probe: now,
+            unheard: 0,
             answers: 0,
             faults: 0,
             growth: LeadGrowth::default(),

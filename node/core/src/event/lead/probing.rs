@@ -17,14 +17,17 @@ pub(super) const JOIN_BURST: u16 = 40;
 const BURST_PERIOD_US: i64 = 150_000;
 /// Probes after a change-point (2.8).
 const CHANGE_BURST: u16 = 8;
-/// Probes after an exchange that contradicts the rest.
-const DOUBT_BURST: u16 = 3;
+/// Probes after an exchange that contradicts the rest: as many as it takes to believe it.
+const DOUBT_BURST: u16 = 8;
 /// Every how many burst probes also run the calibration work.
 const WORK_EVERY: u16 = 2;
 /// Distance of probes of an agent whose burst went by without enough answers: they were lost on a mesh still forming, or the
 /// host did not know yet who leads. Without it such an agent would stay unmeasured for good, for only a burst runs the
 /// calibration work.
 const CATCH_UP_PERIOD_US: i64 = 1_000_000;
+/// An agent that left so many probes in a row unanswered is caught up with in the usual rhythm until it is heard again, so that
+/// the dead cost little and nobody counts as down within the few seconds that an answer may take.
+const CATCH_UP_UNHEARD: u8 = 2;
 /// Distance of probes otherwise.
 const IDLE_PERIOD_US: i64 = 5_000_000;
 /// Probe rounds whose answers are still awaited.
@@ -33,7 +36,8 @@ const MAX_OUTSTANDING: usize = 256;
 /// Send times of the probe rounds: the lead's own memory, so that no answer can claim another.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
-    rounds: VecDeque<(u32, MeshTimeUs)>,
+    /// Of the rounds up to `next`, consecutively.
+    rounds: VecDeque<MeshTimeUs>,
     next: u32,
 }
 
@@ -44,12 +48,14 @@ impl Outstanding {
         }
         let seq = self.next;
         self.next = self.next.wrapping_add(1);
-        self.rounds.push_back((seq, now));
+        self.rounds.push_back(now);
         seq
     }
 
     fn sent_at(&self, seq: u32) -> Option<MeshTimeUs> {
-        self.rounds.iter().rev().find(|(s, _)| *s == seq).map(|(_, at)| *at)
+        let back = self.next.wrapping_sub(seq);
+        let index = self.rounds.len().checked_sub(usize::try_from(back).ok()?)?;
+        self.rounds.get(index).copied()
     }
 }
 
@@ -62,11 +68,12 @@ impl LeadMachine {
             let catches_up = !burst && member.is_unmeasured();
             let work = catches_up || burst && member.burst_left.checked_rem(WORK_EVERY) == Some(0);
             member.burst_left = member.burst_left.saturating_sub(1);
-            let period_us = match (burst, catches_up) {
+            let period_us = match (burst, catches_up && member.unheard < CATCH_UP_UNHEARD) {
                 (true, _) => BURST_PERIOD_US,
                 (false, true) => CATCH_UP_PERIOD_US,
                 (false, false) => IDLE_PERIOD_US,
             };
+            member.unheard = member.unheard.saturating_add(u8::from(!burst));
             // After a stall of the caller the rhythm starts anew instead of catching up in one go.
             member.next_probe = now.plus_us(period_us);
             batches.entry((work, member.link.host)).or_default().push(*id);
@@ -116,21 +123,32 @@ impl LeadMachine {
             LeadCounters::bump(&mut self.counters.absurd);
             return;
         }
-        member.delay.record_delay(t1, received);
+        let Some(clock) = member.clock.estimate(now) else { return };
+        member.delay.record_delay(t1, received, Some(&clock));
         member.answers = member.answers.saturating_add(1);
         if let Some(work_us) = work_us.filter(|w| i64::from(*w) <= answered.since_us(received)) {
-            member.delay.record_work(f64::from(work_us), 1.0);
+            let work_us = f64::from(work_us);
+            if let (Some(before), Some(works)) =
+                (before.filter(|b| b.warm), self.work_tails.get_mut(class_index(member.link.class)))
+            {
+                works.record((work_us - before.work_us) / before.work_spread_us);
+            }
+            member.delay.record_work(work_us, 1.0);
         }
-        let Some(clock) = member.clock.estimate(now) else { return };
         let sample = member.delay.paired_sample_us(&clock, member.answers);
         if let (Some(before), Some(d)) = (before.filter(|b| b.warm), sample)
             && let Some(tail) = self.tails.get_mut(class_index(member.link.class))
         {
             tail.record((d - before.median_us) / before.spread_us);
         }
-        if member.burst_left == 0 && member.delay.detect_change(&clock) {
+        let changed = member.burst_left == 0 && member.delay.detect_change(&clock);
+        if changed {
             member.burst_left = CHANGE_BURST;
             member.next_probe = now;
+        }
+        let is_settled = before.is_some_and(|b| b.warm) && member.burst_left == 0;
+        if !is_settled {
+            self.staged = None;
         }
     }
 }

@@ -12,24 +12,24 @@ const STAGE_PERIOD_US: i64 = 1_000_000;
 const BUSY_US: i64 = 10_000_000;
 /// How often otherwise: then a probe each five seconds is all that changes it.
 const STAGE_IDLE_PERIOD_US: i64 = 5_000_000;
-/// How long one may be sent again.
-const STAGE_KEPT_US: i64 = 10_000_000;
+/// How long one may be sent again while all that comes in are usual probes of agents known for long.
+const STAGE_KEPT_US: i64 = 5_000_000;
 /// (u90 - u50) of a normal distribution with standard deviation one.
 const NORMAL_Q90: f64 = 1.281_551_6;
-/// A standby is sent its own Q.95 before T (2.7).
-const STANDBY_SAVES: f64 = 0.95;
+/// A standby is sent its own Q.99 before T (2.7).
+const STANDBY_SAVES: f64 = 0.99;
 
 impl LeadMachine {
     /// How long until the next report.
     pub(super) fn stage_period_us(&mut self, now: MeshTimeUs) -> i64 {
-        let measures = |m: &Member| m.burst_left > 0 || m.is_unmeasured();
+        let measures = |m: &Member| m.burst_left > 0 || m.is_unmeasured() && !m.is_down();
         if !self.waves.is_empty() || self.members.values().any(measures) {
             self.busy_at = now;
         }
         if now.since_us(self.busy_at) < BUSY_US { STAGE_PERIOD_US } else { STAGE_IDLE_PERIOD_US }
     }
 
-    /// The report of this cluster, computed anew only when something was learned, or for the clocks' ageing after a while.
+    /// The report of this cluster, computed anew when something weighty was learned, else now and then.
     pub(super) fn stage_again(&mut self, now: MeshTimeUs) -> StageReport {
         let kept = self.staged.take().filter(|(at, _)| (0..STAGE_KEPT_US).contains(&now.since_us(*at)));
         let (at, report) = kept.unwrap_or_else(|| (now, self.stage_report(now)));
@@ -44,9 +44,11 @@ impl LeadMachine {
         let survey = self.survey(now, 1.0, self.params.hedge, |_| true);
         for (id, member) in &self.members {
             let index = class_index(member.link.class);
-            let (Some(stage), Some(tail)) = (report.classes.get_mut(index), self.tails.get(index)) else { continue };
+            let (Some(stage), Some(tail)) = (report.classes.get_mut(index), survey.tails.delays.get(index)) else {
+                continue;
+            };
             let Some(reading) = survey.readings.get(id) else { continue };
-            let (summary, down) = (reading.summary, member.delay.is_down());
+            let (summary, down) = (reading.summary, member.is_down());
             stage.agents = stage.agents.saturating_add(1);
             let is_machine = ClassSet::MACHINES.contains(member.link.class);
             report.warm = report.warm.saturating_add(u32::from(summary.warm && is_machine));
@@ -54,7 +56,7 @@ impl LeadMachine {
             let Some(clock) = reading.clock.filter(|_| !down && !self.frozen.contains(id)) else { continue };
             let g = self.params.hold_margin_us.saturating_add(TICK_US);
             let hedge = survey.hedge(*id, member.link.host, member.link.class, false);
-            let lead_us = hedge.map_or(reading.lead_us, |h| h.lead_us);
+            let lead_us = reading.lead_us(hedge.map_or(reading.start_us, |h| h.start_us));
             stage.budget_us = stage.budget_us.max(round_us(lead_us).saturating_add(g));
             let throw_us = round_us(summary.median_us).saturating_add(TICK_US);
             stage.throw_budget_us = stage.throw_budget_us.max(throw_us);
@@ -63,7 +65,7 @@ impl LeadMachine {
             for (slot, at_ms) in stage.hits_milli.iter_mut().zip(HIT_GRID_MS) {
                 let given_us = f64::from(at_ms) * 1_000.0 - g as f64;
                 let alone = member.delay.armed_probability(&summary, tail, given_us);
-                let saved = if hedge.is_some_and(|h| given_us >= h.lead_us) { STANDBY_SAVES } else { 0.0 };
+                let saved = if hedge.is_some() && given_us >= lead_us { STANDBY_SAVES } else { 0.0 };
                 let hit = in_window * (alone + (1.0 - alone) * saved);
                 *slot = slot.saturating_add((hit * 1_000.0) as u32);
             }
@@ -75,15 +77,15 @@ impl LeadMachine {
     }
 
     pub(super) fn view(&self, member: &Member, now: MeshTimeUs) -> AgentView {
-        let reading = self.reading(member, now, 1.0, self.params.hedge);
+        let reading = self.reading(member, now, 1.0, self.params.hedge, &self.tail_readings());
         AgentView {
             agent: member.link.agent,
             clock: reading.clock,
             median_us: reading.summary.median_us,
             spread_us: reading.summary.spread_us,
-            lead_us: reading.lead_us,
+            lead_us: reading.lead_us(reading.start_us),
             warm: reading.summary.warm,
-            down: member.delay.is_down(),
+            down: member.is_down(),
             faults: member.faults,
         }
     }

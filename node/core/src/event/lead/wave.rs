@@ -8,15 +8,17 @@ use super::super::fold::ConflictReport;
 use super::super::id::EventId;
 use super::super::message::{HostMessage, HostPrepare, MAX_BATCH, Prepare, PrepareEntry, UpMessage};
 use super::super::parent::{MAX_WAVES, wave_end};
-use super::super::spec::Strategy;
+use super::super::spec::{Reach, Strategy};
 use super::survey::{Reading, Survey};
 use super::{LeadAction, LeadCounters, LeadMachine};
 use crate::delay::{DelaySummary, kappa};
 use crate::time::{LocalTimeUs, MeshTimeUs, round_us};
 
-/// Cost of one more message of a fan-out and one timer tick: g (2.4).
-const FAN_OUT_US: i64 = 20;
+/// A timer tick: g (2.4).
 pub(super) const TICK_US: i64 = 1_000;
+/// A prepare that is held leaves up to this much before it must: it waits at the agent without costing anything, and a lost
+/// message or a lead that stalls in the meantime costs nobody's T. Not more, for clocks drift.
+const EARLY_US: i64 = 5_000_000;
 /// Prepares of one host within this leave as one message.
 const BUCKET_US: i64 = 1_000;
 
@@ -60,13 +62,15 @@ pub(super) struct StandbyParty {
 pub(super) struct Dispatch {
     pub(super) class: AgentClass,
     pub(super) summary: DelaySummary,
-    /// L_p: what the conformal correction is about, however early the prepare left.
-    pub(super) lead_us: f64,
+    /// What its work was given for p: what the conformal correction is about, however early it began.
+    pub(super) start_us: f64,
     pub(super) primary: Party,
     pub(super) standby: Option<StandbyParty>,
     pub(super) conflict: Option<ConflictReport>,
     /// It was to have a standby and the budget had none.
     pub(super) unhedged: bool,
+    /// The agent is down or was never measured: it is not asked, another takes its place.
+    pub(super) is_substituted: bool,
 }
 
 impl Dispatch {
@@ -74,11 +78,12 @@ impl Dispatch {
         Self {
             class,
             summary: reading.summary,
-            lead_us: reading.lead_us,
+            start_us: reading.start_us,
             primary: Party::default(),
             standby: None,
             conflict: None,
             unhedged: false,
+            is_substituted: false,
         }
     }
 
@@ -118,7 +123,8 @@ pub(super) struct Wave {
     /// By slot.
     pub(super) agents: BTreeMap<AgentId, Dispatch>,
     hosts: BTreeSet<NodeId>,
-    queue: BTreeMap<(MeshTimeUs, NodeId), Vec<AgentId>>,
+    /// Who is sent when, and how long before T the work begins.
+    queue: BTreeMap<(MeshTimeUs, NodeId), Vec<(AgentId, i64)>>,
     /// When which slot gets a standby, unless its agent is known to be ARMED.
     pub(super) hedges: BTreeMap<MeshTimeUs, Vec<AgentId>>,
     pub(super) cancelled: bool,
@@ -147,6 +153,14 @@ impl Wave {
         }
     }
 
+    /// Another agent takes this one's place, as soon as the hosts know the event.
+    fn substitute(&mut self, now: MeshTimeUs, slot: AgentId) {
+        if let Some(dispatch) = self.agents.get_mut(&slot) {
+            dispatch.is_substituted = true;
+            self.hedges.entry(now).or_default().push(slot);
+        }
+    }
+
     pub(super) fn next_wakeup(&self) -> Option<MeshTimeUs> {
         let due = self.queue.keys().next().map(|(at, _)| *at);
         let hedge = self.hedges.keys().next().copied();
@@ -162,6 +176,10 @@ impl LeadMachine {
         if self.waves.contains_key(&event.id) || self.ended.contains(&event.id) {
             LeadCounters::bump(&mut self.counters.repeated);
             return Vec::new();
+        }
+        if event.reach != Reach::Agents {
+            self.end(event.id);
+            return vec![LeadAction::ToParent(UpMessage::Fold(Box::new(self.confirm(now, prepare))))];
         }
         let refused = self.waves.len() >= MAX_WAVES || now > event.expires();
         let wave = self.enrol(now, prepare);
@@ -195,7 +213,8 @@ impl LeadMachine {
         wave.hosts.iter().map(cancel).collect()
     }
 
-    /// Who takes part and when each is sent: T - max(L_p, L_H) - g to hold, T - m to throw.
+    /// Who takes part and when each is sent: to hold, as early as may be held, with the instant at which its work begins; to
+    /// throw, at T - m.
     fn enrol(&mut self, now: MeshTimeUs, prepare: &Prepare) -> Wave {
         let event = &prepare.event.event;
         let hedged = self.params.hedge && event.strategy == Strategy::Hold;
@@ -208,12 +227,11 @@ impl LeadMachine {
         for (id, reading) in survey.readings.iter_mut().filter(|(_, r)| r.summary.warm) {
             if let Some(member) = self.members.get_mut(id) {
                 // Of weight zero, so that a heavier event is no growth.
-                reading.lead_us = member.growth.grant(reading.lead_us / kappa) * kappa;
+                reading.start_us = member.growth.grant(reading.start_us / kappa) * kappa;
             }
         }
         let mut wave = Wave::new(self.scope(), prepare, self.own_target(event.target), now);
         let mut unmeasured = 0_u64;
-        let mut fan_out = 0_i64;
         for (id, member) in self.members.iter().filter(|(id, m)| selects(**id, m)) {
             let Some(reading) = survey.readings.get(id) else { continue };
             wave.agents.insert(*id, Dispatch::new(member.link.class, reading));
@@ -221,24 +239,27 @@ impl LeadMachine {
             if self.frozen.contains(id) {
                 continue;
             }
-            let hedged_lead_us = plan_hedge(&mut wave, now, &survey, &member.link);
+            wave.hosts.insert(member.link.host);
+            if hedged && (reading.clock.is_none() || member.is_down()) {
+                wave.substitute(now, *id);
+                continue;
+            }
+            let hedged_start_us = plan_hedge(&mut wave, now, &survey, &member.link);
             if reading.clock.is_none() {
                 continue;
             }
-            let ahead_us = match event.strategy {
+            let (ahead_us, start_us) = match event.strategy {
                 Strategy::Hold => {
-                    let g = fan_out.saturating_mul(FAN_OUT_US).saturating_add(TICK_US);
-                    round_us(hedged_lead_us.unwrap_or(reading.lead_us))
-                        .saturating_add(g)
-                        .saturating_add(self.params.hold_margin_us)
+                    let start_us = hedged_start_us.unwrap_or(reading.start_us);
+                    let lead_us = round_us(reading.lead_us(start_us)).saturating_add(self.params.hold_margin_us);
+                    let ahead_us = lead_us.saturating_add(TICK_US).saturating_add(EARLY_US);
+                    (ahead_us, round_us(start_us).saturating_add(self.params.hold_margin_us))
                 }
                 // Buckets round down; half a bucket less keeps the mean.
-                Strategy::Throw => round_us(reading.summary.median_us).saturating_sub(BUCKET_US / 2),
+                Strategy::Throw => (round_us(reading.summary.median_us).saturating_sub(BUCKET_US / 2), i64::MAX),
             };
-            fan_out = fan_out.saturating_add(1);
             let slot = bucket(wave.target.minus_us(ahead_us));
-            wave.hosts.insert(member.link.host);
-            wave.queue.entry((slot, member.link.host)).or_default().push(*id);
+            wave.queue.entry((slot, member.link.host)).or_default().push((*id, start_us));
         }
         self.counters.unmeasured = self.counters.unmeasured.saturating_add(unmeasured);
         wave
@@ -266,15 +287,25 @@ impl LeadMachine {
         let mut by_host: BTreeMap<NodeId, Vec<PrepareEntry>> = BTreeMap::new();
         while let Some(first) = wave.queue.first_entry().filter(|e| e.key().0 <= now) {
             let ((_, host), agents) = first.remove_entry();
-            for agent in agents {
+            for (agent, start_us) in agents {
                 let clock = self.members.get(&agent).and_then(|m| m.clock.estimate(now));
                 let (Some(clock), Some(dispatch)) = (clock, wave.agents.get_mut(&agent)) else { continue };
                 let target = clock.to_local(wave.target);
                 dispatch.primary = Party { sent_at: Some(now), target, ..Party::default() };
-                by_host.entry(host).or_default().push(PrepareEntry { agent, slot: agent, target });
+                let entry = PrepareEntry { agent, slot: agent, target, start: target.minus_us(start_us) };
+                by_host.entry(host).or_default().push(entry);
             }
         }
         self.prepares(now, id, by_host)
+    }
+
+    /// What an agent's work in an event under way was given for p: with the wanted probability it is done within this, counted
+    /// from when it was to begin. None for an agent that is down, for which nothing is promised.
+    #[must_use]
+    pub fn promised_work_us(&self, event: EventId, agent: AgentId) -> Option<f64> {
+        let dispatch = self.waves.get(&event)?.agents.get(&agent)?;
+        let down = self.members.get(&agent).is_none_or(super::Member::is_down);
+        (!down).then_some(dispatch.start_us)
     }
 
     pub(super) fn prepares(
@@ -294,17 +325,17 @@ impl LeadMachine {
     }
 }
 
-/// Plans a slot's standby; the lead its primary then gets.
+/// Plans a slot's standby; how long before T its primary's work then begins.
 fn plan_hedge(wave: &mut Wave, now: MeshTimeUs, survey: &Survey, link: &super::AgentLink) -> Option<f64> {
     let plan = survey.hedge(link.agent, link.host, link.class, wave.effects)?;
     let reading = survey.readings.get(&link.agent)?;
     let at = bucket(wave.target.minus_us(round_us(plan.ahead_us)));
     // With less time than its usual answer takes, silence says nothing of the primary: a standby would be wasted on it.
     let usual_us = round_us(reading.summary.median_us + reading.summary.way_us);
-    if reading.clock.is_none() || at.since_us(now) >= usual_us {
+    if at.since_us(now) >= usual_us {
         wave.hedges.entry(at).or_default().push(link.agent);
     }
-    Some(plan.lead_us)
+    Some(plan.start_us)
 }
 
 fn bucket(at: MeshTimeUs) -> MeshTimeUs {

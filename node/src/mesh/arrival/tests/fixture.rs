@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use mesh30k_core::event::{ArrivalParams, Event, SignedEvent, Strategy};
 use mesh30k_core::hosted::Replay;
 use mesh30k_core::lead::{Fencing, Lease, LeaseError, LeaseTable, Tenure};
 use mesh30k_core::time::TimeUs;
+use mesh30k_core::wire::{Frame, MAX_BODY_BYTES};
+use mesh30k_ledger::codec::decode;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey};
 use mesh30k_ledger::ops::Capabilities;
@@ -15,6 +18,7 @@ use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::types::{AgentClass, AgentId, ChainId, ClusterId, Hash, NodeId, SectorId};
 use mesh30k_p2p::PeerId;
 
+use super::super::wire::Message;
 use super::super::*;
 use crate::api::types::{PlanRequest, ReleaseRow};
 use crate::clock::wall_us;
@@ -141,10 +145,16 @@ type Peers = Arc<Mutex<BTreeMap<NodeId, ArrivalHandle>>>;
 struct DirectLink {
     me: NodeId,
     peers: Peers,
+    sent_down: Arc<AtomicU64>,
 }
 
 impl Link for DirectLink {
     fn send(&self, to: NodeId, frame: Bytes) -> bool {
+        if let Ok(Frame::Message(envelope)) = Frame::decode(&frame)
+            && let Ok(Message::Down { .. }) = decode(&envelope.body, MAX_BODY_BYTES)
+        {
+            self.sent_down.fetch_add(1, Ordering::Relaxed);
+        }
         let peer = self.peers.lock().unwrap().get(&to).cloned();
         peer.inspect(|peer| peer.deliver(self.me, wall_us(), frame)).is_some()
     }
@@ -156,6 +166,8 @@ pub(super) struct Trio {
     pub(super) rules: Arc<Mutex<Rules>>,
     peers: Peers,
     roster: SharedRoster,
+    sent_down: Arc<AtomicU64>,
+    metrics: Vec<Metrics>,
 }
 
 impl Drop for Trio {
@@ -180,17 +192,18 @@ impl Trio {
             params: ArrivalParams::from_ledger(990_000, 0),
             anchor: NodeId(1),
         }));
-        let mut trio = Self { nodes: Vec::new(), rules, peers, roster: shared };
-        trio.nodes = (1..=NODES).map(|node| trio.start_node(node)).collect();
+        let metrics = (1..=NODES).map(|_| Metrics::new().unwrap()).collect();
+        let mut trio = Self { nodes: Vec::new(), rules, peers, roster: shared, sent_down: Arc::default(), metrics };
+        trio.nodes = (1..).zip(&trio.metrics).map(|(node, metrics)| trio.start_node(node, metrics.clone())).collect();
         trio
     }
 
     /// One more node, which hosts nobody and votes nowhere.
     pub(super) fn outsider(&self) -> ArrivalHandle {
-        self.start_node(OUTSIDER)
+        self.start_node(OUTSIDER, Metrics::new().unwrap())
     }
 
-    fn start_node(&self, node: u64) -> ArrivalHandle {
+    fn start_node(&self, node: u64, metrics: Metrics) -> ArrivalHandle {
         let (me, read) = (NodeId(node), self.rules.clone());
         let handle = start(ArrivalParts {
             me,
@@ -198,13 +211,13 @@ impl Trio {
             key: host_key(node),
             roster: self.roster.clone(),
             view: Arc::new(FixedView::new()),
-            link: Box::new(DirectLink { me, peers: self.peers.clone() }),
+            link: Box::new(DirectLink { me, peers: self.peers.clone(), sent_down: self.sent_down.clone() }),
             clock: ArrivalClock::new(TimeUs),
             rules: Arc::new(move || Ok(read.lock().unwrap().clone())),
             replay: replay(),
             seed: 5,
             harness: Harness::enabled(),
-            metrics: Metrics::new().unwrap(),
+            metrics,
         });
         let handle = handle.unwrap();
         self.peers.lock().unwrap().insert(me, handle.clone());
@@ -225,8 +238,17 @@ impl Trio {
     }
 
     pub(super) async fn plan(&self, strategy: &str) -> crate::api::types::PlanAnswer {
-        let request = PlanRequest { strategy: strategy.to_owned(), at_us: None, sector: None, classes: Vec::new() };
-        self.nodes[0].plan(&request).await.unwrap()
+        self.nodes[0].plan(&request(strategy)).await.unwrap()
+    }
+
+    /// Events that nodes sent each other, down the tree.
+    pub(super) fn sent_down(&self) -> u64 {
+        self.sent_down.load(Ordering::Relaxed)
+    }
+
+    /// The metrics of a node, as text.
+    pub(super) fn metrics(&self, node: u64) -> String {
+        self.metrics[usize::try_from(node).unwrap() - 1].encode(None).unwrap()
     }
 
     /// True releases on all nodes.
@@ -238,6 +260,19 @@ impl Trio {
     pub(super) fn kill(&self, node: u64) {
         self.nodes[usize::try_from(node).unwrap() - 1].stop();
         self.peers.lock().unwrap().remove(&NodeId(node));
+    }
+}
+
+/// The earliest instant for everybody but people.
+pub(super) fn request(strategy: &str) -> PlanRequest {
+    PlanRequest {
+        strategy: strategy.to_owned(),
+        at_us: None,
+        sector: None,
+        classes: Vec::new(),
+        capabilities: Vec::new(),
+        agents: Vec::new(),
+        sample: None,
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use mesh30k_core::beat::AgentReport;
-use mesh30k_core::event::{ArrivalParams, ClassSet, EventId, Strategy};
+use mesh30k_core::event::{ArrivalParams, EventId, Strategy};
 use mesh30k_core::registry::AgentState;
 
 use super::super::*;
@@ -67,12 +67,7 @@ async fn a_vote_on_the_margin_moves_the_plan_and_a_dead_host_stays_in_the_denomi
     trio.rules.lock().unwrap().params = ArrivalParams::from_ledger(990_000, 3_000);
     // Asking makes each node read the rules; in a node a task does that at every final block.
     for node in &trio.nodes {
-        let ask = PlanAsk {
-            strategy: Strategy::Hold,
-            target: None,
-            sector: None,
-            classes: mesh30k_core::event::ClassSet::MACHINES,
-        };
+        let ask = PlanAsk::everybody(Strategy::Hold);
         node.plan_for(ask).await.unwrap();
     }
     let mut after = before.clone();
@@ -108,7 +103,7 @@ async fn a_node_that_keeps_no_sector_watches_all_of_them_once_it_is_asked_to_pla
     }
     let before = outsider.warm_up();
     assert_eq!((before.watched, before.sectors), (0, 0), "nobody asked it for anything");
-    let ask = PlanAsk { strategy: Strategy::Hold, target: None, sector: None, classes: ClassSet::MACHINES };
+    let ask = PlanAsk::everybody(Strategy::Hold);
     let plan = outsider.plan_for(ask).await.unwrap();
     assert!(plan.feasible && plan.enrolled == AGENTS, "the plan waits for the reports it needs: {plan:?}");
     let event = signed(EventKind::Cascade, Strategy::Hold, plan.at_us + 100_000, b"");

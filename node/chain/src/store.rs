@@ -104,10 +104,25 @@ impl LedgerStore {
     pub fn commit(&self, block: &FinalBlock<'_>) -> Result<(), StoreError> {
         let mut batch = WriteBatch::new();
         put_changes(&mut batch, block.changes);
+        self.commit_with(batch, block)
+    }
+
+    /// [`Self::commit`] with a planted mistake: state and tip are two writes, of which a crash may keep only the first.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub(crate) fn commit_torn(&self, block: &FinalBlock<'_>) -> Result<(), StoreError> {
+        let mut state = WriteBatch::new();
+        put_changes(&mut state, block.changes);
+        self.kv.write(&state)?;
+        self.commit_with(WriteBatch::new(), block)
+    }
+
+    fn commit_with(&self, mut batch: WriteBatch, block: &FinalBlock<'_>) -> Result<(), StoreError> {
         put_block(&mut batch, block.stored, block.transactions);
         put_tip(&mut batch, &FinalTip::of(&block.stored.block.header, &block.stored.certificate));
         if let Some(position) = block.position {
-            batch.put(Table::Misc, POSITION_KEY.to_vec(), encode(&(position.term, position.index)));
+            put_position(&mut batch, position);
         }
         let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.kv.write(&batch)
@@ -137,6 +152,19 @@ impl LedgerStore {
         let Some(bytes) = self.kv.get(Table::Misc, POSITION_KEY)? else { return Ok(None) };
         let (term, index) = decode(&bytes, 64).map_err(|error| corrupt("the position of the last block", &error))?;
         Ok(Some(LogPosition { term, index }))
+    }
+
+    /// Moves the position from which a restart applies the log: the state has come further by another way than the log.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub fn pass_to(&self, position: LogPosition) -> Result<(), StoreError> {
+        if self.final_position()? >= Some(position) {
+            return Ok(());
+        }
+        let mut batch = WriteBatch::new();
+        put_position(&mut batch, position);
+        self.kv.write(&batch)
     }
 
     /// Whether this node's sign-log was ever made.
@@ -213,6 +241,10 @@ fn put_changes(batch: &mut WriteBatch, changes: &ChangeSet) {
 
 fn put_tip(batch: &mut WriteBatch, tip: &FinalTip) {
     batch.put(Table::Misc, TIP_KEY.to_vec(), encode(&(tip.height, tip.block, tip.commitment, tip.time)));
+}
+
+fn put_position(batch: &mut WriteBatch, position: LogPosition) {
+    batch.put(Table::Misc, POSITION_KEY.to_vec(), encode(&(position.term, position.index)));
 }
 
 fn put_block(batch: &mut WriteBatch, stored: &StoredBlock, transactions: &[TxId]) {

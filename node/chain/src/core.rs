@@ -5,22 +5,24 @@ use std::sync::Arc;
 
 use mesh30k_consensus::app::LogPosition;
 use mesh30k_consensus::finality::{
-    ChainAction, ChainError, ChainTracker, Decision, Proposer, ProposerView, SignedHeader,
+    ChainAction, ChainError, ChainTracker, Decision, Mistake, Proposer, ProposerView, SignedHeader,
 };
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::execute::{BlockError, Execution, execute_with};
+use mesh30k_ledger::finality::Certificate;
 use mesh30k_ledger::state::Overlay;
-use mesh30k_ledger::types::{Height, TimeMs, TxId};
+use mesh30k_ledger::types::{Height, NodeId, TimeMs, TxId};
 
-use super::store::{FinalBlock, LedgerStore, StoredBlock};
-use super::verdicts::Verdicts;
+use crate::store::{FinalBlock, LedgerStore, StoredBlock};
+use crate::verdicts::Verdicts;
 
 /// A block executed on top of the unfinal ones below it.
 struct Executed {
     block: Block,
     changes: Arc<mesh30k_ledger::state::ChangeSet>,
     stored: StoredParts,
-    position: LogPosition,
+    /// `None`: it came certified from a peer, not from the log.
+    position: Option<LogPosition>,
 }
 
 struct StoredParts {
@@ -32,39 +34,47 @@ struct StoredParts {
 
 /// What came of an ordered entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Applied {
+pub enum Applied {
     /// It is a block and was executed.
     Executed(Height),
     /// It changed nothing; why, in words.
     NoOp(String),
-    /// Too many blocks are unfinal: apply it again when one is final.
-    TooDeep,
 }
 
 /// A block that just became final and was written.
-pub(crate) struct Finalized {
-    pub(crate) stored: StoredBlock,
-    pub(crate) changes: Arc<mesh30k_ledger::state::ChangeSet>,
-    pub(crate) transactions: Vec<TxId>,
+#[derive(Debug)]
+pub struct Finalized {
+    /// The block with its proof.
+    pub stored: StoredBlock,
+    /// What it changed in state.
+    pub changes: Arc<mesh30k_ledger::state::ChangeSet>,
+    /// Names of its transactions.
+    pub transactions: Vec<TxId>,
 }
 
 /// Storage failed: the process must stop rather than go on with state it cannot read or write.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger's storage failed: {0}")]
-pub(crate) struct StorageFailed(pub(crate) String);
+pub struct StorageFailed(pub String);
 
-pub(crate) struct Core {
-    pub(crate) tracker: ChainTracker,
-    pub(crate) proposer: Proposer,
+/// Executed, not yet final blocks over final state, with what decides about them.
+pub struct Core {
+    /// From ordered to final.
+    pub tracker: ChainTracker,
+    /// When to propose.
+    pub proposer: Proposer,
     overlay: Overlay<LedgerStore>,
     executed: VecDeque<Executed>,
     actions: VecDeque<ChainAction>,
     applied: LogPosition,
     verdicts: Arc<Verdicts>,
+    mistake: Option<Mistake>,
 }
 
 impl Core {
-    pub(crate) fn new(tracker: ChainTracker, proposer: Proposer, store: LedgerStore, verdicts: Arc<Verdicts>) -> Self {
+    /// A core on the last final block of `store`.
+    #[must_use]
+    pub fn new(tracker: ChainTracker, proposer: Proposer, store: LedgerStore, verdicts: Arc<Verdicts>) -> Self {
         Self {
             tracker,
             proposer,
@@ -73,56 +83,101 @@ impl Core {
             actions: VecDeque::new(),
             applied: LogPosition { term: 0, index: 0 },
             verdicts,
+            mistake: None,
         }
     }
 
+    /// Plants a mistake; for tests of the checks.
+    pub fn plant(&mut self, mistake: Mistake) {
+        self.mistake = Some(mistake);
+        self.tracker.plant(mistake);
+    }
+
     /// State after the last executed block, final or not.
-    pub(crate) const fn state(&self) -> &Overlay<LedgerStore> {
+    #[must_use]
+    pub const fn state(&self) -> &Overlay<LedgerStore> {
         &self.overlay
     }
 
     /// Raft passed an entry that is nobody's block.
-    pub(crate) fn skip(&mut self, position: LogPosition) {
+    pub fn skip(&mut self, position: LogPosition) {
         self.applied = position;
     }
 
+    /// Whether another entry may be applied, or has to wait until a block is final.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.tracker.has_room() || self.tracker.halted().is_some()
+    }
+
     /// Raft ordered `entry`.
-    pub(crate) fn apply(&mut self, now: TimeMs, position: LogPosition, entry: &[u8]) -> Result<Applied, StorageFailed> {
-        if !self.tracker.has_room() && self.tracker.halted().is_none() {
-            return Ok(Applied::TooDeep);
-        }
+    ///
+    /// # Errors
+    /// Storage that fails: the process must end.
+    pub fn apply(&mut self, now: TimeMs, position: LogPosition, entry: &[u8]) -> Result<Applied, StorageFailed> {
         self.applied = position;
         let Ok(block) = mesh30k_ledger::codec::decode::<Block>(entry, mesh30k_ledger::block::MAX_BLOCK_BYTES) else {
             self.push(|tracker| tracker.on_noop(now, position.index, None));
             return Ok(Applied::NoOp("the entry is no block".to_owned()));
         };
         let header = block.header;
+        let applied = self.execute(now, Some(position), block)?;
+        self.proposer.on_block(now, matches!(applied, Applied::Executed(_)), header.term, header.height);
+        Ok(applied)
+    }
+
+    /// Takes a certified block from a peer, when this node has missed its entry in the log: the log may be purged by now.
+    /// Nothing happens unless it is the next block. A certificate that does not check is counted against the peer; one that
+    /// contradicts what is executed here halts.
+    ///
+    /// # Errors
+    /// Storage that fails: the process must end.
+    pub fn adopt(
+        &mut self,
+        now: TimeMs,
+        from: NodeId,
+        block: Block,
+        certificate: Certificate,
+    ) -> Result<Option<Applied>, StorageFailed> {
+        let (height, tip) = self.tracker.executed_tip();
+        let next = block.header.height == height.next() && block.header.parent == tip;
+        let names = (certificate.height, certificate.block) == (block.header.height, block.id());
+        if !next || !names || !self.has_room() || self.tracker.halted().is_some() {
+            return Ok(None);
+        }
+        self.push(|tracker| tracker.on_certificate(now, from, certificate));
+        if !self.tracker.is_certified(height.next()) {
+            return Ok(None);
+        }
+        self.execute(now, None, block).map(Some)
+    }
+
+    /// The block goes on top, or passes without effect.
+    fn execute(&mut self, now: TimeMs, position: Option<LogPosition>, block: Block) -> Result<Applied, StorageFailed> {
+        let height = block.header.height;
         let signed = SignedHeader::of(&block);
         let refusal = match execute_with(&self.overlay, &block, self.verdicts.as_ref()) {
             Ok(execution) => match self.accept(now, position, signed, block, execution) {
-                Ok(()) => {
-                    self.proposer.on_block(now, true, header.term, header.height);
-                    return Ok(Applied::Executed(header.height));
-                }
+                Ok(()) => return Ok(Applied::Executed(height)),
                 Err(error) => error.to_string(),
             },
             Err(BlockError::State(error)) => return Err(StorageFailed(error.to_string())),
             Err(error) => error.to_string(),
         };
-        self.proposer.on_block(now, false, header.term, header.height);
-        self.push(|tracker| tracker.on_noop(now, position.index, Some(signed)));
+        let index = self.applied.index;
+        self.push(|tracker| tracker.on_noop(now, index, Some(signed)));
         Ok(Applied::NoOp(refusal))
     }
 
     fn accept(
         &mut self,
         now: TimeMs,
-        position: LogPosition,
+        position: Option<LogPosition>,
         signed: SignedHeader,
         block: Block,
         execution: Execution,
     ) -> Result<(), ChainError> {
-        let actions = self.tracker.on_executed(now, position.index, signed, execution.commitment)?;
+        let actions = self.tracker.on_executed(now, self.applied.index, signed, execution.commitment)?;
         let changes = Arc::new(execution.changes);
         self.overlay.push(Arc::clone(&changes));
         let stored = StoredParts {
@@ -137,23 +192,22 @@ impl Core {
     }
 
     /// Gives the tracker something and keeps what it wants done.
-    pub(crate) fn push(&mut self, input: impl FnOnce(&mut ChainTracker) -> Vec<ChainAction>) {
+    pub fn push(&mut self, input: impl FnOnce(&mut ChainTracker) -> Vec<ChainAction>) {
         let actions = input(&mut self.tracker);
         self.actions.extend(actions);
     }
 
     /// The next thing to carry out.
-    pub(crate) fn next_action(&mut self) -> Option<ChainAction> {
+    pub fn next_action(&mut self) -> Option<ChainAction> {
         self.actions.pop_front()
     }
 
     /// Writes the lowest unfinal block to final state. The overlay keeps its layer until the write is done, so that
     /// readers of the tip never see it missing.
-    pub(crate) fn finalize(
-        &mut self,
-        height: Height,
-        certificate: mesh30k_ledger::finality::Certificate,
-    ) -> Result<Finalized, StorageFailed> {
+    ///
+    /// # Errors
+    /// Storage that fails, or a block that was not executed here: the process must end.
+    pub fn finalize(&mut self, height: Height, certificate: Certificate) -> Result<Finalized, StorageFailed> {
         let is_lowest = self.executed.front().is_some_and(|lowest| lowest.block.header.height == height);
         let Some(lowest) = self.executed.pop_front().filter(|_| is_lowest) else {
             return Err(StorageFailed(format!("block {height} is final but was not executed here")));
@@ -164,21 +218,25 @@ impl Core {
             stored: &stored,
             changes: &lowest.changes,
             transactions: &transactions,
-            position: Some(lowest.position),
+            position: lowest.position,
         };
-        self.overlay.base().commit(&block).map_err(|error| StorageFailed(error.to_string()))?;
+        let write =
+            if self.mistake == Some(Mistake::TornCommit) { LedgerStore::commit_torn } else { LedgerStore::commit };
+        write(self.overlay.base(), &block).map_err(|error| StorageFailed(error.to_string()))?;
         self.overlay.pop_lowest();
         Ok(Finalized { stored, changes: lowest.changes, transactions })
     }
 
     /// Height of an executed block that holds this transaction and is not final.
-    pub(crate) fn ordered(&self, id: &TxId) -> Option<Height> {
+    #[must_use]
+    pub fn ordered(&self, id: &TxId) -> Option<Height> {
         let holds = |executed: &&Executed| executed.stored.transactions.contains(id);
         self.executed.iter().find(holds).map(|executed| executed.block.header.height)
     }
 
     /// Height and time of the last executed block.
-    pub(crate) fn tip_header(&self) -> (Height, TimeMs) {
+    #[must_use]
+    pub fn tip_header(&self) -> (Height, TimeMs) {
         self.executed.back().map_or_else(
             || (self.tracker.tip().height, self.tracker.tip().time),
             |executed| (executed.block.header.height, executed.block.header.time),
@@ -186,13 +244,18 @@ impl Core {
     }
 
     /// Whether to propose now, seen from this validator.
-    pub(crate) fn decide(&self, now: TimeMs, term: u64, ready: bool, work: bool, next_due: Option<TimeMs>) -> Decision {
+    #[must_use]
+    pub fn decide(&self, now: TimeMs, term: u64, ready: bool, work: bool, next_due: Option<TimeMs>) -> Decision {
         let (tip_height, tip_time) = self.tip_header();
         let view = ProposerView {
             leader: ready,
             term,
             last_log_index: self.applied.index,
-            applied: (self.applied.term, self.applied.index),
+            applied: if self.mistake == Some(Mistake::EarlyLeader) {
+                (term, self.applied.index)
+            } else {
+                (self.applied.term, self.applied.index)
+            },
             tip_height,
             tip_time,
             unfinal: self.tracker.unfinal(),

@@ -1,0 +1,25 @@
+//! The ledger as the application of consensus: what a validator executes, stores, signs and proposes.
+//!
+//! Decides and stores; sockets, tasks and clocks belong to whoever drives it. A node drives it over libp2p and RocksDB, the
+//! fault simulation in `tests/faults` over a seeded network and a disk in memory: the same code.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod app;
+mod catch_up;
+mod core;
+mod mempool;
+mod order;
+mod restart;
+mod store;
+mod validator;
+mod verdicts;
+
+pub use app::{Hooks, LedgerApp, Shared};
+pub use catch_up::{CatchUp, Wanted};
+pub use core::{Applied, Core, Finalized, StorageFailed};
+pub use mempool::{Mempool, PoolRefusal};
+pub use order::order;
+pub use restart::{Restart, RestartRefused, Restartable, SignedRestart};
+pub use store::{FinalBlock, LedgerStore, StoredBlock};
+pub use validator::{Effect, Validator};
+pub use verdicts::Verdicts;

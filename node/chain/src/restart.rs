@@ -1,0 +1,240 @@
+//! The order by which operators let a chain go on after a halt, or after a majority of validators was lost.
+//!
+//! Pure: what is signed, by whom, and what a node checks before it obeys. It names the last final block with its certificate, so
+//! that nobody has to take the operators' word for the state, only for the decision to go on.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use mesh30k_consensus::finality::{FinalTip, HaltCause};
+use mesh30k_ledger::codec::encode;
+use mesh30k_ledger::finality::{Certificate, ValidatorSet};
+use mesh30k_ledger::keys::{SecretKey, verify};
+use mesh30k_ledger::operators::Operators;
+use mesh30k_ledger::signing::{ChainContext, Domain, signing_hash};
+use mesh30k_ledger::transaction::KeyedSignature;
+use mesh30k_ledger::types::{ChainId, Epoch, Hash, Height, Round, TimeMs};
+use std::collections::BTreeSet;
+
+/// Signatures of one order, at most.
+pub(crate) const MAX_SIGNATURES: usize = 16;
+
+/// What the operators decide.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Restart {
+    /// The chain that stands still.
+    pub context: ChainContext,
+    /// The final block to go on from, with its certificate.
+    pub base: Certificate,
+    /// The validator set's number from now on: one more if the set changes, else the same.
+    pub epoch: Epoch,
+    /// The new round: one more than the last. Rounds never repeat.
+    pub round: Round,
+    /// A new name, after two conflicting finals or proof against as many as can fork; `None` keeps the old one.
+    pub new_chain: Option<ChainId>,
+    /// Who votes from now on.
+    pub validators: ValidatorSet,
+    /// Void later than this, by the clock of whoever obeys.
+    pub valid_until: TimeMs,
+}
+
+/// An order with the operators' signatures.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SignedRestart {
+    /// What is ordered.
+    pub order: Restart,
+    /// By whom.
+    pub signatures: Vec<KeyedSignature>,
+}
+
+/// What a node knows when it is handed an order.
+#[derive(Clone, Copy, Debug)]
+pub struct Restartable<'a> {
+    /// Its chain.
+    pub context: &'a ChainContext,
+    /// Its last final block.
+    pub tip: FinalTip,
+    /// Who certified it.
+    pub validators: &'a ValidatorSet,
+    /// Its epoch and round.
+    pub at: (Epoch, Round),
+    /// Who may order.
+    pub operators: &'a Operators,
+    /// Why it stands still, if it halted.
+    pub halted: Option<HaltCause>,
+    /// Its clock.
+    pub now: TimeMs,
+}
+
+/// Why an order is not obeyed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestartRefused {
+    /// For another chain.
+    #[error("restart refused: it is for chain {found}, this node follows {own}")]
+    OtherChain {
+        /// Chain it names.
+        found: ChainId,
+        /// Chain here.
+        own: ChainId,
+    },
+    /// Too late.
+    #[error("restart refused: it was valid until {valid_until} (Unix ms), it is {now}")]
+    Expired {
+        /// Its end.
+        valid_until: u64,
+        /// The clock here.
+        now: u64,
+    },
+    /// Too few operators signed.
+    #[error("restart refused: {valid} operators signed validly, {threshold} are needed")]
+    TooFewOperators {
+        /// Distinct valid signatures.
+        valid: usize,
+        /// How many are needed.
+        threshold: u8,
+    },
+    /// The certificate does not check.
+    #[error("restart refused: the certificate of block {height} does not check in the validator set of this node")]
+    BadCertificate {
+        /// The height it is for.
+        height: Height,
+    },
+    /// It would undo a final block.
+    #[error(
+        "restart refused: it begins at block {base}, but block {own} is final here; only a new chain may begin lower"
+    )]
+    Undoes {
+        /// Height it names.
+        base: Height,
+        /// Final height here.
+        own: Height,
+    },
+    /// This node is not there yet.
+    #[error("restart refused: it begins at block {base}, final here is only {own}; fetch the blocks between first")]
+    NotReached {
+        /// Height it names.
+        base: Height,
+        /// Final height here.
+        own: Height,
+    },
+    /// It names another block than the final one.
+    #[error("restart refused: block {base} of the order is {found}, final here is {own}")]
+    OtherBlock {
+        /// Height.
+        base: Height,
+        /// Block it names.
+        found: Hash,
+        /// Block here.
+        own: Hash,
+    },
+    /// Epoch or round do not follow.
+    #[error(
+        "restart refused: it orders epoch {epoch}, round {round}; epoch {expected_epoch}, round {expected_round} would follow"
+    )]
+    Sequence {
+        /// Epoch it orders.
+        epoch: Epoch,
+        /// Round it orders.
+        round: Round,
+        /// What follows here.
+        expected_epoch: Epoch,
+        /// What follows here.
+        expected_round: Round,
+    },
+    /// A new chain id where none is due, or none where one is.
+    #[error("restart refused: after this halt the chain {}", if *.needed { "needs a new id" } else { "keeps its id" })]
+    ChainName {
+        /// Whether a new one is due.
+        needed: bool,
+    },
+    /// The new validator set cannot be used.
+    #[error("restart refused: its validator set is empty, not in order or repeats a key")]
+    Validators,
+}
+
+impl Restart {
+    /// What operators sign.
+    #[must_use]
+    pub fn signing_hash(&self) -> Hash {
+        signing_hash(Domain::Restart, &self.context, &encode(self))
+    }
+
+    /// One operator's signature; the operators sign apart from each other, offline.
+    #[must_use]
+    pub fn sign(&self, key: &SecretKey) -> KeyedSignature {
+        KeyedSignature { key: key.public(), signature: key.sign(self.signing_hash().as_bytes()) }
+    }
+}
+
+impl SignedRestart {
+    /// Whether this node may obey.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; nothing has changed then.
+    pub fn check(&self, node: &Restartable<'_>) -> Result<(), RestartRefused> {
+        let order = &self.order;
+        if order.context != *node.context {
+            return Err(RestartRefused::OtherChain { found: order.context.chain, own: node.context.chain });
+        }
+        if order.valid_until < node.now {
+            return Err(RestartRefused::Expired { valid_until: order.valid_until.0, now: node.now.0 });
+        }
+        let (valid, threshold) = (self.count_valid(node.operators), node.operators.threshold);
+        if valid < usize::from(threshold.max(1)) {
+            return Err(RestartRefused::TooFewOperators { valid, threshold });
+        }
+        let height = order.base.height;
+        order.base.verify(node.validators, node.context).map_err(|_| RestartRefused::BadCertificate { height })?;
+        self.check_base(node)?;
+        self.check_sequence(node)
+    }
+
+    fn count_valid(&self, operators: &Operators) -> usize {
+        let message = self.order.signing_hash();
+        let known = self.signatures.iter().take(MAX_SIGNATURES).filter(|one| operators.keys.contains(&one.key));
+        let valid = known.filter(|one| verify(&one.key, message.as_bytes(), &one.signature));
+        valid.map(|one| one.key).collect::<BTreeSet<_>>().len()
+    }
+
+    fn check_base(&self, node: &Restartable<'_>) -> Result<(), RestartRefused> {
+        let (base, own) = (self.order.base.height, node.tip.height);
+        let forked = needs_new_chain(node.halted);
+        if base < own && !forked {
+            return Err(RestartRefused::Undoes { base, own });
+        }
+        if base > own {
+            return Err(RestartRefused::NotReached { base, own });
+        }
+        if base == own && !forked && self.order.base.block != node.tip.block {
+            return Err(RestartRefused::OtherBlock { base, found: self.order.base.block, own: node.tip.block });
+        }
+        Ok(())
+    }
+
+    fn check_sequence(&self, node: &Restartable<'_>) -> Result<(), RestartRefused> {
+        let order = &self.order;
+        let needed = needs_new_chain(node.halted);
+        let renamed = order.new_chain.is_some_and(|name| name != node.context.chain);
+        if needed != renamed || (order.new_chain.is_some() && !renamed) {
+            return Err(RestartRefused::ChainName { needed });
+        }
+        if order.validators.is_empty() || !order.validators.is_well_formed() {
+            return Err(RestartRefused::Validators);
+        }
+        let (epoch, round) = node.at;
+        let changes = u32::from(order.validators != *node.validators);
+        let expected_epoch = Epoch(epoch.0.saturating_add(changes));
+        let expected_round = Round(round.0.saturating_add(1));
+        if (order.epoch, order.round) != (expected_epoch, expected_round) {
+            let (epoch, round) = (order.epoch, order.round);
+            return Err(RestartRefused::Sequence { epoch, round, expected_epoch, expected_round });
+        }
+        Ok(())
+    }
+}
+
+const fn needs_new_chain(halted: Option<HaltCause>) -> bool {
+    matches!(halted, Some(HaltCause::ConflictingFinals | HaltCause::TooManyOffenders))
+}
+
+#[cfg(test)]
+#[path = "restart_tests.rs"]
+mod tests;

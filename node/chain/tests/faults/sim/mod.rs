@@ -1,0 +1,128 @@
+//! The whole stack under one seed: real openraft on its simulated runtime, our log on a disk in memory, the finality layer and
+//! the real ledger, with clients that keep their own books.
+//!
+//! Virtual time, one thread, every choice from the seed: the same seed is the same story.
+
+pub mod checks;
+pub mod client;
+pub mod genesis;
+pub mod linear;
+pub mod malice;
+pub mod net;
+pub mod observer;
+pub mod plant;
+pub mod process;
+pub mod truth;
+pub mod world;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use openraft::type_config::AsyncRuntime;
+use openraft_rt_sim::{SimInstant, SimRuntime};
+use rand::Rng;
+
+use client::{Client, Closing, Logs};
+use plant::Plant;
+use world::{ACCOUNTS, World};
+
+/// Steps of misfortune, and how long one takes.
+const STEPS: u64 = 160;
+const STEP: Duration = Duration::from_millis(50);
+/// Everything has to be settled so long after the healing, ms of virtual time.
+pub const SETTLE_MS: u64 = 30_000;
+
+/// What a seed is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Disks say that they synced and forget it at the next power cut. Nothing ordered is safe then, and the chain may
+    /// stand still; two finals are still forbidden.
+    pub lying_disks: bool,
+    /// Clocks may jump an hour ahead.
+    pub hour_ahead: bool,
+    pub plant: Option<Plant>,
+}
+
+impl Plan {
+    /// One seed in eight has lying disks, one in sixteen clocks that jump an hour ahead.
+    pub const fn of(seed: u64) -> Self {
+        Self { lying_disks: seed % 8 == 7, hour_ahead: seed % 16 == 3, plant: None }
+    }
+}
+
+/// How a seed ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub seed: u64,
+    pub breaches: Vec<String>,
+    pub height: u64,
+    pub paid: u64,
+    pub attempts: u64,
+    pub looks: u64,
+    pub acknowledged: u64,
+    pub terms: u64,
+    pub noops: u64,
+    pub halts: u64,
+    pub carried: u64,
+    pub virtual_ms: u64,
+    pub faults: BTreeMap<&'static str, u64>,
+    pub story: Vec<(u64, String)>,
+}
+
+/// Virtual time, ms.
+pub fn now_ms() -> u64 {
+    let at = SimInstant::try_now().map_or(Duration::ZERO, SimInstant::elapsed_since_start);
+    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Lives one seed.
+pub fn run(seed: u64, plan: Plan) -> Outcome {
+    let mut runtime = SimRuntime::with_seed(seed);
+    runtime.block_on(live(seed, plan))
+}
+
+async fn live(seed: u64, plan: Plan) -> Outcome {
+    let mut world = World::start(seed, plan).await;
+    let (logs, closing) = (Arc::new(Mutex::new(Logs::default())), Closing::default());
+    // Two devices share the first accounts.
+    for n in 0..ACCOUNTS + 2 {
+        let (common, logs) = (world.common.clone(), Arc::clone(&logs));
+        let client = Client::new(world.rng.random(), n % ACCOUNTS, common, logs, closing.clone());
+        SimRuntime::spawn(client.run());
+    }
+    if plan.lying_disks {
+        world.lie(true);
+    }
+    for _ in 0..STEPS {
+        world.sweep().await;
+        world.misfortune().await;
+        SimRuntime::sleep(STEP).await;
+    }
+    world.lie(false);
+    world.heal().await;
+    closing.close();
+    checks::settle(&mut world, &logs).await;
+    checks::verdict(&world, &logs.lock().unwrap());
+    outcome(seed, &world, &logs.lock().unwrap())
+}
+
+fn outcome(seed: u64, world: &World, logs: &Logs) -> Outcome {
+    let truth = world.common.truth.lock().unwrap();
+    Outcome {
+        seed,
+        breaches: truth.breaches.clone(),
+        height: truth.top().0,
+        paid: logs.paid.len() as u64,
+        attempts: logs.attempts,
+        looks: logs.calls.values().flatten().filter(|call| matches!(call.op, linear::Op::Saw(_))).count() as u64,
+        acknowledged: truth.acknowledged.len() as u64,
+        terms: truth.leaders.len() as u64,
+        noops: truth.noops,
+        halts: truth.halts.len() as u64,
+        carried: world.common.net.carried(),
+        virtual_ms: now_ms(),
+        faults: world.faults.clone(),
+        story: truth.story.clone(),
+    }
+}
