@@ -243,6 +243,10 @@ impl LeadMachine {
             }
             if let Some(member) = self.members.get_mut(&answer.agent) {
                 member.unheard = 0;
+                if member.is_unmeasured() {
+                    // It is there again: the rest of its measuring need not wait for the usual rhythm.
+                    member.next_probe = member.next_probe.min(now.plus_us(probing::CATCH_UP_PERIOD_US));
+                }
             }
             let event = match answer.body {
                 AnswerBody::Probe { seq, received, answered, work_us, host_clock } => {

@@ -24,7 +24,7 @@ const WORK_EVERY: u16 = 2;
 /// Distance of probes of an agent whose burst went by without enough answers: they were lost on a mesh still forming, or the
 /// host did not know yet who leads. Without it such an agent would stay unmeasured for good, for only a burst runs the
 /// calibration work.
-const CATCH_UP_PERIOD_US: i64 = 1_000_000;
+pub(super) const CATCH_UP_PERIOD_US: i64 = 1_000_000;
 /// An agent that left so many probes in a row unanswered is caught up with in the usual rhythm until it is heard again, so that
 /// the dead cost little and nobody counts as down within the few seconds that an answer may take.
 const CATCH_UP_UNHEARD: u8 = 2;
