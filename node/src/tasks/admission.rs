@@ -95,6 +95,7 @@ mod tests {
             capability: Capabilities::SENSE,
             module: MODULE,
             parts: 9,
+            capability: Capabilities::COMPUTE,
             amount_per_part: Uftns(10),
             reserve_per_part: Uftns(1),
             locked: Uftns(99),
