@@ -92,7 +92,6 @@ mod tests {
         Escrow {
             opener: AccountId([1; 20]),
             task: Hash([2; 32]),
-            capability: Capabilities::SENSE,
             module: MODULE,
             parts: 9,
             capability: Capabilities::COMPUTE,
