@@ -167,6 +167,25 @@ proptest! {
         prop_assert!(link.len() <= RING_LEN);
     }
 
+    /// A node that starts under load hears slow answers first; the first quick one must not have to wait.
+    #[test]
+    fn the_quickest_exchange_so_far_is_always_believed_at_once(
+        offset in -200_000i64..200_000, ways in proptest::collection::vec((100i64..40_000, 100i64..40_000), 1..100),
+    ) {
+        let mut link = ClockLink::new();
+        let mut quickest = i64::MAX;
+        for (k, (forward, back)) in ways.iter().enumerate() {
+            let at = k as i64 * 1_000_000;
+            link.record(exchange(at, offset, 0, *forward, *back)).unwrap();
+            if forward + back < quickest {
+                quickest = forward + back;
+                prop_assert_eq!(link.suspect(), None);
+                let off_us = link.estimate(MeshTimeUs(at + quickest + 50)).unwrap().offset_us - offset as f64;
+                prop_assert!(off_us.abs() <= quickest as f64 / 2.0 + 1.0, "{} us off", off_us);
+            }
+        }
+    }
+
     #[test]
     fn whatever_a_time_service_says_the_estimate_stays_finite_and_within_what_the_anchor_proved(
         says in proptest::collection::vec((any::<i64>(), any::<u32>(), 0i64..100_000_000), 1..20), error in any::<f64>(),

@@ -19,6 +19,9 @@ use crate::sectors::{BeatAnswer, BeatQuestion};
 const BURST: u32 = 8;
 /// Between two exchanges of the burst.
 const BURST_GAP: Duration = Duration::from_millis(40);
+/// Exchanges until the node's start no longer weighs on them, and the gap between two.
+const SETTLING: u32 = BURST + 12;
+const SETTLING_GAP: Duration = Duration::from_millis(500);
 /// Between two exchanges afterwards.
 const EXCHANGE_EVERY: Duration = Duration::from_secs(3);
 /// Between two attempts while there is no estimate yet.
@@ -108,6 +111,7 @@ pub(super) async fn run(me: NodeId, ledger: Arc<dyn MeshLedger>, post: Postbox, 
             _ if clock.reading() == ClockReading::ANCHOR => EXCHANGE_EVERY,
             0 => RETRY_EVERY,
             1..BURST => BURST_GAP,
+            BURST..SETTLING => SETTLING_GAP,
             _ => EXCHANGE_EVERY,
         };
         tokio::select! {

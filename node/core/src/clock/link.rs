@@ -255,9 +255,13 @@ impl ClockLink {
         if gap > estimate.bound_us + delay / 2.0 + slack {
             return Some(Contradiction::Certain);
         }
-        // What queues above the smallest round trip is all that two exchanges on one path can differ by.
+        // The smallest round trip says nothing before there are some; and one smaller still says best what the clock shows.
+        if self.ring.len() < SMALL_STEP_CONFIRMATIONS || delay <= estimate.delay_min_us {
+            return None;
+        }
+        // What queues above it is all that two exchanges on one path can differ by.
         let queued = (delay + best.delay_us() as f64) / 2.0 - estimate.delay_min_us;
-        (gap > queued.max(0.0) + PATH_CHANGE * estimate.delay_min_us + slack).then_some(Contradiction::Likely)
+        (gap > queued + PATH_CHANGE * estimate.delay_min_us + slack).then_some(Contradiction::Likely)
     }
 
     /// Holds over on what is known until several exchanges in a row contradict it: then the clock was set, and what was
