@@ -151,7 +151,7 @@ fn intensity(session: &Session, region: Option<Region>, hours: bool, all: bool) 
         return intensity_hours(session, region, &answer);
     }
     if region.is_none() && !all {
-        let of_hosts: Vec<Region> = host_regions(session)?;
+        let of_hosts = answer.hosts.clone();
         answer.regions.retain(|row| {
             of_hosts.contains(&row.region)
                 || !matches!(row.basis, IntensityBasis::AnnualAverage)
@@ -179,12 +179,6 @@ fn intensity(session: &Session, region: Option<Region>, hours: bool, all: bool) 
         |own| own_lines(own).iter().for_each(line),
     );
     Ok(())
-}
-
-/// Countries whose electricity runs tasks, by the sums.
-fn host_regions(session: &Session) -> Result<Vec<Region>> {
-    let book = CarbonBook::fetch(&session.client()?)?;
-    Ok(book.report().by(|key| key.host_region).into_keys().collect())
 }
 
 fn basis(row: &IntensityInForce, now: TimeMs) -> String {

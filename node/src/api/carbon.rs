@@ -82,10 +82,11 @@ pub(super) async fn intensity(
     let answer = blocking(move || {
         ledger.read(|state| {
             let table = query::regions(state)?;
+            let hosts: BTreeSet<Region> = query::nodes(state)?.iter().map(|node| node.region).collect();
             let known = || -> Result<BTreeSet<Region>, StateError> {
                 let mut known: BTreeSet<Region> = table.intensities_mg_per_kwh.keys().copied().collect();
                 known.extend(carbon::reported_regions(state)?);
-                known.extend(query::nodes(state)?.iter().map(|node| node.region));
+                known.extend(&hosts);
                 Ok(known)
             };
             let wanted = which.region.map_or_else(known, |region| Ok(BTreeSet::from([region])))?;
@@ -93,7 +94,8 @@ pub(super) async fn intensity(
                 wanted.into_iter().map(|region| carbon::intensity(state, region)).collect::<Result<_, _>>()?;
             let source = table.sources.iter().find(|source| source.table == "intensities_mg_per_kwh");
             let table_source = source.map_or_else(|| "no source is named".to_owned(), |source| source.source.clone());
-            Ok::<_, StateError>(IntensityAnswer { time: query::tip(state)?.time, regions, table_source, own })
+            let (time, hosts) = (query::tip(state)?.time, hosts.into_iter().collect());
+            Ok::<_, StateError>(IntensityAnswer { time, regions, hosts, table_source, own })
         })
     });
     Ok(Json(answer.await?.map_err(|error| ApiError::internal(&error))?))

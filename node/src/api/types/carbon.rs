@@ -36,6 +36,8 @@ pub struct IntensityAnswer {
     pub time: TimeMs,
     /// By region.
     pub regions: Vec<IntensityInForce>,
+    /// Countries with nodes.
+    pub hosts: Vec<Region>,
     /// Where the table comes from.
     pub table_source: String,
     /// What this node reads of its own grid, if it was told to.
