@@ -145,7 +145,7 @@ impl Cast {
             nodes: self.hosts.iter().map(Host::genesis).collect(),
             accounts,
             operators: Operators { threshold: 1, keys: vec![self.validator.public()] },
-            // A unit is 10 million fuel-joules here; a batch job has hundreds of thousands.
+            // A unit is a tenth of a joule here; the clusters use about a hundred million an hour.
             parameters: Parameters([(Parameter::TaskUnitPrice, 10), (Parameter::AgentStepUnits, 500_000)].into()),
             regions: tables::regions().map_err(|error| data(error.to_string()))?,
             pools: GenesisPools { carbon_pool: FUND, access_fund: FUND, treasury: Uftns::ZERO },
