@@ -7,6 +7,7 @@ mod group_set;
 mod handle;
 mod leadership;
 mod log_adapter;
+mod meta;
 mod network;
 mod opaque;
 mod raft_log;

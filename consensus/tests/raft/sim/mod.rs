@@ -3,7 +3,7 @@
 //! `MESH30K_SIM_SEEDS` sets how many seeds each test runs (default 4), `MESH30K_SIM_FIRST_SEED` where they begin; a
 //! failing seed is named in the panic.
 
-mod bus;
+pub(crate) mod bus;
 mod cluster;
 mod scenario;
 
