@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod frame;
+mod gate;
 mod group_set;
 mod handle;
 mod leadership;

@@ -326,7 +326,11 @@ impl RaftLog {
 
     fn decode(&self, bytes: &[u8]) -> Result<Entry, LogError> {
         let (entry, rest) = postcard::take_from_bytes(bytes).map_err(|e| self.unreadable("entry", e.to_string()))?;
-        if rest.is_empty() { Ok(entry) } else { Err(self.unreadable("entry", format!("{} bytes too many", rest.len()))) }
+        if rest.is_empty() {
+            Ok(entry)
+        } else {
+            Err(self.unreadable("entry", format!("{} bytes too many", rest.len())))
+        }
     }
 
     const fn unreadable(&self, what: &'static str, reason: String) -> LogError {

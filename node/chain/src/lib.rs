@@ -14,7 +14,7 @@ mod store;
 mod validator;
 mod verdicts;
 
-pub use app::{Hooks, LedgerApp, Shared};
+pub use app::{Hooks, LedgerApp, MAX_ORDER_AHEAD_MS, Shared};
 pub use catch_up::{CatchUp, Wanted};
 pub use core::{Applied, Core, Finalized, StorageFailed};
 pub use mempool::{Mempool, PoolRefusal};

@@ -10,8 +10,10 @@ pub mod linear;
 pub mod malice;
 pub mod net;
 pub mod observer;
+pub mod panics;
 pub mod plant;
 pub mod process;
+pub mod scene;
 pub mod truth;
 pub mod world;
 
@@ -78,8 +80,13 @@ pub fn now_ms() -> u64 {
 
 /// Lives one seed.
 pub fn run(seed: u64, plan: Plan) -> Outcome {
-    let mut runtime = SimRuntime::with_seed(seed);
-    runtime.block_on(live(seed, plan))
+    let panics = panics::so_far();
+    let mut outcome = SimRuntime::with_seed(seed).block_on(live(seed, plan));
+    // A task that panics ends alone; the simulation would go on without it.
+    if panics::so_far() > panics {
+        outcome.breaches.push(format!("nothing panics: {} did", panics::so_far() - panics));
+    }
+    outcome
 }
 
 async fn live(seed: u64, plan: Plan) -> Outcome {

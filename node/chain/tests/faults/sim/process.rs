@@ -10,7 +10,7 @@ use bytes::Bytes;
 use mesh30k_chain::{
     CatchUp, Core, Effect, Hooks, LedgerApp, LedgerStore, Mempool, Shared, StoredBlock, Validator, Wanted, order,
 };
-use mesh30k_consensus::app::{AppSnapshot, Application, LogPosition, RestoreRefused};
+use mesh30k_consensus::app::{Admission, AppSnapshot, Application, LogPosition, RestoreRefused};
 use mesh30k_consensus::finality::sign_file::{MemorySignFile, SignFile};
 use mesh30k_consensus::finality::{
     ChainTracker, FinalTip, Proposer, SignLog, SignLogExpectation, TrackerConfig, VoteAnswer, VoteKey,
@@ -42,8 +42,12 @@ impl Clock {
         self.0.store(error, Ordering::Relaxed);
     }
 
+    pub fn error_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     pub fn now(&self) -> TimeMs {
-        TimeMs((START_MS + now_ms()).saturating_add_signed(self.0.load(Ordering::Relaxed)))
+        TimeMs((START_MS + now_ms()).saturating_add_signed(self.error_ms()))
     }
 }
 
@@ -106,6 +110,10 @@ struct Watched {
 impl Application for Watched {
     fn has_room(&self) -> bool {
         self.ended.load(Ordering::Relaxed) || self.app.has_room()
+    }
+
+    fn admission(&self) -> Option<Admission> {
+        self.app.admission()
     }
 
     fn apply(&mut self, position: LogPosition, entry: &[u8]) -> Vec<u8> {

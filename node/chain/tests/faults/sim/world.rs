@@ -99,6 +99,8 @@ pub struct World {
     pub plan: Plan,
     pub rng: ChaCha8Rng,
     hosts: BTreeMap<NodeId, Host>,
+    /// Clocks that were an hour ahead at the same time, at most.
+    pub most_fast: usize,
     /// Faults by name.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -130,7 +132,7 @@ impl World {
         };
         let hosts = common.others(NodeId(0)).into_iter().map(|node| (node, host())).collect();
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut world = Self { common, plan, rng, hosts, faults: BTreeMap::new() };
+        let mut world = Self { common, plan, rng, hosts, most_fast: 0, faults: BTreeMap::new() };
         for node in world.nodes() {
             world.restart(node).await;
         }
@@ -310,6 +312,8 @@ impl World {
         self.count("clock");
         self.tell(format!("the clock of {node} is off by {error} ms"));
         self.hosts[&node].clock.set_error_ms(error);
+        let fast = self.hosts.values().filter(|host| host.clock.error_ms() >= HOUR_MS).count();
+        self.most_fast = self.most_fast.max(fast);
     }
 
     async fn disk_fault(&mut self, node: NodeId) {
