@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use openraft::EntryPayload;
 use serde::{Deserialize, Serialize};
 
 use crate::app::LogPosition;
@@ -217,6 +219,20 @@ impl RaftLog {
             }
         }
         Ok(entries)
+    }
+
+    /// The application's entries from an index on, as far as the log holds them; for a group that does not run. Not all of them need
+    /// be committed.
+    ///
+    /// # Errors
+    /// [`LogError`] when the log cannot be read.
+    pub fn entries_from(&self, index: u64) -> Result<Vec<Bytes>, LogError> {
+        let entries = self.read(index..u64::MAX, usize::MAX)?;
+        let own = entries.into_iter().filter_map(|entry| match entry.payload {
+            EntryPayload::Normal(bytes) => Some(bytes.0),
+            EntryPayload::Blank | EntryPayload::Membership(_) => None,
+        });
+        Ok(own.collect())
     }
 
     /// Stores a vote; `done` is called once it is on disk.

@@ -19,7 +19,10 @@ pub use catch_up::{CatchUp, Wanted};
 pub use core::{Applied, Core, Finalized, StorageFailed};
 pub use mempool::{Mempool, PoolRefusal};
 pub use order::order;
-pub use restart::{Restart, RestartRefused, Restartable, SignedRestart};
+pub use restart::{
+    ObeyError, Restart, RestartRefused, Restartable, SignedRestart, SignedStatement, Statement, StatementError,
+    TailBlock, make_statement, obey,
+};
 pub use store::{FinalBlock, LedgerStore, StoredBlock};
 pub use validator::{Effect, Validator};
 pub use verdicts::Verdicts;

@@ -43,8 +43,26 @@ fn order() -> Restart {
         round: Round(1),
         new_chain: None,
         validators: set(2..=5),
+        statements: statements(1..=2),
         valid_until: TimeMs(2_000),
     }
+}
+
+/// Validators that hold block 9 final and nothing above it.
+fn statements(nodes: std::ops::RangeInclusive<u8>) -> Vec<SignedStatement> {
+    let said = |n: u8| {
+        let statement = Statement {
+            context: context(),
+            node: NodeId(n.into()),
+            epoch: Epoch(0),
+            round: Round(0),
+            last_final: certificate(b"last", 9, 1..=3),
+            log_end: (1, 10),
+            tail: Vec::new(),
+        };
+        SignedStatement { signature: key(n).sign(statement.signing_hash().as_bytes()), statement }
+    };
+    nodes.map(said).collect()
 }
 
 fn operators() -> Operators {
@@ -60,15 +78,17 @@ fn check_signed(signed: &SignedRestart, halted: Option<HaltCause>) -> Result<(),
     let (context, validators, operators) = (context(), set(1..=4), operators());
     let tip = FinalTip { height: Height(9), block: Hash::of(b"last"), commitment: Hash::of(b"state"), time: NOW };
     let at = (Epoch(0), Round(0));
-    signed.check(&Restartable {
-        context: &context,
-        tip,
-        validators: &validators,
-        at,
-        operators: &operators,
-        halted,
-        now: NOW,
-    })
+    signed
+        .check(&Restartable {
+            context: &context,
+            tip,
+            validators: &validators,
+            at,
+            operators: &operators,
+            halted,
+            now: NOW,
+        })
+        .map(|kept| assert!(kept.is_empty()))
 }
 
 #[test]
@@ -110,6 +130,16 @@ fn each_field_is_checked() {
         assert!(matches!(refused(wrong), RestartRefused::Sequence { .. }), "{epoch} {round}");
     }
     assert_eq!(refused(Restart { validators: ValidatorSet(Vec::new()), ..order() }), RestartRefused::Validators);
+    for (statements, found) in [(statements(1..=1), 1), ([statements(1..=1), statements(1..=1)].concat(), 1)] {
+        let few = RestartRefused::TooFewStatements { found, needed: 2 };
+        assert_eq!(refused(Restart { statements, ..order() }), few);
+    }
+    // A stranger's word counts for nothing, and a changed one neither.
+    let mut changed = statements(1..=2);
+    changed[0].statement.log_end = (1, 11);
+    for statements in [statements(4..=5), changed] {
+        assert!(matches!(refused(Restart { statements, ..order() }), RestartRefused::TooFewStatements { .. }));
+    }
 }
 
 #[test]

@@ -5,5 +5,6 @@
 mod clocks;
 mod malice;
 mod plants;
+mod recovery;
 mod seeds;
 mod sim;

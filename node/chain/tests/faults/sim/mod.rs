@@ -13,6 +13,7 @@ pub mod observer;
 pub mod panics;
 pub mod plant;
 pub mod process;
+pub mod recovery;
 pub mod scene;
 pub mod truth;
 pub mod world;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mesh30k_chain::{StoredBlock, Verdicts};
+use mesh30k_chain::{SignedRestart, StoredBlock, Verdicts};
 use mesh30k_consensus::finality::Mistake;
 use mesh30k_consensus::finality::sign_file::MemorySignFile;
-use mesh30k_consensus::group::{GroupId, StoreId};
+use mesh30k_consensus::group::StoreId;
 use mesh30k_consensus::raft::{Durability, GroupSet, GroupSetConfig, Retention, accept_any_peer};
 use mesh30k_consensus::storage::{FlushMode, KvStore, MemDisk, ScanLimit, Table};
 use mesh30k_ledger::genesis::Genesis;
@@ -26,7 +26,6 @@ use super::plant::Plant;
 use super::process::{Clock, Ink, Machine, Process};
 use super::truth::Truth;
 
-pub const GROUP: GroupId = GroupId::global(0, 0);
 pub const VALIDATORS: u64 = 4;
 pub const ACCOUNTS: u64 = 6;
 /// Small, so that members that were away need snapshots.
@@ -44,7 +43,9 @@ pub struct Common {
     pub retention: Retention,
     /// Who lies, and how.
     pub malice: Arc<Mutex<BTreeMap<NodeId, Malice>>>,
-    processes: Arc<Mutex<BTreeMap<NodeId, Process>>>,
+    /// The operators' order, for whoever has to obey without being stopped: the observer.
+    pub order: Arc<Mutex<Option<SignedRestart>>>,
+    pub(super) processes: Arc<Mutex<BTreeMap<NodeId, Process>>>,
     feed: Feed,
 }
 
@@ -83,22 +84,22 @@ impl Common {
     }
 }
 
-struct Host {
-    disk: MemDisk,
-    ink: MemorySignFile,
+pub(super) struct Host {
+    pub(super) disk: MemDisk,
+    pub(super) ink: MemorySignFile,
     clock: Clock,
     incarnation: u64,
     stalled_until: Arc<Mutex<u64>>,
     /// Its disk decayed: it does not start any more, or must not be believed.
     decayed: bool,
-    refuses: bool,
+    pub(super) refuses: bool,
 }
 
 pub struct World {
     pub common: Common,
     pub plan: Plan,
     pub rng: ChaCha8Rng,
-    hosts: BTreeMap<NodeId, Host>,
+    pub(super) hosts: BTreeMap<NodeId, Host>,
     /// Clocks that were an hour ahead at the same time, at most.
     pub most_fast: usize,
     /// Faults by name.
@@ -117,6 +118,7 @@ impl World {
             mistake: plan.plant.and_then(Plant::mistake),
             retention: RETENTION,
             malice: Arc::default(),
+            order: Arc::default(),
             processes: Arc::default(),
             feed: Feed::default(),
             genesis,
