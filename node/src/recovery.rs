@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use mesh30k_chain::{
-    LedgerStore, ObeyError, Restart, RestartRefused, SignedRestart, SignedStatement, StatementError, make_statement, obey,
-};
+pub use mesh30k_chain::{Restart, SignedRestart, SignedStatement};
+
+use mesh30k_chain::{LedgerStore, ObeyError, RestartRefused, StatementError, make_statement, obey};
 use mesh30k_consensus::finality::{FinalTip, HaltReport};
 use mesh30k_consensus::group::GroupId;
 use mesh30k_consensus::raft::{Durability, LogError, RaftLog};
@@ -41,10 +41,15 @@ pub enum RecoveryError {
     #[error("the ledger's state cannot be read")]
     State(#[from] StateError),
     /// No validator here.
-    #[error("this node is no validator in epoch {epoch}: its word is not needed; it only has to apply the order")]
+    #[error(
+        "this node is no validator in epoch {epoch}: its word is not needed, it only has to apply the order; its validator key, \
+         should it be given a seat, is {key}"
+    )]
     NoValidator {
         /// The epoch.
         epoch: u32,
+        /// Its key.
+        key: PublicKey,
     },
     /// Its sign-log is not there or not to be trusted.
     #[error("this validator's sign-log can't be trusted (the log says why): it must not take part in a recovery")]
@@ -120,7 +125,7 @@ pub fn state(config: &Config) -> Result<SignedStatement, RecoveryError> {
     let (epoch, round) = (query::epoch(store)?, query::tip(store)?.round);
     let seats = query::validator_set(store)?;
     let own = seats.0.iter().find(|seat| seat.key == key.public()).map(|seat| seat.node);
-    let me = own.ok_or(RecoveryError::NoValidator { epoch: epoch.0 })?;
+    let me = own.ok_or_else(|| RecoveryError::NoValidator { epoch: epoch.0, key: key.public() })?;
     let log = RaftLog::open(Arc::clone(&stopped.kv), GroupId::global(epoch.0, round.0), Durability::Synced)?;
     let tip = store.final_tip()?.ok_or(StatementError::NothingFinal)?;
     let sign_log = open_sign_log(&stopped.data.sign_log(), store, me, &key, &tip)?;

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use mesh30k_chain::{Restart, SignedRestart, SignedStatement};
 use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::types::{NodeId, TimeMs};
 use mesh30k_node::clock::wall_ms;
 use mesh30k_node::config::Config;
-use mesh30k_node::recovery::{self, NewSeats};
+use mesh30k_node::recovery::{self, NewSeats, Restart, SignedRestart, SignedStatement};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -171,7 +170,11 @@ fn sign(session: &Session, file: &Path, key: &str) -> Result<()> {
     }
     signed.signatures.push(signed.order.sign(&secret));
     write(file, &signed)?;
-    line(format!("{} signatures; with enough of them, on every node: mesh30k node recover apply {}", signed.signatures.len(), file.display()));
+    line(format!(
+        "{} signatures; with enough of them, on every node: mesh30k node recover apply {}",
+        signed.signatures.len(),
+        file.display()
+    ));
     Ok(())
 }
 
@@ -181,7 +184,10 @@ fn describe(session: &Session, signed: &SignedRestart) -> Result<()> {
         return json(signed);
     }
     let seats: Vec<String> = order.validators.0.iter().map(|seat| seat.node.to_string()).collect();
-    line(format!("chain {} goes on after final block {} ({})", order.context.chain, order.base.height, order.base.block));
+    line(format!(
+        "chain {} goes on after final block {} ({})",
+        order.context.chain, order.base.height, order.base.block
+    ));
     line(format!("in epoch {}, round {}, with validators {}", order.epoch, order.round, seats.join(", ")));
     let said: Vec<String> = order.statements.iter().map(|one| one.statement.node.to_string()).collect();
     line(format!("on the word of validators {}; void after {} (Unix ms)", said.join(", "), order.valid_until));
@@ -190,7 +196,8 @@ fn describe(session: &Session, signed: &SignedRestart) -> Result<()> {
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("{} is not what `mesh30k node recover` writes", path.display()))
+    serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} is not what `mesh30k node recover` writes", path.display()))
 }
 
 fn write(path: &Path, value: &impl Serialize) -> Result<()> {

@@ -50,13 +50,17 @@ fn order() -> Restart {
 
 /// Validators that hold block 9 final and nothing above it.
 fn statements(nodes: std::ops::RangeInclusive<u8>) -> Vec<SignedStatement> {
+    statements_on(&certificate(b"last", 9, 1..=3), nodes)
+}
+
+fn statements_on(last_final: &Certificate, nodes: std::ops::RangeInclusive<u8>) -> Vec<SignedStatement> {
     let said = |n: u8| {
         let statement = Statement {
             context: context(),
             node: NodeId(n.into()),
             epoch: Epoch(0),
             round: Round(0),
-            last_final: certificate(b"last", 9, 1..=3),
+            last_final: last_final.clone(),
             log_end: (1, 10),
             tail: Vec::new(),
         };
@@ -122,7 +126,13 @@ fn each_field_is_checked() {
     let other = certificate(b"another", 9, 1..=3);
     assert!(matches!(refused(Restart { base: other, ..order() }), RestartRefused::OtherBlock { .. }));
     let lower = certificate(b"before", 8, 1..=3);
-    assert!(matches!(refused(Restart { base: lower, ..order() }), RestartRefused::Undoes { .. }));
+    let (base, known) = (Height(8), Height(9));
+    assert_eq!(refused(Restart { base: lower.clone(), ..order() }), RestartRefused::NotHighest { base, known });
+    let said = statements_on(&lower, 1..=2);
+    assert_eq!(
+        refused(Restart { base: lower, statements: said, ..order() }),
+        RestartRefused::Undoes { base, own: known }
+    );
     let higher = certificate(b"later", 10, 1..=3);
     assert!(matches!(refused(Restart { base: higher, ..order() }), RestartRefused::NotReached { .. }));
     for (epoch, round) in [(1, 0), (1, 2), (0, 1), (2, 1)] {

@@ -49,3 +49,132 @@ fn votes_at(statements: &[SignedStatement], height: Height) -> Vec<SignedVote> {
     let tails = statements.iter().flat_map(|one| &one.statement.tail);
     tails.map(|tail| tail.vote).filter(|vote| vote.vote.height == height).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use mesh30k_ledger::block::Header;
+    use mesh30k_ledger::finality::{Phase, Vote};
+    use mesh30k_ledger::keys::{SecretKey, Signature};
+    use mesh30k_ledger::signing::ChainContext;
+    use mesh30k_ledger::types::{ChainId, Epoch, NodeId, Round, TimeMs};
+    use proptest::prelude::*;
+
+    use super::super::statement::{Statement, TailBlock};
+    use super::*;
+
+    const BASE: Height = Height(9);
+
+    fn context() -> ChainContext {
+        ChainContext { chain: ChainId::new("tail").unwrap(), genesis: Hash::of(b"genesis") }
+    }
+
+    fn block(height: u64) -> Block {
+        let context = context();
+        let header = Header {
+            chain: context.chain,
+            epoch: Epoch(0),
+            round: Round(0),
+            height: Height(height),
+            parent: Hash::of(&height.to_be_bytes()),
+            tx_root: Hash::ZERO,
+            parent_state_root: Hash::ZERO,
+            next_validators_hash: Hash::ZERO,
+            time: TimeMs(height),
+            term: 1,
+            proposer: NodeId(1),
+            reset: None,
+        };
+        Block::sign(header, Vec::new(), &context, &SecretKey::from_seed([1; 32]))
+    }
+
+    /// One node's vote for a result of a block; what a signature says is not looked at here.
+    fn vote(node: u64, block: &Block, result: u8) -> SignedVote {
+        let Header { epoch, round, height, parent, .. } = block.header;
+        let vote = Vote {
+            phase: Phase::First,
+            context: context(),
+            epoch,
+            round,
+            height,
+            block: block.id(),
+            parent,
+            commitment: Hash::of(&[result]),
+            lock: None,
+            validator: NodeId(node),
+        };
+        SignedVote { vote, signature: Signature([0; 64]) }
+    }
+
+    fn certificate() -> Certificate {
+        Certificate::assemble(&[vote(1, &block(BASE.0), 0)]).unwrap()
+    }
+
+    /// A node whose log holds as many blocks above the base as it has results.
+    fn says(node: u64, results: &[u8]) -> SignedStatement {
+        let tail = (BASE.0 + 1..).zip(results).map(|(height, result)| {
+            let block = block(height);
+            TailBlock { vote: vote(node, &block, *result), block }
+        });
+        let statement = Statement {
+            context: context(),
+            node: NodeId(node),
+            epoch: Epoch(0),
+            round: Round(0),
+            last_final: certificate(),
+            log_end: (1, results.len() as u64),
+            tail: tail.collect(),
+        };
+        SignedStatement { statement, signature: Signature([0; 64]) }
+    }
+
+    fn kept_of(statements: &[SignedStatement], voters: usize) -> Result<Vec<(u64, Hash)>, Height> {
+        let quorum = (voters * 2).div_ceil(3);
+        let kept = kept(statements, BASE, voters, quorum)?;
+        Ok(kept.into_iter().map(|(block, own)| (block.header.height.0, own.commitment)).collect())
+    }
+
+    #[test]
+    fn what_may_be_final_stays_and_what_cannot_be_goes() {
+        let (a, height) = (Hash::of(&[0]), BASE.0 + 1);
+        assert_eq!(kept_of(&[says(1, &[0]), says(2, &[])], 4), Ok(vec![(height, a)]), "the lost two may have voted");
+        assert_eq!(kept_of(&[says(1, &[0, 0]), says(2, &[0])], 4), Ok(vec![(height, a), (height + 1, a)]));
+        let divided = [says(1, &[0, 0]), says(2, &[0, 0]), says(3, &[1, 0]), says(4, &[1, 0])];
+        assert_eq!(kept_of(&divided, 4), Ok(vec![]), "and nothing after it stays");
+        assert_eq!(kept_of(&[says(1, &[0]), says(2, &[1])], 4), Err(Height(height)), "either may be final");
+        assert_eq!(kept_of(&divided[..3], 4), Ok(vec![(height, a), (height + 1, a)]));
+    }
+
+    proptest! {
+        /// However results and logs differ: what a quorum voted for stays, with that result, or nobody decides.
+        #[test]
+        fn what_was_certified_is_never_left_out(
+            votes in prop::collection::vec(prop::collection::vec(0_u8..3, 0..4), 3..10),
+            order in prop::collection::vec(any::<u64>(), 10),
+            more in 0_usize..10,
+        ) {
+            let voters = votes.len();
+            let quorum = (voters * 2).div_ceil(3);
+            let mut nodes: Vec<usize> = (0..voters).collect();
+            nodes.sort_by_key(|node| order[*node]);
+            let stated = (voters + 1 - quorum + more).min(voters);
+            let statements: Vec<_> =
+                nodes[..stated].iter().map(|node| says(*node as u64 + 1, &votes[*node])).collect();
+            let outcome = kept_of(&statements, voters);
+            for depth in 0..4 {
+                let results: BTreeSet<u8> = votes.iter().filter_map(|own| own.get(depth).copied()).collect();
+                let certified = results.into_iter().find(|result| {
+                    votes.iter().filter(|own| own.get(depth) == Some(result)).count() >= quorum
+                });
+                // A block is certified only when those below it are, or can be.
+                let Some(result) = certified else { break };
+                let at = BASE.0 + 1 + depth as u64;
+                match &outcome {
+                    Ok(kept) => prop_assert_eq!(kept.get(depth), Some(&(at, Hash::of(&[result])))),
+                    Err(height) => prop_assert!(height.0 > at, "undecided at {}, certified at {}", height, at),
+                }
+            }
+        }
+    }
+}

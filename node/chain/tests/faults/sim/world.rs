@@ -31,6 +31,9 @@ pub const ACCOUNTS: u64 = 6;
 /// Small, so that members that were away need snapshots.
 const RETENTION: Retention = Retention { snapshot_every: 40, keep: 10, purge_batch: 5 };
 
+/// What a clock may be off by, ms.
+const HOUR_MS: i64 = 3_600_000;
+
 /// What everybody shares.
 #[derive(Clone)]
 pub struct Common {
@@ -303,7 +306,6 @@ impl World {
     }
 
     fn jump_clock(&mut self, node: NodeId) {
-        const HOUR_MS: i64 = 3_600_000;
         let error = match self.rng.random_range(0..6) {
             0 => -HOUR_MS,
             1 => -self.rng.random_range(1..60_000),
@@ -378,6 +380,15 @@ impl World {
     pub fn lie(&self, lies: bool) {
         for host in self.hosts.values() {
             host.disk.lie_about_syncs(lies);
+        }
+    }
+
+    /// An hour passes in which nothing happens: all clocks say so. Nothing else in the simulation looks at the time of day.
+    pub fn pass_an_hour(&mut self) {
+        self.tell("an hour passes");
+        self.count("hour");
+        for host in self.hosts.values() {
+            host.clock.set_error_ms(HOUR_MS);
         }
     }
 
