@@ -10,14 +10,14 @@ use openraft::type_config::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
 
 use crate::recorder::{History, Keeps, Recorder};
-use crate::sim::bus::Bus;
+use crate::sim::net::Net;
 
 const GROUP: GroupId = GroupId::global(0, 0);
 
 async fn start(disk: &MemDisk) -> Result<(GroupSet<SimRuntime>, Group<SimRuntime>), GroupError> {
     let store: Arc<dyn KvStore> = Arc::new(disk.open());
     let app = Recorder::open(Arc::clone(&store), Keeps::State { lag: 0 }, Arc::new(Mutex::new(History::default())));
-    let (transport, check) = (Bus::new(1).port(1), accept_any_peer());
+    let (transport, check) = (Net::new(1).port(1), accept_any_peer());
     let set = GroupSet::new(GroupSetConfig { me: 1, store_id: StoreId([1; 32]), store, transport, check });
     let mut config = set.preset(GROUP);
     config.retention = Retention { snapshot_every: 4, keep: 2, purge_batch: 1 };

@@ -8,6 +8,7 @@ pub mod client;
 pub mod genesis;
 pub mod linear;
 pub mod malice;
+#[path = "../../../../../consensus/tests/shared/net.rs"]
 pub mod net;
 pub mod observer;
 pub mod panics;
@@ -23,10 +24,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use openraft::type_config::AsyncRuntime;
-use openraft_rt_sim::{SimInstant, SimRuntime};
+use openraft_rt_sim::SimRuntime;
 use rand::Rng;
 
 use client::{Client, Closing, Logs};
+pub use net::now_ms;
 use plant::Plant;
 use world::{ACCOUNTS, World};
 
@@ -71,12 +73,6 @@ pub struct Outcome {
     pub virtual_ms: u64,
     pub faults: BTreeMap<&'static str, u64>,
     pub story: Vec<(u64, String)>,
-}
-
-/// Virtual time, ms.
-pub fn now_ms() -> u64 {
-    let at = SimInstant::try_now().map_or(Duration::ZERO, SimInstant::elapsed_since_start);
-    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Lives one seed.
