@@ -100,18 +100,6 @@ impl Net {
         self.lock().cut.insert((from, to));
     }
 
-    /// Cuts `side` off from everybody else; one-way cuts happen too.
-    pub fn partition(&self, side: &BTreeSet<MemberId>, all: &BTreeSet<MemberId>, one_way: bool) {
-        for inside in side {
-            for outside in all.difference(side) {
-                self.cut(*inside, *outside);
-                if !one_way {
-                    self.cut(*outside, *inside);
-                }
-            }
-        }
-    }
-
     pub fn heal(&self) {
         let mut state = self.lock();
         state.cut.clear();

@@ -238,7 +238,11 @@ impl SectorHandle {
         }
         for (sector, seat) in self.seats() {
             let (clusters, others) = members::candidates(roster, sector);
-            seat.lock().duties.set_members(clusters, others, now);
+            {
+                let duties = &mut seat.lock().duties;
+                duties.set_members(clusters, others, now);
+                duties.set_sectors(roster.sectors.len());
+            }
             seat.wake();
         }
         self.bump();

@@ -12,7 +12,7 @@ use openraft_rt_sim::SimRuntime;
 use rand::Rng;
 
 use super::cluster::{Cluster, Faults};
-use super::net::Weather;
+use super::net::{Net, Weather};
 use crate::recorder::Keeps;
 
 /// Rounds of a life, and the looks at who leads in each.
@@ -128,7 +128,7 @@ async fn misfortune(cluster: &mut Cluster, outcome: &mut Outcome) {
             let all = cluster.all.clone();
             let side: BTreeSet<_> = all.iter().copied().filter(|_| cluster.rng.random()).collect();
             let one_way = cluster.rng.random_range(0..4) == 0;
-            cluster.net.partition(&side, &all, one_way);
+            partition(&cluster.net, &side, &all, one_way);
         }
         315..400 => cluster.net.heal(),
         400..408 => cluster.net.set_weather(Weather { loss_ppm: 100_000, delay_us: 100..40_000, ..Weather::FAIR }),
@@ -140,6 +140,18 @@ async fn misfortune(cluster: &mut Cluster, outcome: &mut Outcome) {
             }
         }
         _ => {}
+    }
+}
+
+/// Cuts `side` off from everybody else; one-way cuts happen too.
+fn partition(net: &Net, side: &BTreeSet<MemberId>, all: &BTreeSet<MemberId>, one_way: bool) {
+    for inside in side {
+        for outside in all.difference(side) {
+            net.cut(*inside, *outside);
+            if !one_way {
+                net.cut(*outside, *inside);
+            }
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use super::counters::HostedCounters;
 use super::due::{DueQueue, HostedAction, Item, SlotKey};
 use super::replay::Replay;
 use super::surroundings::{Habitat, ReplayedHabitat, Surroundings};
-use crate::event::{AgentAnswer, AnswerBody, Event, EventId, HostMessage, HostReply, SignedEvent, Strategy};
-use crate::time::MeshTimeUs;
+use crate::event::{AgentAnswer, AnswerBody, Event, EventId, HostMessage, HostReply, Probe, SignedEvent, Strategy};
+use crate::time::{LocalTimeUs, MeshTimeUs};
 
 /// Events staged at one host at once.
 const MAX_STAGED: usize = 64;
@@ -132,8 +132,7 @@ impl<H: Habitat> HostedAgents<H> {
             HostMessage::Stage(signed) => self.stage(signed),
             HostMessage::Probe(probe) => {
                 for agent in &probe.agents {
-                    let item = Item::Probe { agent: *agent, cluster: probe.cluster, seq: probe.seq, work: probe.work };
-                    self.deliver(now_us, *agent, item);
+                    self.deliver_probe(now_us, *agent, probe);
                 }
             }
             HostMessage::Prepare(prepare) => {
@@ -169,12 +168,7 @@ impl<H: Habitat> HostedAgents<H> {
                 Item::Leave { cluster, answer } => answers.entry(cluster).or_default().push(answer),
                 Item::Probe { agent, cluster, seq, work } => self.on_probe(now_us, agent, cluster, seq, work),
                 Item::ProbeDone { agent, cluster, seq, received, work } => {
-                    let answered = self.agents.get(&agent).map(|h| h.around.read(now_us)).unwrap_or_default();
-                    // By the agent's own clock, as everything it says.
-                    let work_us = if work { u32::try_from(answered.since_us(received)).ok() } else { None };
-                    let host_clock = self.agents.get_mut(&agent).and_then(|h| h.around.host_clock(now_us));
-                    let body = AnswerBody::Probe { seq, received, answered, work_us, host_clock };
-                    self.answer(now_us, cluster, (agent, agent), body);
+                    self.on_probe_done(now_us, (agent, cluster), seq, received, work);
                 }
                 Item::Prepare { key, cluster, target, start } => {
                     actions.extend(self.on_prepare(now_us, key, cluster, (target, start)));
@@ -263,6 +257,17 @@ impl<H: Habitat> HostedAgents<H> {
         }
     }
 
+    fn deliver_probe(&mut self, now_us: i64, agent: AgentId, probe: &Probe) {
+        let (cluster, seq, work) = (probe.cluster, probe.seq, probe.work);
+        if !H::Around::FORETOLD {
+            return self.deliver(now_us, agent, Item::Probe { agent, cluster, seq, work });
+        }
+        let Some(hosted) = self.agents.get_mut(&agent) else { return bump(&mut self.counters.foreign) };
+        if let Some(delay_us) = hosted.around.forward_us(now_us) {
+            self.on_probe(now_us.saturating_add(delay_us), agent, cluster, seq, work);
+        }
+    }
+
     fn answer(&mut self, now_us: i64, cluster: ClusterId, (agent, slot): (AgentId, AgentId), body: AnswerBody) {
         if let Some(delay_us) = self.agents.get_mut(&agent).and_then(|h| h.around.return_us(now_us)) {
             let leaves_us = now_us.saturating_add(delay_us);
@@ -282,7 +287,28 @@ impl<H: Habitat> HostedAgents<H> {
         let received = hosted.around.read(now_us);
         let work = work && !hosted.frozen;
         let Some(work_us) = (if work { hosted.around.work_us(now_us, 1.0) } else { Some(0) }) else { return };
-        self.plan(now_us.saturating_add(work_us), Item::ProbeDone { agent, cluster, seq, received, work });
+        let done_us = now_us.saturating_add(work_us);
+        if H::Around::FORETOLD {
+            return self.on_probe_done(done_us, (agent, cluster), seq, received, work);
+        }
+        self.plan(done_us, Item::ProbeDone { agent, cluster, seq, received, work });
+    }
+
+    fn on_probe_done(
+        &mut self,
+        now_us: i64,
+        (agent, cluster): (AgentId, ClusterId),
+        seq: u32,
+        received: LocalTimeUs,
+        work: bool,
+    ) {
+        let Some(hosted) = self.agents.get_mut(&agent) else { return };
+        let answered = hosted.around.read(now_us);
+        // By the agent's own clock, as everything it says.
+        let work_us = if work { u32::try_from(answered.since_us(received)).ok() } else { None };
+        let host_clock = hosted.around.host_clock(now_us);
+        let body = AnswerBody::Probe { seq, received, answered, work_us, host_clock };
+        self.answer(now_us, cluster, (agent, agent), body);
     }
 }
 

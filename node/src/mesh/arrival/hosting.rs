@@ -155,9 +155,9 @@ impl Engine {
         let frozen = |spec: &&HostedAgent| freezes.is_frozen(spec.agent, spec.cluster, mesh);
         self.paused = self.host_list.values().filter(frozen).map(|spec| spec.agent).collect();
         for (cluster, led) in &mut self.leads {
-            let agents = self.topology.agents_of(*cluster).iter().map(|link| link.agent);
+            let agents = self.topology.agents_of(*cluster).into_iter().map(|link| link.agent);
             let frozen: BTreeSet<AgentId> = agents.filter(|a| freezes.is_frozen(*a, *cluster, mesh)).collect();
-            led.machine.set_frozen(frozen);
+            led.machine_mut().set_frozen(frozen);
         }
         if let Some((order, _)) = freezes.last_order
             && (change.paused > 0 || change.resumed > 0)

@@ -3,7 +3,7 @@
 use mesh30k_ledger::types::{AgentId, ClusterId, Hash};
 
 use super::super::ack_spread::leaves_us;
-use super::super::due::{HarnessRecord, HostedAction, Item, SlotKey};
+use super::super::due::{HarnessRecord, HostedAction, Item, SlotKey, slots_of};
 use super::super::surroundings::{Habitat, Surroundings};
 use super::{HostedAgents, bump};
 use crate::clock::guarded_target;
@@ -225,10 +225,4 @@ impl<H: Habitat> HostedAgents<H> {
             self.slots.remove(&key);
         }
     }
-}
-
-/// All keys of one event.
-fn slots_of(event: EventId) -> std::ops::RangeInclusive<SlotKey> {
-    let key = |id| SlotKey { event, agent: AgentId(id), slot: AgentId(id) };
-    key(0)..=key(u64::MAX)
 }
