@@ -4,7 +4,6 @@
 //! failing seed is named in the panic.
 
 mod cluster;
-#[path = "../../shared/net.rs"]
 #[allow(dead_code, reason = "shared with node/chain/tests/faults, which use more of it")]
 pub(crate) mod net;
 mod scenario;

@@ -8,7 +8,7 @@ pub mod client;
 pub mod genesis;
 pub mod linear;
 pub mod malice;
-#[path = "../../../../../consensus/tests/shared/net.rs"]
+#[path = "../../../../../consensus/tests/raft/sim/net.rs"]
 pub mod net;
 pub mod observer;
 pub mod panics;
