@@ -27,7 +27,7 @@ impl Timing {
     /// 5 s. Somebody stands 2.5 to 3 s after it heard the leader last (1.5 s of lease, then 1 to 1.5 s), which is within the 1.5
     /// to 3 s that are wanted of an election timeout.
     pub const SECTOR: Self =
-        Self { heartbeat_ms: 500, heartbeat_min_ms: 250, election_min_ms: 1000, election_max_ms: 1500 };
+        Self { heartbeat_ms: 600, heartbeat_min_ms: 250, election_min_ms: 1000, election_max_ms: 1500 };
 }
 
 /// When an append counts as done. Votes are on disk before they leave, whatever this says.

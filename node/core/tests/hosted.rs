@@ -291,7 +291,9 @@ fn a_host_wakes_once_for_a_probe_and_the_answer_is_that_of_the_replayed_way() {
         assert!(pair.host.poll(leaves_us - 1).is_empty(), "nothing is due before the answer leaves");
         let actions = pair.host.poll(leaves_us);
         let [HostedAction::Reply(reply)] = actions.as_slice() else { panic!("one reply, not {actions:?}") };
-        let AnswerBody::Probe { received, answered, work_us, .. } = reply.answers[0].body else { panic!("{reply:?}") };
+        let AnswerBody::Probe { received, answered, work_us, waited_us, .. } = reply.answers[0].body else {
+            panic!("{reply:?}")
+        };
         let mut around = pair.host.around(agent).unwrap().clone();
         let came_us = START + around.forward_us(START).unwrap();
         let done_us = around.true_time_of(answered);
@@ -299,7 +301,9 @@ fn a_host_wakes_once_for_a_probe_and_the_answer_is_that_of_the_replayed_way() {
         assert_eq!(i64::from(work_us.unwrap()), answered.since_us(received));
         // The instant is known from the agent's clock, to a microsecond: it may lie in the next slice of weather.
         let back = [done_us - 1, done_us, done_us + 1].map(|at| at + around.return_us(at).unwrap());
-        assert!(back.iter().any(|at| at.abs_diff(leaves_us) <= 1), "{back:?} {leaves_us}");
+        // It leaves with others, and says how long it waited for them.
+        let came_back_us = leaves_us - i64::from(waited_us);
+        assert!(back.iter().any(|at| at.abs_diff(came_back_us) <= 1), "{back:?} {leaves_us} {waited_us}");
         assert_eq!(pair.host.next_wakeup_us(), None);
     }
 }

@@ -130,10 +130,10 @@ impl SectorService {
         }
         let roster = self.handle.roster();
         let silent_us = (summary_period_us(roster.sectors.len()) / 2).saturating_mul(LEADER_SILENT_HALVES);
-        let unheard = roster.sectors.keys().filter(|sector| {
-            let leading = self.handle.leading(**sector);
-            leading.is_none_or(|leading| now.since_us(leading.heard) > silent_us)
-        });
+        let unheard = roster
+            .sectors
+            .keys()
+            .filter(|sector| self.handle.leader_heard(**sector).is_none_or(|heard| now.since_us(heard) > silent_us));
         for sector in unheard.filter(|sector| !self.voting.contains(sector)).take(questions_at_once(roster.nodes.len()))
         {
             let (handle, sector) = (self.handle.clone(), *sector);

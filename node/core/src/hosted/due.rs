@@ -86,8 +86,7 @@ pub(super) enum Item {
     Right { key: SlotKey, cluster: ClusterId, right: SlotRight },
     Cancel { agent: AgentId, event: EventId },
     WorkDone { key: SlotKey },
-    Release { key: SlotKey },
-    Leave { cluster: ClusterId, answer: AgentAnswer },
+    Leave { cluster: ClusterId, ready_us: i64, answer: AgentAnswer },
     Expire { event: EventId },
 }
 

@@ -57,10 +57,8 @@ impl Engine {
         let mut waiting = Vec::new();
         loop {
             let now_us = self.clock.now().wall_us;
-            if self.hosted.next_wakeup_us().is_some_and(|at| at <= now_us) {
-                waiting.extend(self.hosted.poll(now_us));
-            }
-            let next_us = self.hosted.next_wakeup_us().unwrap_or(end_us).max(now_us.saturating_add(GRAIN_US));
+            waiting.extend(self.hosted.poll_around_target(now_us));
+            let next_us = self.hosted.next_around_target_us().unwrap_or(end_us).max(now_us.saturating_add(GRAIN_US));
             if next_us >= end_us {
                 break;
             }
