@@ -27,7 +27,6 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "parsed once, moved once")]
 enum Command {
     /// Make a node if there is none, join a network and run until Ctrl-C.
     Up(cmd::up::Up),

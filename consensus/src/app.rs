@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,10 @@ impl fmt::Display for LogPosition {
         write!(f, "{}-{}", self.term, self.index)
     }
 }
+
+/// Whether a leader may have an entry ordered, as far as this member is concerned; the error is the sentence for the leader. Called
+/// for each entry that arrives, from any task: it must not block.
+pub type Admission = Arc<dyn Fn(&[u8]) -> Result<(), String> + Send + Sync>;
 
 /// An application's state at a position, as it travels to a member that is too far behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +61,12 @@ pub trait Application: Send + 'static {
     /// still. An application that says no for ever stops its group.
     fn has_room(&self) -> bool {
         true
+    }
+
+    /// What this member wants of an entry before it lets a leader append it here; asked for once. It may look at the local clock:
+    /// Raft takes a refusal for a lost message.
+    fn admission(&self) -> Option<Admission> {
+        None
     }
 
     /// Executes an entry and returns the response for whoever proposed it. A bad entry is answered, never a failure:

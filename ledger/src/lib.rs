@@ -42,6 +42,7 @@ pub mod receipt;
 pub mod records;
 pub mod rejection;
 mod reputation;
+pub mod restart;
 pub mod restore;
 pub mod signing;
 pub mod smt;

@@ -47,6 +47,7 @@ pub enum Domain {
     Snapshot,
     EventSession,
     Restart,
+    RestartStatement,
 }
 
 impl Domain {
@@ -69,6 +70,7 @@ impl Domain {
             Self::Snapshot => "mesh30k snapshot v1",
             Self::EventSession => "mesh30k event session v1",
             Self::Restart => "mesh30k restart v1",
+            Self::RestartStatement => "mesh30k restart statement v1",
         }
     }
 }

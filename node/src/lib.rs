@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod mesh;
 pub mod node;
 pub mod priority;
+pub mod recovery;
 pub mod roster;
 pub mod sectors;
 pub mod tasks;

@@ -183,12 +183,12 @@ impl Node {
     }
 }
 
-fn read_genesis(path: &Path) -> Result<Genesis, NodeError> {
+pub(crate) fn read_genesis(path: &Path) -> Result<Genesis, NodeError> {
     let read = || serde_json::from_slice(&std::fs::read(path)?).map_err(std::io::Error::from);
     read().map_err(|source| NodeError::Genesis { path: path.to_owned(), source })
 }
 
-fn open_data(config: &Config, genesis: &Genesis) -> Result<DataDir, NodeError> {
+pub(crate) fn open_data(config: &Config, genesis: &Genesis) -> Result<DataDir, NodeError> {
     if !config.node.data_dir.as_os_str().is_empty() {
         return Ok(DataDir::open(&config.node.data_dir)?);
     }

@@ -9,6 +9,7 @@ pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod mesh;
 pub(crate) mod node;
+pub(crate) mod recover;
 pub(crate) mod replay;
 pub(crate) mod task;
 pub(crate) mod testnet;

@@ -17,6 +17,7 @@ use mesh30k_node::node::Node as RunningNode;
 use mesh30k_node::{priority, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::cmd::recover::Recover;
 use crate::exit::UsageError;
 use crate::output::{json, line};
 use crate::session::Session;
@@ -42,6 +43,9 @@ pub(crate) enum Node {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         settings: Vec<String>,
     },
+    /// Let a chain go on that lost its majority of validators, or halted.
+    #[command(subcommand)]
+    Recover(Recover),
     /// The configuration in force, or every key explained.
     #[command(after_help = "Example: mesh30k node config --explain")]
     Config {
@@ -87,6 +91,7 @@ impl Node {
                 Ok(())
             }
             Self::Run { config, settings } => run(&layers(Some(&config), &settings)?.finish()?),
+            Self::Recover(step) => step.run(session),
             Self::Config { explain: true, .. } => {
                 line(explain().trim_end());
                 Ok(())

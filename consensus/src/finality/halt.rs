@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
 
+/// What operators type to let a halted chain go on.
+pub const RECOVER_COMMAND: &str = "mesh30k node recover";
 /// Most pieces of evidence a report carries.
 pub const MAX_REPORT_EVIDENCE: usize = 32;
 
@@ -150,7 +152,10 @@ fn sentence(
         HaltCause::NoQuorum => "a fixed build, or a new round that leaves the block out",
     };
     let sign = if cause == HaltCause::ExecutionDiverged { "operators should" } else { "operators have to sign" };
-    format!("The chain is halted here after final block {final_height}: {what}. To go on, {sign} {next}.")
+    format!(
+        "The chain is halted here after final block {final_height}: {what}. To go on, {sign} {next}: see `{RECOVER_COMMAND}` and \
+         docs/operating/recovery.md."
+    )
 }
 
 fn names(nodes: &[NodeId]) -> String {

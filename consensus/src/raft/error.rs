@@ -44,6 +44,21 @@ pub enum LogError {
         /// Why.
         reason: String,
     },
+    /// A record beside the log cannot be trusted: a bit changed, or another version wrote it.
+    #[error(
+        "column family {table}: the {what} of {group} is damaged: {reason}; nothing on this disk can be trusted, so move the \
+         data directory away and join as a new node (\"A disk that decayed\" in docs/operating/recovery.md)"
+    )]
+    DamagedMeta {
+        /// The group.
+        group: GroupId,
+        /// The column family.
+        table: &'static str,
+        /// Which record.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An append that would leave a hole.
     #[error("log of {group} refuses entry {found}: the next index is {expected}")]
     NotConsecutive {

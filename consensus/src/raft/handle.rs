@@ -15,6 +15,7 @@ use openraft::{ChangeMembers, Raft};
 use crate::app::{Application, LogPosition};
 use crate::group::{GroupId, MemberId};
 use crate::raft::frame::{PeerCheck, Sender};
+use crate::raft::gate::Gate;
 use crate::raft::network::Network;
 use crate::raft::type_config::{RaftConfig, position};
 use crate::raft::{
@@ -41,6 +42,7 @@ pub struct Group<RT: AsyncRuntime> {
     raft: Raft<RaftConfig<RT>, StateMachine<RT>>,
     machine: StateMachine<RT>,
     check: PeerCheck,
+    gate: Arc<Gate>,
     in_flight: Arc<AtomicUsize>,
 }
 
@@ -51,6 +53,7 @@ impl<RT: AsyncRuntime> Clone for Group<RT> {
             raft: self.raft.clone(),
             machine: self.machine.clone(),
             check: Arc::clone(&self.check),
+            gate: Arc::clone(&self.gate),
             in_flight: Arc::clone(&self.in_flight),
         }
     }
@@ -81,13 +84,14 @@ impl<RT: AsyncRuntime> Group<RT> {
         let log_error = |source| GroupError::Log { group, source };
         let openraft_config = Arc::new(config.openraft()?);
         let log = RaftLog::open(Arc::clone(&store), group, config.durability).map_err(log_error)?;
+        let gate = Arc::new(Gate::new(group, app.admission()));
         let machine = StateMachine::open(store, group, app).map_err(log_error)?;
         let me = Sender { member: config.me, store_id: config.store_id };
         let network = Network::<RT> { group, me, transport, check: Arc::clone(&check), runtime: PhantomData };
         let log = LogStore::<RT>::new(Arc::new(log));
         let started = Raft::new(config.me, openraft_config, network, log, machine.clone()).await;
         let raft = started.map_err(|e| GroupError::Stopped { group, reason: e.to_string() })?;
-        Ok(Self { config, raft, machine, check, in_flight: Arc::new(AtomicUsize::new(0)) })
+        Ok(Self { config, raft, machine, check, gate, in_flight: Arc::new(AtomicUsize::new(0)) })
     }
 
     /// The group's name.
@@ -146,7 +150,8 @@ impl<RT: AsyncRuntime> Group<RT> {
     /// Answers a request of the member `from`, whom the bridge has authenticated.
     pub async fn handle(&self, from: MemberId, lane: RaftLane, request: &[u8]) -> Bytes {
         let me = Sender { member: self.config.me, store_id: self.config.store_id };
-        serve::serve(&self.raft, &self.machine, me, &self.check, from, lane, request).await
+        let answering = serve::Answering { raft: &self.raft, machine: &self.machine, gate: &self.gate };
+        serve::serve(&answering, me, &self.check, from, lane, request).await
     }
 
     /// Term, leader, and whether it is this node.

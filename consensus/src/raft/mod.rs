@@ -3,10 +3,12 @@
 mod config;
 mod error;
 mod frame;
+mod gate;
 mod group_set;
 mod handle;
 mod leadership;
 mod log_adapter;
+mod meta;
 mod network;
 mod opaque;
 mod raft_log;

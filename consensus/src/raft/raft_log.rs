@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use bytes::Bytes;
+use openraft::EntryPayload;
+use serde::{Deserialize, Serialize};
 
 use crate::app::LogPosition;
 use crate::group::GroupId;
+use crate::raft::meta::MetaTable;
 use crate::raft::type_config::{Entry, Vote, position};
 use crate::raft::{Durability, LogError};
 use crate::storage::{Durable, KvStore, ScanLimit, Table, WriteBatch, prefix_end};
@@ -16,8 +17,6 @@ use crate::storage::{Durable, KvStore, ScanLimit, Table, WriteBatch, prefix_end}
 /// Hash of an entry and of all before it.
 type ChainHash = [u8; blake3::OUT_LEN];
 
-/// Version of the head and of the entry records.
-const FORMAT: u8 = 1;
 /// Domain of the chain's hashes.
 const CHAIN_CONTEXT: &str = "mesh30k 2026 raft log chain v1";
 /// Entries checked at once when a log is opened.
@@ -25,9 +24,9 @@ const PAGE: ScanLimit = ScanLimit::entries(256);
 /// Entries deleted by one batch of a purge.
 const PURGE_PAGE: u64 = 1024;
 
-const HEAD: u8 = b'h';
-const VOTE: u8 = b'v';
-const COMMITTED: u8 = b'c';
+const HEAD: &[u8] = b"h";
+const VOTE: &[u8] = b"v";
+const COMMITTED: &[u8] = b"c";
 
 /// The log of one group: entries, vote and committed position.
 ///
@@ -35,6 +34,7 @@ const COMMITTED: u8 = b'c';
 /// every append, truncation and purge in the same batch. So a lost, added or altered record contradicts something.
 pub struct RaftLog {
     kv: Arc<dyn KvStore>,
+    meta: MetaTable,
     group: GroupId,
     durability: Durability,
     head: Mutex<Head>,
@@ -43,8 +43,6 @@ pub struct RaftLog {
 /// Persisted extent of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
-    #[serde(deserialize_with = "known_format")]
-    format: u8,
     /// Last entry removed by a purge.
     purged: Option<LogPosition>,
     /// Index of the first entry present, or of the next one if there is none.
@@ -57,14 +55,8 @@ struct Head {
     last_hash: ChainHash,
 }
 
-fn known_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
-    let format = u8::deserialize(deserializer)?;
-    if format == FORMAT { Ok(format) } else { Err(serde::de::Error::custom(format!("format {format} is unknown"))) }
-}
-
 impl Head {
     const EMPTY: Self = Self {
-        format: FORMAT,
         purged: None,
         first: 0,
         before_first: [0; blake3::OUT_LEN],
@@ -84,11 +76,15 @@ impl RaftLog {
     /// # Errors
     /// [`LogError`] naming the first contradiction.
     pub fn open(kv: Arc<dyn KvStore>, group: GroupId, durability: Durability) -> Result<Self, LogError> {
-        let log = Self { kv, group, durability, head: Mutex::new(Head::EMPTY) };
-        if let Some(head) = log.meta(HEAD, "head")? {
+        let meta = MetaTable::new(Arc::clone(&kv), group);
+        let log = Self { kv, meta, group, durability, head: Mutex::new(Head::EMPTY) };
+        if let Some(head) = log.meta.read(HEAD, "head")? {
             *log.lock() = head;
         }
         log.verify()?;
+        // Read again by openraft, which has no error of its own for what cannot be trusted.
+        log.read_vote()?;
+        log.read_committed()?;
         Ok(log)
     }
 
@@ -120,14 +116,14 @@ impl RaftLog {
                 let expected = head.next();
                 return Err(LogError::NotConsecutive { group: self.group, expected, found: at.index });
             }
-            let bytes = self.encode("entry", &entry)?;
+            let bytes = self.encode(&entry)?;
             head.last_hash = self.chain(&head.last_hash, at.index, &bytes);
             head.last = Some(at);
             let mut record = head.last_hash.to_vec();
             record.extend_from_slice(&bytes);
             batch.put(Table::RaftLog, self.entry_key(at.index), record);
         }
-        self.put_meta(&mut batch, HEAD, &head)?;
+        self.meta.put(&mut batch, HEAD, "head", &head)?;
         match self.durability {
             Durability::Synced => self.kv.write_durable(&batch, done),
             Durability::Unsynced => {
@@ -158,7 +154,7 @@ impl RaftLog {
             Some(last) if keep_to > head.first => Some(position(&self.read_one(&head, last)?.log_id)),
             _ => None,
         };
-        self.put_meta(&mut batch, HEAD, &head)?;
+        self.meta.put(&mut batch, HEAD, "head", &head)?;
         self.kv.write(&batch)?;
         *held = head;
         Ok(())
@@ -191,7 +187,7 @@ impl RaftLog {
             for index in held.first..stop {
                 batch.delete(Table::RaftLog, self.entry_key(index));
             }
-            self.put_meta(&mut batch, HEAD, &head)?;
+            self.meta.put(&mut batch, HEAD, "head", &head)?;
             self.kv.write(&batch)?;
             *held = head;
         }
@@ -225,26 +221,40 @@ impl RaftLog {
         Ok(entries)
     }
 
+    /// The application's entries from an index on, as far as the log holds them; for a group that does not run. Not all of them need
+    /// be committed.
+    ///
+    /// # Errors
+    /// [`LogError`] when the log cannot be read.
+    pub fn entries_from(&self, index: u64) -> Result<Vec<Bytes>, LogError> {
+        let entries = self.read(index..u64::MAX, usize::MAX)?;
+        let own = entries.into_iter().filter_map(|entry| match entry.payload {
+            EntryPayload::Normal(bytes) => Some(bytes.0),
+            EntryPayload::Blank | EntryPayload::Membership(_) => None,
+        });
+        Ok(own.collect())
+    }
+
     /// Stores a vote; `done` is called once it is on disk.
     pub(crate) fn save_vote(&self, vote: &Vote, done: Durable) -> Result<(), LogError> {
         let mut batch = WriteBatch::new();
-        self.put_meta(&mut batch, VOTE, vote)?;
+        self.meta.put(&mut batch, VOTE, "vote", vote)?;
         self.kv.write_durable(&batch, done);
         Ok(())
     }
 
     pub(crate) fn read_vote(&self) -> Result<Option<Vote>, LogError> {
-        self.meta(VOTE, "vote")
+        self.meta.read(VOTE, "vote")
     }
 
     pub(crate) fn save_committed(&self, committed: Option<LogPosition>) -> Result<(), LogError> {
         let mut batch = WriteBatch::new();
-        self.put_meta(&mut batch, COMMITTED, &committed)?;
+        self.meta.put(&mut batch, COMMITTED, "committed position", &committed)?;
         Ok(self.kv.write(&batch)?)
     }
 
     pub(crate) fn read_committed(&self) -> Result<Option<LogPosition>, LogError> {
-        Ok(self.meta::<Option<LogPosition>>(COMMITTED, "committed position")?.flatten())
+        Ok(self.meta.read::<Option<LogPosition>>(COMMITTED, "committed position")?.flatten())
     }
 
     /// Reads everything once: each record follows from the one before, the last is the head's, none lies outside.
@@ -286,7 +296,7 @@ impl RaftLog {
         if hash != stored {
             return Err(broken);
         }
-        let entry: Entry = self.decode("entry", bytes)?;
+        let entry: Entry = self.decode(bytes)?;
         if entry.log_id.index == index { Ok(entry) } else { Err(broken) }
     }
 
@@ -323,35 +333,24 @@ impl RaftLog {
 
     fn index_of(&self, key: &[u8]) -> Result<u64, LogError> {
         let index = key.get(GroupId::KEY_BYTES..).and_then(|index| <[u8; 8]>::try_from(index).ok());
-        let reason = format!("key of {} bytes", key.len());
-        index.map(u64::from_be_bytes).ok_or(LogError::Unreadable { group: self.group, what: "key", reason })
+        index.map(u64::from_be_bytes).ok_or_else(|| self.unreadable("key", format!("key of {} bytes", key.len())))
     }
 
-    fn meta_key(&self, tag: u8) -> Vec<u8> {
-        let mut key = self.group.key().to_vec();
-        key.push(tag);
-        key
+    fn encode(&self, entry: &Entry) -> Result<Vec<u8>, LogError> {
+        postcard::to_stdvec(entry).map_err(|e| self.unreadable("entry", e.to_string()))
     }
 
-    fn meta<T: DeserializeOwned>(&self, tag: u8, what: &'static str) -> Result<Option<T>, LogError> {
-        let stored = self.kv.get(Table::RaftMeta, &self.meta_key(tag))?;
-        stored.map(|bytes| self.decode(what, &bytes)).transpose()
+    fn decode(&self, bytes: &[u8]) -> Result<Entry, LogError> {
+        let (entry, rest) = postcard::take_from_bytes(bytes).map_err(|e| self.unreadable("entry", e.to_string()))?;
+        if rest.is_empty() {
+            Ok(entry)
+        } else {
+            Err(self.unreadable("entry", format!("{} bytes too many", rest.len())))
+        }
     }
 
-    fn put_meta<T: Serialize>(&self, batch: &mut WriteBatch, tag: u8, value: &T) -> Result<(), LogError> {
-        batch.put(Table::RaftMeta, self.meta_key(tag), self.encode("head", value)?);
-        Ok(())
-    }
-
-    fn encode<T: Serialize>(&self, what: &'static str, value: &T) -> Result<Vec<u8>, LogError> {
-        let unreadable = |e: postcard::Error| LogError::Unreadable { group: self.group, what, reason: e.to_string() };
-        postcard::to_stdvec(value).map_err(unreadable)
-    }
-
-    fn decode<T: DeserializeOwned>(&self, what: &'static str, bytes: &[u8]) -> Result<T, LogError> {
-        let unreadable = |reason: String| LogError::Unreadable { group: self.group, what, reason };
-        let (value, rest) = postcard::take_from_bytes(bytes).map_err(|e| unreadable(e.to_string()))?;
-        if rest.is_empty() { Ok(value) } else { Err(unreadable(format!("{} bytes too many", rest.len()))) }
+    const fn unreadable(&self, what: &'static str, reason: String) -> LogError {
+        LogError::Unreadable { group: self.group, what, reason }
     }
 
     fn lock(&self) -> MutexGuard<'_, Head> {

@@ -126,6 +126,20 @@ proptest! {
         prop_assert!(log.read(0..10, usize::MAX).is_err());
     }
 
+    /// Whatever bit of head, vote or committed position flips: the log does not open, and says what an operator does.
+    #[test]
+    fn a_flipped_bit_beside_the_log_is_noticed(which in 0_usize..3, bit in 0_usize..100 * 8) {
+        let disk = MemDisk::new(FlushMode::Immediate);
+        let log = filled(&disk, 10);
+        log.save_vote(&Vote::new(3, 2), Box::new(|_| ())).unwrap();
+        log.save_committed(Some(LogPosition { term: 1, index: 4 })).unwrap();
+        let key = [&GROUP.key()[..], [HEAD, VOTE, COMMITTED][which]].concat();
+        prop_assume!(disk.flip_bit(Table::RaftMeta, &key, bit));
+        let refused = open(&disk).err().unwrap();
+        prop_assert!(matches!(refused, LogError::DamagedMeta { table: "raft_meta", .. }), "{:?}", refused);
+        prop_assert!(refused.to_string().contains("join as a new node"));
+    }
+
     #[test]
     fn a_hole_is_noticed(index in 0_u64..10) {
         let disk = MemDisk::new(FlushMode::Immediate);
@@ -154,7 +168,7 @@ fn an_exchanged_entry_and_a_lost_head_are_noticed() {
     disk.open().write(&batch).unwrap();
     assert_eq!(open(&disk).err(), Some(LogError::Broken { group: GROUP, index: 3 }));
 
-    assert!(other.lose_key(Table::RaftMeta, &[&GROUP.key()[..], &[HEAD]].concat()));
+    assert!(other.lose_key(Table::RaftMeta, &[&GROUP.key()[..], HEAD].concat()));
     assert_eq!(open(&other).err(), Some(LogError::WrongEnd { group: GROUP, expected: None, found: Some(0) }));
 }
 

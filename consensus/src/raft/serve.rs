@@ -7,13 +7,20 @@ use openraft::type_config::AsyncRuntime;
 use crate::group::MemberId;
 use crate::raft::StateMachine;
 use crate::raft::frame::{PeerCheck, Request, Response, Sender, decode, encode};
+use crate::raft::gate::Gate;
 use crate::raft::type_config::{RaftConfig, Snapshot, position};
 use crate::transport::RaftLane;
 
+/// What answers: a group's parts.
+pub(crate) struct Answering<'a, RT: AsyncRuntime> {
+    pub(crate) raft: &'a Raft<RaftConfig<RT>, StateMachine<RT>>,
+    pub(crate) machine: &'a StateMachine<RT>,
+    pub(crate) gate: &'a Gate,
+}
+
 /// Answers one frame of `from`. Never fails: what cannot be answered is refused with a sentence.
 pub(crate) async fn serve<RT: AsyncRuntime>(
-    raft: &Raft<RaftConfig<RT>, StateMachine<RT>>,
-    machine: &StateMachine<RT>,
+    answering: &Answering<'_, RT>,
     me: Sender,
     check: &PeerCheck,
     from: MemberId,
@@ -21,7 +28,7 @@ pub(crate) async fn serve<RT: AsyncRuntime>(
     frame: &[u8],
 ) -> Bytes {
     let response = match admit::<RT>(check, from, lane, frame) {
-        Ok(request) => answer(raft, machine, request).await,
+        Ok(request) => answer(answering, request).await,
         Err(sentence) => Response::Refused(sentence),
     };
     reply(me, &response)
@@ -60,15 +67,15 @@ fn admit<RT: AsyncRuntime>(
     if fits { Ok(request) } else { Err(format!("request on the wrong lane, {lane:?}")) }
 }
 
-async fn answer<RT: AsyncRuntime>(
-    raft: &Raft<RaftConfig<RT>, StateMachine<RT>>,
-    machine: &StateMachine<RT>,
-    request: Request<RT>,
-) -> Response<RT> {
+async fn answer<RT: AsyncRuntime>(answering: &Answering<'_, RT>, request: Request<RT>) -> Response<RT> {
+    let Answering { raft, machine, gate } = answering;
     let answered = match request {
         Request::Vote(vote) => raft.vote(vote).await.map(Response::Vote).map_err(|e| e.to_string()),
         Request::PreVote(vote) => raft.pre_vote(vote).await.map(Response::PreVote).map_err(|e| e.to_string()),
-        Request::Append(append) => raft.append_entries(append).await.map(Response::Append).map_err(|e| e.to_string()),
+        Request::Append(append) => match gate.admit(&append) {
+            Ok(()) => raft.append_entries(append).await.map(Response::Append).map_err(|e| e.to_string()),
+            Err(sentence) => Err(sentence),
+        },
         Request::TransferLeader(transfer) => {
             raft.handle_transfer_leader(transfer).await.map(Response::TransferLeader).map_err(|e| e.to_string())
         }

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::{Application, LogPosition, RestoreRefused};
 use crate::group::GroupId;
+use crate::raft::meta::MetaTable;
 use crate::raft::type_config::{LogId, RaftConfig, Snapshot, SnapshotMeta, StoredMembership, log_id, position};
 use crate::raft::{LogError, Opaque};
 use crate::storage::{KvStore, Table, WriteBatch};
@@ -29,9 +30,11 @@ const ROOM_POLL: Duration = Duration::from_millis(5);
 /// Bytes of a stored piece of a snapshot.
 const PIECE_BYTES: usize = 1 << 20;
 
-const MEMBERSHIPS: u8 = b'm';
-const SNAPSHOT: u8 = b's';
+const MEMBERSHIPS: &[u8] = b"m";
+const SNAPSHOT: &[u8] = b"s";
 const PIECE: u8 = b'p';
+const MEMBERSHIPS_NAME: &str = "membership";
+const SNAPSHOT_NAME: &str = "snapshot head";
 
 /// Drives an [`Application`]; clones share it. Also builds its snapshots.
 pub struct StateMachine<RT> {
@@ -42,6 +45,7 @@ pub struct StateMachine<RT> {
 struct Core {
     group: GroupId,
     kv: Arc<dyn KvStore>,
+    meta: MetaTable,
     app: Box<dyn Application>,
     /// Last entry given to the application in this run, or its durable position before the first.
     applied: Option<LogPosition>,
@@ -69,8 +73,10 @@ impl<RT> StateMachine<RT> {
     /// # Errors
     /// [`LogError`] when the store cannot be read.
     pub fn open(kv: Arc<dyn KvStore>, group: GroupId, app: Box<dyn Application>) -> Result<Self, LogError> {
-        let mut core = Core { group, kv, applied: app.durable_position(), app, memberships: Vec::new() };
-        core.memberships = core.read(&[MEMBERSHIPS], "membership")?.unwrap_or_default();
+        let meta = MetaTable::new(Arc::clone(&kv), group);
+        let memberships = meta.read(MEMBERSHIPS, MEMBERSHIPS_NAME)?.unwrap_or_default();
+        let core = Core { group, kv, meta, applied: app.durable_position(), app, memberships };
+        core.current()?;
         Ok(Self { core: Arc::new(Mutex::new(core)), runtime: PhantomData })
     }
 
@@ -100,7 +106,7 @@ impl Core {
                 self.memberships.retain(|known| known.log_id().as_ref().is_none_or(|id| position(id) < at));
                 self.memberships.push(StoredMembership::new(Some(log_id(at)), membership));
                 let mut batch = WriteBatch::new();
-                self.put(&mut batch, &[MEMBERSHIPS], &self.memberships)?;
+                self.meta.put(&mut batch, MEMBERSHIPS, MEMBERSHIPS_NAME, &self.memberships)?;
                 self.kv.write(&batch)?;
                 self.app.skip(at);
                 Opaque::default()
@@ -152,7 +158,7 @@ impl Core {
         if bytes > limit {
             return Err(LogError::SnapshotTooLarge { group, position: at, bytes, limit }.into());
         }
-        let old = self.read::<SnapshotHead>(&[SNAPSHOT], "snapshot head")?;
+        let old = self.meta.read::<SnapshotHead>(SNAPSHOT, SNAPSHOT_NAME)?;
         let old_pieces = old.map_or(0, |old| pieces(usize::try_from(old.bytes).unwrap_or(0)));
         let hash = *blake3::hash(&snapshot.snapshot).as_bytes();
         let head = SnapshotHead { meta: snapshot.meta.clone(), bytes: bytes as u64, hash };
@@ -162,48 +168,31 @@ impl Core {
         memberships.extend(self.memberships.iter().filter(newer).cloned());
 
         let mut batch = WriteBatch::new();
-        self.put(&mut batch, &[SNAPSHOT], &head)?;
-        self.put(&mut batch, &[MEMBERSHIPS], &memberships)?;
+        self.meta.put(&mut batch, SNAPSHOT, SNAPSHOT_NAME, &head)?;
+        self.meta.put(&mut batch, MEMBERSHIPS, MEMBERSHIPS_NAME, &memberships)?;
         for (number, piece) in snapshot.snapshot.chunks(PIECE_BYTES).enumerate() {
-            batch.put(Table::RaftMeta, self.key(&piece_tag(number)), piece);
+            batch.put(Table::RaftMeta, self.meta.key(&piece_tag(number)), piece);
         }
         for number in pieces(bytes)..old_pieces {
-            batch.delete(Table::RaftMeta, self.key(&piece_tag(number)));
+            batch.delete(Table::RaftMeta, self.meta.key(&piece_tag(number)));
         }
         self.kv.write(&batch)?;
         self.memberships = memberships;
         Ok(())
     }
 
-    fn current(&self) -> io::Result<Option<Snapshot>> {
-        let Some(head) = self.read::<SnapshotHead>(&[SNAPSHOT], "snapshot head")? else { return Ok(None) };
+    fn current(&self) -> Result<Option<Snapshot>, LogError> {
+        let Some(head) = self.meta.read::<SnapshotHead>(SNAPSHOT, SNAPSHOT_NAME)? else { return Ok(None) };
         let mut bytes = Vec::new();
         for number in 0..pieces(usize::try_from(head.bytes).unwrap_or(0)) {
-            if let Some(piece) = self.kv.get(Table::RaftMeta, &self.key(&piece_tag(number)))? {
+            if let Some(piece) = self.kv.get(Table::RaftMeta, &self.meta.key(&piece_tag(number)))? {
                 bytes.extend_from_slice(&piece);
             }
         }
         if blake3::hash(&bytes) != head.hash {
-            let reason = "its bytes do not match their hash".to_owned();
-            return Err(LogError::Unreadable { group: self.group, what: "snapshot", reason }.into());
+            return Err(self.meta.damaged("snapshot", "its bytes do not match their hash".to_owned()));
         }
         Ok(Some(Snapshot { meta: head.meta, snapshot: bytes.into() }))
-    }
-
-    fn key(&self, tag: &[u8]) -> Vec<u8> {
-        [&self.group.key()[..], tag].concat()
-    }
-
-    fn read<T: serde::de::DeserializeOwned>(&self, tag: &[u8], what: &'static str) -> Result<Option<T>, LogError> {
-        let unreadable = |e: postcard::Error| LogError::Unreadable { group: self.group, what, reason: e.to_string() };
-        let stored = self.kv.get(Table::RaftMeta, &self.key(tag))?;
-        stored.map(|bytes| postcard::from_bytes(&bytes).map_err(unreadable)).transpose()
-    }
-
-    fn put<T: Serialize>(&self, batch: &mut WriteBatch, tag: &[u8], value: &T) -> io::Result<()> {
-        let bytes = postcard::to_stdvec(value).map_err(io::Error::other)?;
-        batch.put(Table::RaftMeta, self.key(tag), bytes);
-        Ok(())
     }
 }
 
@@ -250,7 +239,7 @@ impl<RT: AsyncRuntime> RaftStateMachine<RaftConfig<RT>> for StateMachine<RT> {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        self.lock().current()
+        Ok(self.lock().current()?)
     }
 }
 

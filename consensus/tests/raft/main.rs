@@ -1,6 +1,7 @@
 //! Raft groups against openraft's own storage suite and in a seeded simulation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod decay;
 mod frames;
 #[cfg(feature = "rocksdb")]
 mod real;

@@ -1,16 +1,23 @@
 //! The ledger as the application of the global Raft group.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mesh30k_consensus::app::{AppSnapshot, Application, LogPosition, RestoreRefused};
-use mesh30k_ledger::block::Block;
+use borsh::BorshDeserialize as _;
+use mesh30k_consensus::app::{Admission, AppSnapshot, Application, LogPosition, RestoreRefused};
+use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::finality::Certificate;
 use mesh30k_ledger::types::{BlockId, Height, NodeId, TimeMs};
 
 use crate::core::{Applied, Core, StorageFailed};
 use crate::store::LedgerStore;
+
+/// A validator follows no leader whose block lies further ahead of its clock than this, ms, nor further after the last executed
+/// block where that is later. Twice the pause of an idle chain, so that a validator whose own clock is behind goes on by the
+/// blocks it has; a vote waits for at most this less [`MAX_AHEAD_MS`](mesh30k_consensus::finality::chain::MAX_AHEAD_MS).
+pub const MAX_ORDER_AHEAD_MS: u64 = 10_000;
 
 /// What a validator's core needs of the process around it.
 pub struct Hooks {
@@ -26,13 +33,16 @@ pub struct Hooks {
 pub struct Shared {
     core: Mutex<Core>,
     hooks: Hooks,
+    /// Time of the last executed block, ms: known without waiting for a block that is being executed.
+    tip_ms: AtomicU64,
 }
 
 impl Shared {
     /// A core in its process.
     #[must_use]
-    pub const fn new(core: Core, hooks: Hooks) -> Self {
-        Self { core: Mutex::new(core), hooks }
+    pub fn new(core: Core, hooks: Hooks) -> Self {
+        let tip_ms = AtomicU64::new(core.tip_header().1.0);
+        Self { core: Mutex::new(core), hooks, tip_ms }
     }
 
     /// The core; never held across an await.
@@ -48,8 +58,33 @@ impl Shared {
                 Ok(_) => {}
                 Err(error) => return self.storage_failed(&error),
             }
+            self.note_tip();
         }
         self.wake();
+    }
+
+    /// Whether a leader may have this entry ordered, as far as this validator is concerned: nobody would vote for a block of
+    /// tomorrow before tomorrow, and everything after it would wait as long.
+    ///
+    /// # Errors
+    /// A sentence that names the block, its proposer and its time.
+    pub fn admits(&self, entry: &[u8]) -> Result<(), String> {
+        // What is no block changes nothing when its turn comes.
+        let Ok(header) = Header::deserialize(&mut &*entry) else { return Ok(()) };
+        let from = self.now().max(TimeMs(self.tip_ms.load(Ordering::Relaxed)));
+        if header.time <= from.plus_ms(MAX_ORDER_AHEAD_MS) {
+            return Ok(());
+        }
+        let Header { height, proposer, time, .. } = header;
+        Err(format!(
+            "block {height} of validator {proposer} has the time {time} (Unix ms), more than {MAX_ORDER_AHEAD_MS} ms ahead of \
+             this validator's clock; check the clock of validator {proposer}"
+        ))
+    }
+
+    fn note_tip(&self) {
+        let tip = self.core().tip_header().1;
+        self.tip_ms.store(tip.0, Ordering::Relaxed);
     }
 
     /// Tells the validator's loop that there is something to do.
@@ -97,8 +132,14 @@ impl Application for LedgerApp {
         self.shared.core().has_room()
     }
 
+    fn admission(&self) -> Option<Admission> {
+        let shared = Arc::clone(&self.shared);
+        Some(Arc::new(move |entry| shared.admits(entry)))
+    }
+
     fn apply(&mut self, position: LogPosition, entry: &[u8]) -> Vec<u8> {
         let applied = self.shared.core().apply(self.shared.now(), position, entry);
+        self.shared.note_tip();
         self.shared.wake();
         match applied {
             Ok(Applied::Executed(height)) => encode(&Ok::<u64, String>(height.0)),

@@ -14,12 +14,15 @@ mod store;
 mod validator;
 mod verdicts;
 
-pub use app::{Hooks, LedgerApp, Shared};
+pub use app::{Hooks, LedgerApp, MAX_ORDER_AHEAD_MS, Shared};
 pub use catch_up::{CatchUp, Wanted};
 pub use core::{Applied, Core, Finalized, StorageFailed};
 pub use mempool::{Mempool, PoolRefusal};
 pub use order::order;
-pub use restart::{Restart, RestartRefused, Restartable, SignedRestart};
+pub use restart::{
+    ObeyError, Restart, RestartRefused, Restartable, SignedRestart, SignedStatement, Statement, StatementError,
+    TailBlock, make_statement, obey,
+};
 pub use store::{FinalBlock, LedgerStore, StoredBlock};
 pub use validator::{Effect, Validator};
 pub use verdicts::Verdicts;

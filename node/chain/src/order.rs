@@ -17,14 +17,19 @@ const ORDER_PAUSE: Duration = Duration::from_millis(100);
 /// Sees a block through Raft. An answer that leaves open whether it was stored is followed by the same block again:
 /// another one at its height would be evidence against this validator, and a second copy changes nothing.
 pub async fn order<RT: AsyncRuntime>(group: Group<RT>, shared: Arc<Shared>, block: Bytes, term: u64) {
+    // Once an answer left it open, no later refusal says that the block is not in the log.
+    let mut may_be_stored = false;
     loop {
         let proposed = RaftConfig::<RT>::timeout(ORDER_TIMEOUT, group.propose(block.clone())).await;
         let is_refused = match proposed {
             Ok(Ok(_)) => break,
-            Ok(Err(ProposeError::Uncertain { .. })) | Err(_) => false,
+            Ok(Err(ProposeError::Uncertain { .. })) | Err(_) => {
+                may_be_stored = true;
+                false
+            }
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a block was not ordered");
-                true
+                !may_be_stored
             }
         };
         if is_refused || !group.is_leader() || group.term() != term {

@@ -1,10 +1,16 @@
 //! The order by which operators let a chain go on after a halt, or after a majority of validators was lost.
 //!
-//! Pure: what is signed, by whom, and what a node checks before it obeys. It names the last final block with its certificate, so
-//! that nobody has to take the operators' word for the state, only for the decision to go on.
+//! What is signed, by whom, and what a node checks before it obeys. It names the last final block with its certificate, so that
+//! nobody has to take the operators' word for the state, only for the decision to go on; and it carries the last words of so many
+//! validators that the old round can certify nothing any more, and that whatever it has certified is known to one of them.
+
+mod obey;
+mod statement;
+mod tail;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use mesh30k_consensus::finality::{FinalTip, HaltCause};
+use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::encode;
 use mesh30k_ledger::finality::{Certificate, ValidatorSet};
 use mesh30k_ledger::keys::{SecretKey, verify};
@@ -12,13 +18,17 @@ use mesh30k_ledger::operators::Operators;
 use mesh30k_ledger::signing::{ChainContext, Domain, signing_hash};
 use mesh30k_ledger::transaction::KeyedSignature;
 use mesh30k_ledger::types::{ChainId, Epoch, Hash, Height, Round, TimeMs};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+pub use obey::{ObeyError, obey};
+pub use statement::{SignedStatement, Statement, StatementError, TailBlock, make_statement};
 
 /// Signatures of one order, at most.
 pub(crate) const MAX_SIGNATURES: usize = 16;
 
 /// What the operators decide.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Restart {
     /// The chain that stands still.
     pub context: ChainContext,
@@ -32,12 +42,14 @@ pub struct Restart {
     pub new_chain: Option<ChainId>,
     /// Who votes from now on.
     pub validators: ValidatorSet,
+    /// The last words of validators of the old set.
+    pub statements: Vec<SignedStatement>,
     /// Void later than this, by the clock of whoever obeys.
     pub valid_until: TimeMs,
 }
 
 /// An order with the operators' signatures.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct SignedRestart {
     /// What is ordered.
     pub order: Restart,
@@ -145,12 +157,62 @@ pub enum RestartRefused {
         /// Whether a new one is due.
         needed: bool,
     },
+    /// Too few validators said what they know.
+    #[error(
+        "restart refused: it carries valid last words of {found} validators of the old set, {needed} are needed; with fewer, a \
+         block may be final of which nobody here knows"
+    )]
+    TooFewStatements {
+        /// Valid ones of distinct validators.
+        found: usize,
+        /// How many it takes.
+        needed: usize,
+    },
+    /// A statement knows of a later final block.
+    #[error("restart refused: it begins at block {base}, but block {known} is final by its own statements")]
+    NotHighest {
+        /// Height it names.
+        base: Height,
+        /// The highest final one.
+        known: Height,
+    },
+    /// Two things may be final at one height.
+    #[error(
+        "restart refused: by its statements two different results may be final at block {height}; one more validator's \
+             statement would tell"
+    )]
+    Divided {
+        /// The height.
+        height: Height,
+    },
     /// The new validator set cannot be used.
     #[error("restart refused: its validator set is empty, not in order or repeats a key")]
     Validators,
 }
 
 impl Restart {
+    /// Puts an order together: it goes on from the highest final block that the statements know of.
+    ///
+    /// # Errors
+    /// Too few statements.
+    pub fn compose(
+        context: ChainContext,
+        statements: Vec<SignedStatement>,
+        old: &ValidatorSet,
+        validators: ValidatorSet,
+        at: (Epoch, Round),
+        valid_until: TimeMs,
+    ) -> Result<Self, RestartRefused> {
+        let finals = statements.iter().map(|one| &one.statement.last_final);
+        let needed = statements_needed(old);
+        let Some(base) = finals.max_by_key(|certificate| certificate.height).cloned() else {
+            return Err(RestartRefused::TooFewStatements { found: 0, needed });
+        };
+        let changes = u32::from(validators != *old);
+        let (epoch, round) = (Epoch(at.0.0.saturating_add(changes)), Round(at.1.0.saturating_add(1)));
+        Ok(Self { context, base, epoch, round, new_chain: None, validators, statements, valid_until })
+    }
+
     /// What operators sign.
     #[must_use]
     pub fn signing_hash(&self) -> Hash {
@@ -165,11 +227,11 @@ impl Restart {
 }
 
 impl SignedRestart {
-    /// Whether this node may obey.
+    /// Whether this node may obey; if so, the blocks above the base that stay.
     ///
     /// # Errors
     /// The first thing that is wrong; nothing has changed then.
-    pub fn check(&self, node: &Restartable<'_>) -> Result<(), RestartRefused> {
+    pub fn check(&self, node: &Restartable<'_>) -> Result<Vec<(Block, Certificate)>, RestartRefused> {
         let order = &self.order;
         if order.context != *node.context {
             return Err(RestartRefused::OtherChain { found: order.context.chain, own: node.context.chain });
@@ -183,8 +245,34 @@ impl SignedRestart {
         }
         let height = order.base.height;
         order.base.verify(node.validators, node.context).map_err(|_| RestartRefused::BadCertificate { height })?;
-        self.check_base(node)?;
-        self.check_sequence(node)
+        self.check_sequence(node)?;
+        let kept = self.kept(node)?;
+        self.check_base(node, &kept)?;
+        Ok(kept)
+    }
+
+    /// The blocks that stay above the base. A new chain begins at its base and keeps none: its operators chose a branch.
+    fn kept(&self, node: &Restartable<'_>) -> Result<Vec<(Block, Certificate)>, RestartRefused> {
+        if needs_new_chain(node.halted) {
+            return Ok(Vec::new());
+        }
+        let in_place = |one: &&SignedStatement| {
+            let said = &one.statement;
+            (said.context, said.epoch, said.round) == (*node.context, node.at.0, node.at.1)
+        };
+        let valid = self.order.statements.iter().filter(in_place).filter(|one| one.is_signed_in(node.validators));
+        let found = valid.map(|one| one.statement.node).collect::<BTreeSet<_>>().len();
+        let needed = statements_needed(node.validators);
+        if found < needed || found < self.order.statements.len() {
+            return Err(RestartRefused::TooFewStatements { found, needed });
+        }
+        let base = self.order.base.height;
+        let finals = self.order.statements.iter().map(|one| one.statement.last_final.height);
+        if let Some(known) = finals.max().filter(|known| *known > base) {
+            return Err(RestartRefused::NotHighest { base, known });
+        }
+        let (voters, quorum) = (node.validators.len(), node.validators.quorum());
+        tail::kept(&self.order.statements, base, voters, quorum).map_err(|height| RestartRefused::Divided { height })
     }
 
     fn count_valid(&self, operators: &Operators) -> usize {
@@ -194,10 +282,12 @@ impl SignedRestart {
         valid.map(|one| one.key).collect::<BTreeSet<_>>().len()
     }
 
-    fn check_base(&self, node: &Restartable<'_>) -> Result<(), RestartRefused> {
+    fn check_base(&self, node: &Restartable<'_>, kept: &[(Block, Certificate)]) -> Result<(), RestartRefused> {
         let (base, own) = (self.order.base.height, node.tip.height);
         let forked = needs_new_chain(node.halted);
-        if base < own && !forked {
+        // This node may have gone some way already, or have had the certificate of a block that stays.
+        let here = kept.iter().find(|(block, _)| block.header.height == own).map(|(block, _)| block.id());
+        if base < own && !forked && here != Some(node.tip.block) {
             return Err(RestartRefused::Undoes { base, own });
         }
         if base > own {
@@ -229,6 +319,11 @@ impl SignedRestart {
         }
         Ok(())
     }
+}
+
+/// So many last words that every certificate has one of their validators among its voters, and the rest can certify nothing.
+fn statements_needed(validators: &ValidatorSet) -> usize {
+    (validators.len() + 1).saturating_sub(validators.quorum())
 }
 
 const fn needs_new_chain(halted: Option<HaltCause>) -> bool {

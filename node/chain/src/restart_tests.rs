@@ -43,8 +43,30 @@ fn order() -> Restart {
         round: Round(1),
         new_chain: None,
         validators: set(2..=5),
+        statements: statements(1..=2),
         valid_until: TimeMs(2_000),
     }
+}
+
+/// Validators that hold block 9 final and nothing above it.
+fn statements(nodes: std::ops::RangeInclusive<u8>) -> Vec<SignedStatement> {
+    statements_on(&certificate(b"last", 9, 1..=3), nodes)
+}
+
+fn statements_on(last_final: &Certificate, nodes: std::ops::RangeInclusive<u8>) -> Vec<SignedStatement> {
+    let said = |n: u8| {
+        let statement = Statement {
+            context: context(),
+            node: NodeId(n.into()),
+            epoch: Epoch(0),
+            round: Round(0),
+            last_final: last_final.clone(),
+            log_end: (1, 10),
+            tail: Vec::new(),
+        };
+        SignedStatement { signature: key(n).sign(statement.signing_hash().as_bytes()), statement }
+    };
+    nodes.map(said).collect()
 }
 
 fn operators() -> Operators {
@@ -60,15 +82,17 @@ fn check_signed(signed: &SignedRestart, halted: Option<HaltCause>) -> Result<(),
     let (context, validators, operators) = (context(), set(1..=4), operators());
     let tip = FinalTip { height: Height(9), block: Hash::of(b"last"), commitment: Hash::of(b"state"), time: NOW };
     let at = (Epoch(0), Round(0));
-    signed.check(&Restartable {
-        context: &context,
-        tip,
-        validators: &validators,
-        at,
-        operators: &operators,
-        halted,
-        now: NOW,
-    })
+    signed
+        .check(&Restartable {
+            context: &context,
+            tip,
+            validators: &validators,
+            at,
+            operators: &operators,
+            halted,
+            now: NOW,
+        })
+        .map(|kept| assert!(kept.is_empty()))
 }
 
 #[test]
@@ -102,7 +126,13 @@ fn each_field_is_checked() {
     let other = certificate(b"another", 9, 1..=3);
     assert!(matches!(refused(Restart { base: other, ..order() }), RestartRefused::OtherBlock { .. }));
     let lower = certificate(b"before", 8, 1..=3);
-    assert!(matches!(refused(Restart { base: lower, ..order() }), RestartRefused::Undoes { .. }));
+    let (base, known) = (Height(8), Height(9));
+    assert_eq!(refused(Restart { base: lower.clone(), ..order() }), RestartRefused::NotHighest { base, known });
+    let said = statements_on(&lower, 1..=2);
+    assert_eq!(
+        refused(Restart { base: lower, statements: said, ..order() }),
+        RestartRefused::Undoes { base, own: known }
+    );
     let higher = certificate(b"later", 10, 1..=3);
     assert!(matches!(refused(Restart { base: higher, ..order() }), RestartRefused::NotReached { .. }));
     for (epoch, round) in [(1, 0), (1, 2), (0, 1), (2, 1)] {
@@ -110,6 +140,16 @@ fn each_field_is_checked() {
         assert!(matches!(refused(wrong), RestartRefused::Sequence { .. }), "{epoch} {round}");
     }
     assert_eq!(refused(Restart { validators: ValidatorSet(Vec::new()), ..order() }), RestartRefused::Validators);
+    for (statements, found) in [(statements(1..=1), 1), ([statements(1..=1), statements(1..=1)].concat(), 1)] {
+        let few = RestartRefused::TooFewStatements { found, needed: 2 };
+        assert_eq!(refused(Restart { statements, ..order() }), few);
+    }
+    // A stranger's word counts for nothing, and a changed one neither.
+    let mut changed = statements(1..=2);
+    changed[0].statement.log_end = (1, 11);
+    for statements in [statements(4..=5), changed] {
+        assert!(matches!(refused(Restart { statements, ..order() }), RestartRefused::TooFewStatements { .. }));
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ use mesh30k_ledger::outcome::{DueEvent, Outcome};
 use mesh30k_ledger::state::{ChangeSet, Entry, StateError, StateRead};
 use mesh30k_ledger::types::{AccountId, Height, TxId};
 
+use crate::restart::{SignedRestart, SignedStatement};
+
 const BLOCK_PREFIX: u8 = b'b';
 const TRANSACTION_PREFIX: u8 = b't';
 const ACCOUNT_PREFIX: u8 = b'a';
@@ -25,6 +27,12 @@ const STORED_BLOCK_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 
 /// There once the sign-log was made: from then on a missing log means that it was lost.
 const SIGNED_KEY: &[u8] = b"ledger/has-signed";
+/// This validator's last word in a round that is to end.
+const STATEMENT_KEY: &[u8] = b"ledger/statement";
+/// The last order of the operators that was carried out.
+const RESTART_KEY: &[u8] = b"ledger/restart";
+/// Bytes of an order with its statements, at most.
+const RESTART_BYTES_MAX: usize = 256 * 1_024 * 1_024;
 /// Entries of state looked at a time.
 const STATE_PAGE: usize = 2_048;
 
@@ -183,6 +191,48 @@ impl LedgerStore {
         let mut batch = WriteBatch::new();
         batch.put(Table::Misc, SIGNED_KEY.to_vec(), Vec::new());
         self.kv.write(&batch)
+    }
+
+    /// Keeps this validator's last word in a round.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub(crate) fn keep_statement(&self, statement: &SignedStatement) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::new();
+        batch.put(Table::Misc, STATEMENT_KEY.to_vec(), encode(statement));
+        self.kv.write(&batch)
+    }
+
+    /// The last statement this validator made.
+    ///
+    /// # Errors
+    /// Storage that fails or does not hold what it should.
+    pub fn statement(&self) -> Result<Option<SignedStatement>, StoreError> {
+        let Some(bytes) = self.kv.get(Table::Misc, STATEMENT_KEY)? else { return Ok(None) };
+        decode(&bytes, RESTART_BYTES_MAX).map(Some).map_err(|error| corrupt("the statement", &error))
+    }
+
+    /// Writes what an order of the operators changes, with the order. The group of the new round has a log of its own, of which
+    /// nothing is applied yet.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub(crate) fn restart(&self, changes: &ChangeSet, signed: &SignedRestart) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::new();
+        put_changes(&mut batch, changes);
+        batch.delete(Table::Misc, POSITION_KEY.to_vec());
+        batch.put(Table::Misc, RESTART_KEY.to_vec(), encode(signed));
+        let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.kv.write(&batch)
+    }
+
+    /// The last order of the operators that was carried out here.
+    ///
+    /// # Errors
+    /// Storage that fails or does not hold what it should.
+    pub fn obeyed(&self) -> Result<Option<SignedRestart>, StoreError> {
+        let Some(bytes) = self.kv.get(Table::Misc, RESTART_KEY)? else { return Ok(None) };
+        decode(&bytes, RESTART_BYTES_MAX).map(Some).map_err(|error| corrupt("the operators' order", &error))
     }
 
     /// A final block.

@@ -28,6 +28,8 @@ const VOTE_BYTES_MAX: usize = 1_024;
 const VOTES_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long one question about blocks may take.
 const BLOCKS_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a chain that stands still is told of.
+const STILL_EVERY: Duration = Duration::from_secs(60);
 /// The loop looks around at least this often.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -52,6 +54,7 @@ impl ValidatorDriver {
     /// Runs until the node's network closes.
     pub(crate) async fn run(mut self) {
         let mut catch_up = CatchUp::new(now());
+        let mut still = tokio::time::interval(STILL_EVERY);
         loop {
             self.carry_out_all();
             self.propose();
@@ -66,6 +69,9 @@ impl ValidatorDriver {
                 inbound = self.votes.recv() => match inbound {
                     Some(inbound) => self.on_vote(inbound.peer, &inbound.body),
                     None => return,
+                },
+                _ = still.tick() => if let Some(sentence) = self.ledger.stalled() {
+                    tracing::warn!("{sentence}");
                 },
                 () = tokio::time::sleep(pause) => {}
             }

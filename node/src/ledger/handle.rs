@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use mesh30k_chain::{LedgerStore, Mempool, PoolRefusal, Shared, StoredBlock, Verdicts};
 use mesh30k_consensus::finality::HaltReport;
+use mesh30k_consensus::finality::halt::RECOVER_COMMAND;
 use mesh30k_consensus::raft::Group;
 use mesh30k_ledger::codec::encode;
 use mesh30k_ledger::execute::{Execution, check};
@@ -30,6 +31,9 @@ use crate::clock;
 use crate::lanes;
 use crate::roster::{Roster, RosterNode, SharedRoster};
 use crate::telemetry::Metrics;
+
+/// A chain that made no block for so long stands still, ms: twelve times the pause of an idle one.
+const STALLED_MS: u64 = 60_000;
 
 /// The last final block here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -276,6 +280,21 @@ impl LedgerHandle {
             halted: self.halted(),
             pool: self.pool().len(),
         }
+    }
+
+    /// What to say when no block has become final for a minute: an idle chain makes one every five seconds.
+    #[must_use]
+    pub fn stalled(&self) -> Option<String> {
+        let tip = *self.0.finals.borrow();
+        let still_ms = clock::wall_ms().saturating_sub(tip.time.0);
+        (self.halted().is_none() && tip.height.0 > 0 && still_ms > STALLED_MS).then(|| {
+            format!(
+                "no block has become final here for {} s, the last is {}: fewer than two thirds of the validators agree or can be \
+                 reached; if so many are lost for good, see `{RECOVER_COMMAND}` and docs/operating/recovery.md",
+                still_ms / 1_000,
+                tip.height
+            )
+        })
     }
 
     /// Why the chain stands still, if it does.

@@ -13,9 +13,11 @@ mod wire;
 
 pub use mesh30k_chain::{LedgerStore, Mempool, PoolRefusal, StoredBlock, Verdicts};
 
+pub(crate) use halt::read as halt_report;
+pub(crate) use handle::halt_path;
 pub use handle::{ChainStatus, FinalBlockTip, LedgerHandle, SubmitError, TxStatus};
-pub(crate) use start::account_of;
 pub use start::{Announcer, LedgerParts, LedgerService, LedgerStartError, start};
+pub(crate) use start::{account_of, open_sign_log};
 pub use wire::{Announcement, SponsorAnswer, SyncAnswer, SyncRequest, TxMessage};
 
 /// Ends the process: state that can't be read or written must not be built upon. A restart resumes from what is final.

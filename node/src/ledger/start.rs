@@ -249,7 +249,7 @@ fn read_halt(handle: &LedgerHandle) -> Result<Option<mesh30k_consensus::finality
 }
 
 /// Opens the sign-log. A validator whose log can't be trusted follows without voting, and says so.
-fn open_sign_log(
+pub(crate) fn open_sign_log(
     path: &std::path::Path,
     store: &LedgerStore,
     me: NodeId,

@@ -12,7 +12,7 @@ use openraft_rt_sim::SimRuntime;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::bus::Bus;
+use super::net::Net;
 use crate::recorder::{History, Keeps, Recorder};
 
 pub const GROUP: GroupId = GroupId::global(0, 0);
@@ -38,7 +38,7 @@ struct Member {
 }
 
 pub struct Cluster {
-    pub bus: Bus,
+    pub net: Net,
     pub faults: Faults,
     keeps: Keeps,
     pub all: BTreeSet<MemberId>,
@@ -54,7 +54,7 @@ impl Cluster {
         let all: BTreeSet<MemberId> = (1..=members).collect();
         let disk = || Member { disk: MemDisk::new(FlushMode::Manual), incarnation: 0, running: None };
         let mut cluster = Self {
-            bus: Bus::new(seed ^ 0xb05),
+            net: Net::new(seed ^ 0xb05),
             faults,
             keeps,
             members: all.iter().map(|member| (*member, disk())).collect(),
@@ -80,7 +80,7 @@ impl Cluster {
         SimRuntime::spawn(flusher(member.disk.clone(), Arc::clone(&store), seed));
         let app = Recorder::open(Arc::clone(&store), self.keeps, Arc::clone(&self.history));
         let applied = Arc::clone(&app.applied);
-        let (transport, check) = (self.bus.port(me), accept_any_peer());
+        let (transport, check) = (self.net.port(me), accept_any_peer());
         let set = GroupSet::new(GroupSetConfig { me, store_id: StoreId([me as u8; 32]), store, transport, check });
         let mut config = set.preset(GROUP);
         config.durability = match self.faults {
@@ -91,7 +91,7 @@ impl Cluster {
         config.retention = Retention { snapshot_every: 20, keep: 4, purge_batch: 4 };
         let group = set.start(config, Box::new(app)).await.unwrap();
         group.initialize(&self.all).await.unwrap();
-        self.bus.connect(me, member.incarnation, set.clone());
+        self.net.connect(me, member.incarnation, set.clone());
         member.running = Some((set, group, applied));
     }
 
@@ -99,7 +99,7 @@ impl Cluster {
     pub async fn crash(&mut self, me: MemberId) -> Option<usize> {
         let member = self.members.get_mut(&me).unwrap();
         let (set, ..) = member.running.take()?;
-        self.bus.disconnect(me);
+        self.net.disconnect(me);
         let keep = match self.faults {
             Faults::PowerCut | Faults::PowerCutUnsynced => self.rng.random_range(0..=member.disk.unsynced_bytes()),
             Faults::Kill => usize::MAX,

@@ -3,8 +3,9 @@
 //! `MESH30K_SIM_SEEDS` sets how many seeds each test runs (default 4), `MESH30K_SIM_FIRST_SEED` where they begin; a
 //! failing seed is named in the panic.
 
-mod bus;
 mod cluster;
+#[allow(dead_code, reason = "shared with node/chain/tests/faults, which use more of it")]
+pub(crate) mod net;
 mod scenario;
 
 use cluster::Faults;

@@ -12,6 +12,7 @@ use openraft_rt_sim::SimRuntime;
 use rand::Rng;
 
 use super::cluster::{Cluster, Faults};
+use super::net::{Net, Weather};
 use crate::recorder::Keeps;
 
 /// Rounds of a life, and the looks at who leads in each.
@@ -88,7 +89,7 @@ async fn live(seed: u64, plan: &Plan) -> Outcome {
     outcome.acknowledged = clients.acknowledged.len() as u64;
     outcome.uncertain = clients.uncertain;
     outcome.elections = cluster.leaders.len() as u64;
-    outcome.calls = cluster.bus.calls();
+    outcome.calls = cluster.net.carried();
     outcome
 }
 
@@ -127,11 +128,11 @@ async fn misfortune(cluster: &mut Cluster, outcome: &mut Outcome) {
             let all = cluster.all.clone();
             let side: BTreeSet<_> = all.iter().copied().filter(|_| cluster.rng.random()).collect();
             let one_way = cluster.rng.random_range(0..4) == 0;
-            cluster.bus.partition(&side, &all, one_way);
+            partition(&cluster.net, &side, &all, one_way);
         }
-        315..400 => cluster.bus.heal(),
-        400..408 => cluster.bus.weather(100_000, 100..40_000),
-        408..430 => cluster.bus.weather(0, 100..2_000),
+        315..400 => cluster.net.heal(),
+        400..408 => cluster.net.set_weather(Weather { loss_ppm: 100_000, delay_us: 100..40_000, ..Weather::FAIR }),
+        408..430 => cluster.net.set_weather(Weather::FAIR),
         430..450 => {
             if let Some(group) = cluster.group(member).filter(Group::is_leader) {
                 let to = pick(cluster);
@@ -139,6 +140,18 @@ async fn misfortune(cluster: &mut Cluster, outcome: &mut Outcome) {
             }
         }
         _ => {}
+    }
+}
+
+/// Cuts `side` off from everybody else; one-way cuts happen too.
+fn partition(net: &Net, side: &BTreeSet<MemberId>, all: &BTreeSet<MemberId>, one_way: bool) {
+    for inside in side {
+        for outside in all.difference(side) {
+            net.cut(*inside, *outside);
+            if !one_way {
+                net.cut(*outside, *inside);
+            }
+        }
     }
 }
 
@@ -156,8 +169,8 @@ async fn client(group: Group<SimRuntime>, entry: Vec<u8>, clients: Arc<Mutex<Cli
 
 /// Everything well again: a new entry is ordered, and everybody comes to have it.
 async fn settle(cluster: &mut Cluster, clients: &Arc<Mutex<Clients>>) {
-    cluster.bus.heal();
-    cluster.bus.weather(0, 100..2_000);
+    cluster.net.heal();
+    cluster.net.set_weather(Weather::FAIR);
     for member in cluster.all.clone() {
         cluster.restart(member).await;
     }

@@ -2,7 +2,9 @@
 //! --example faults -- SEED` lives it again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod clocks;
 mod malice;
 mod plants;
+mod recovery;
 mod seeds;
 mod sim;

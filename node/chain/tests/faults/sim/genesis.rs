@@ -57,7 +57,7 @@ pub fn genesis(validators: u64, accounts: u64) -> Genesis {
         validators: ValidatorSet(seats.collect()),
         nodes: nodes.collect(),
         accounts: owners,
-        operators: Operators { threshold: 1, keys: vec![key("operator", 0).public()] },
+        operators: Operators { threshold: 2, keys: (0..3).map(|n| key("operator", n).public()).collect() },
         parameters: Parameters::default(),
         regions: Regions {
             intensities_mg_per_kwh: [("DE".parse().unwrap(), 380_000)].into(),

@@ -8,10 +8,14 @@ pub mod client;
 pub mod genesis;
 pub mod linear;
 pub mod malice;
+#[path = "../../../../../consensus/tests/raft/sim/net.rs"]
 pub mod net;
 pub mod observer;
+pub mod panics;
 pub mod plant;
 pub mod process;
+pub mod recovery;
+pub mod scene;
 pub mod truth;
 pub mod world;
 
@@ -20,10 +24,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use openraft::type_config::AsyncRuntime;
-use openraft_rt_sim::{SimInstant, SimRuntime};
+use openraft_rt_sim::SimRuntime;
 use rand::Rng;
 
 use client::{Client, Closing, Logs};
+pub use net::now_ms;
 use plant::Plant;
 use world::{ACCOUNTS, World};
 
@@ -70,16 +75,15 @@ pub struct Outcome {
     pub story: Vec<(u64, String)>,
 }
 
-/// Virtual time, ms.
-pub fn now_ms() -> u64 {
-    let at = SimInstant::try_now().map_or(Duration::ZERO, SimInstant::elapsed_since_start);
-    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Lives one seed.
 pub fn run(seed: u64, plan: Plan) -> Outcome {
-    let mut runtime = SimRuntime::with_seed(seed);
-    runtime.block_on(live(seed, plan))
+    let panics = panics::so_far();
+    let mut outcome = SimRuntime::with_seed(seed).block_on(live(seed, plan));
+    // A task that panics ends alone; the simulation would go on without it.
+    if panics::so_far() > panics {
+        outcome.breaches.push(format!("nothing panics: {} did", panics::so_far() - panics));
+    }
+    outcome
 }
 
 async fn live(seed: u64, plan: Plan) -> Outcome {

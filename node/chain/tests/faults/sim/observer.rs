@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mesh30k_chain::{FinalBlock, Finalized, LedgerStore, StoredBlock};
+use mesh30k_chain::{FinalBlock, Finalized, LedgerStore, StoredBlock, obey};
 use mesh30k_consensus::finality::{FinalTip, Observer, ObserverAction};
 use mesh30k_consensus::storage::{FlushMode, MemDisk};
 use mesh30k_ledger::block::Block;
@@ -52,6 +52,7 @@ impl Follower {
         loop {
             SimRuntime::sleep(Duration::from_millis(4)).await;
             let now = TimeMs(START_MS + now_ms());
+            self.obey(now);
             loop {
                 let fed = self.feed.lock().unwrap().pop_front();
                 let Some((from, block, certificate)) = fed else { break };
@@ -66,6 +67,15 @@ impl Follower {
                 self.fetch(next, Height(next.0 + BLOCKS_PER_ANSWER - 1), u32::try_from(asked / 1_000).unwrap());
             }
         }
+    }
+
+    /// Carries the operators' order out once this node is as far as it begins.
+    fn obey(&mut self, now: TimeMs) {
+        let order = self.common.order.lock().unwrap().clone();
+        let Some(order) = order.filter(|order| self.store.obeyed().unwrap().as_ref() != Some(order)) else { return };
+        let Ok(tip) = obey(&self.store, &order, None, now) else { return };
+        let context = self.common.genesis.context();
+        self.observer = Observer::new(context, order.order.validators, tip, Some(OBSERVER));
     }
 
     fn carry_out(&mut self, now: TimeMs, actions: Vec<ObserverAction>) {

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use mesh30k_chain::{
     CatchUp, Core, Effect, Hooks, LedgerApp, LedgerStore, Mempool, Shared, StoredBlock, Validator, Wanted, order,
 };
-use mesh30k_consensus::app::{AppSnapshot, Application, LogPosition, RestoreRefused};
+use mesh30k_consensus::app::{Admission, AppSnapshot, Application, LogPosition, RestoreRefused};
 use mesh30k_consensus::finality::sign_file::{MemorySignFile, SignFile};
 use mesh30k_consensus::finality::{
     ChainTracker, FinalTip, Proposer, SignLog, SignLogExpectation, TrackerConfig, VoteAnswer, VoteKey,
 };
+use mesh30k_consensus::group::GroupId;
 use mesh30k_consensus::raft::{Group, GroupSet};
 use mesh30k_consensus::storage::KvStore;
 use mesh30k_ledger::codec::{decode, encode};
@@ -42,8 +43,12 @@ impl Clock {
         self.0.store(error, Ordering::Relaxed);
     }
 
+    pub fn error_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     pub fn now(&self) -> TimeMs {
-        TimeMs((START_MS + now_ms()).saturating_add_signed(self.0.load(Ordering::Relaxed)))
+        TimeMs((START_MS + now_ms()).saturating_add_signed(self.error_ms()))
     }
 }
 
@@ -106,6 +111,10 @@ struct Watched {
 impl Application for Watched {
     fn has_room(&self) -> bool {
         self.ended.load(Ordering::Relaxed) || self.app.has_room()
+    }
+
+    fn admission(&self) -> Option<Admission> {
+        self.app.admission()
     }
 
     fn apply(&mut self, position: LogPosition, entry: &[u8]) -> Vec<u8> {
@@ -176,11 +185,14 @@ impl Process {
             truth: Arc::clone(&common.truth),
             ended: Arc::clone(&ended),
         };
-        let mut config = set.preset(super::world::GROUP);
+        let failed = |error: mesh30k_ledger::state::StateError| error.to_string();
+        let (epoch, round) = (query::epoch(&store).map_err(failed)?, query::tip(&store).map_err(failed)?.round);
+        let mut config = set.preset(GroupId::global(epoch.0, round.0));
         config.durability = durability;
         config.retention = common.retention;
         let group = set.start(config, Box::new(app)).await.map_err(|error| format!("{error:?}"))?;
-        let members: BTreeSet<u64> = common.genesis.validators.0.iter().map(|seat| seat.node.0).collect();
+        let seats = query::validator_set(&store).map_err(failed)?;
+        let members: BTreeSet<u64> = seats.0.iter().map(|seat| seat.node.0).collect();
         group.initialize(&members).await.map_err(|error| error.to_string())?;
         let pool = Arc::new(Mutex::new(Mempool::default()));
         let validator =
@@ -454,7 +466,12 @@ fn open(
     Ok((core, log))
 }
 
-fn open_sign_log(me: NodeId, store: &LedgerStore, ink: Ink, tip: &FinalTip) -> Result<Option<SignLog<Ink>>, String> {
+pub fn open_sign_log(
+    me: NodeId,
+    store: &LedgerStore,
+    ink: Ink,
+    tip: &FinalTip,
+) -> Result<Option<SignLog<Ink>>, String> {
     let forgetful = matches!(ink, Ink::Forgetful);
     let expected = if !forgetful && store.has_signed().map_err(|e| e.to_string())? {
         let last = store.block(tip.height).map_err(|e| e.to_string())?.map(|stored| stored.certificate);

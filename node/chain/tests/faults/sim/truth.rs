@@ -7,10 +7,10 @@ use mesh30k_consensus::app::LogPosition;
 use mesh30k_consensus::finality::{Evidence, HaltReport};
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::decode;
-use mesh30k_ledger::finality::{SignedVote, ValidatorSet};
+use mesh30k_ledger::finality::{SignedVote, ValidatorSet, Vote};
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::signing::ChainContext;
-use mesh30k_ledger::types::{Hash, Height, NodeId, TxId};
+use mesh30k_ledger::types::{Epoch, Hash, Height, NodeId, Round, TxId};
 
 use super::now_ms;
 
@@ -40,7 +40,7 @@ pub struct Truth {
     pub finals: BTreeMap<Height, KnownFinal>,
     pub where_final: BTreeMap<TxId, Height>,
     /// Votes that left a validator, by validator and height.
-    votes: BTreeMap<(NodeId, Height), Hash>,
+    votes: BTreeMap<(NodeId, Epoch, Round, Height), Hash>,
     /// The one log: what stands at each index.
     log: BTreeMap<u64, (u64, Option<Hash>)>,
     ordered_blocks: BTreeSet<Hash>,
@@ -130,7 +130,8 @@ impl Truth {
             return;
         }
         let hash = signed.vote.signing_hash();
-        let first = *self.votes.entry((node, signed.vote.height)).or_insert(hash);
+        let Vote { epoch, round, height, .. } = signed.vote;
+        let first = *self.votes.entry((node, epoch, round, height)).or_insert(hash);
         if first != hash {
             self.breach(format!("one vote a height: validator {node} released two votes at {}", signed.vote.height));
         }
@@ -212,6 +213,14 @@ impl Truth {
     pub fn on_evidence(&mut self, node: NodeId, evidence: Evidence) {
         self.tell(format!("{node} reports evidence at height {}", evidence.height()));
         self.evidence.push((node, evidence));
+    }
+
+    /// From now on others vote, and another log orders.
+    pub fn on_restart(&mut self, validators: ValidatorSet) {
+        self.tell("the operators' order is carried out");
+        self.validators = validators;
+        self.log.clear();
+        self.leaders.clear();
     }
 
     pub fn acknowledge(&mut self, id: TxId) {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mesh30k_chain::{StoredBlock, Verdicts};
+use mesh30k_chain::{SignedRestart, StoredBlock, Verdicts};
 use mesh30k_consensus::finality::Mistake;
 use mesh30k_consensus::finality::sign_file::MemorySignFile;
-use mesh30k_consensus::group::{GroupId, StoreId};
+use mesh30k_consensus::group::StoreId;
 use mesh30k_consensus::raft::{Durability, GroupSet, GroupSetConfig, Retention, accept_any_peer};
 use mesh30k_consensus::storage::{FlushMode, KvStore, MemDisk, ScanLimit, Table};
 use mesh30k_ledger::genesis::Genesis;
@@ -26,11 +26,13 @@ use super::plant::Plant;
 use super::process::{Clock, Ink, Machine, Process};
 use super::truth::Truth;
 
-pub const GROUP: GroupId = GroupId::global(0, 0);
 pub const VALIDATORS: u64 = 4;
 pub const ACCOUNTS: u64 = 6;
 /// Small, so that members that were away need snapshots.
 const RETENTION: Retention = Retention { snapshot_every: 40, keep: 10, purge_batch: 5 };
+
+/// What a clock may be off by, ms.
+const HOUR_MS: i64 = 3_600_000;
 
 /// What everybody shares.
 #[derive(Clone)]
@@ -44,7 +46,9 @@ pub struct Common {
     pub retention: Retention,
     /// Who lies, and how.
     pub malice: Arc<Mutex<BTreeMap<NodeId, Malice>>>,
-    processes: Arc<Mutex<BTreeMap<NodeId, Process>>>,
+    /// The operators' order, for whoever has to obey without being stopped: the observer.
+    pub order: Arc<Mutex<Option<SignedRestart>>>,
+    pub(super) processes: Arc<Mutex<BTreeMap<NodeId, Process>>>,
     feed: Feed,
 }
 
@@ -83,22 +87,24 @@ impl Common {
     }
 }
 
-struct Host {
-    disk: MemDisk,
-    ink: MemorySignFile,
+pub(super) struct Host {
+    pub(super) disk: MemDisk,
+    pub(super) ink: MemorySignFile,
     clock: Clock,
     incarnation: u64,
     stalled_until: Arc<Mutex<u64>>,
     /// Its disk decayed: it does not start any more, or must not be believed.
     decayed: bool,
-    refuses: bool,
+    pub(super) refuses: bool,
 }
 
 pub struct World {
     pub common: Common,
     pub plan: Plan,
     pub rng: ChaCha8Rng,
-    hosts: BTreeMap<NodeId, Host>,
+    pub(super) hosts: BTreeMap<NodeId, Host>,
+    /// Clocks that were an hour ahead at the same time, at most.
+    pub most_fast: usize,
     /// Faults by name.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -115,6 +121,7 @@ impl World {
             mistake: plan.plant.and_then(Plant::mistake),
             retention: RETENTION,
             malice: Arc::default(),
+            order: Arc::default(),
             processes: Arc::default(),
             feed: Feed::default(),
             genesis,
@@ -130,7 +137,7 @@ impl World {
         };
         let hosts = common.others(NodeId(0)).into_iter().map(|node| (node, host())).collect();
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut world = Self { common, plan, rng, hosts, faults: BTreeMap::new() };
+        let mut world = Self { common, plan, rng, hosts, most_fast: 0, faults: BTreeMap::new() };
         for node in world.nodes() {
             world.restart(node).await;
         }
@@ -299,7 +306,6 @@ impl World {
     }
 
     fn jump_clock(&mut self, node: NodeId) {
-        const HOUR_MS: i64 = 3_600_000;
         let error = match self.rng.random_range(0..6) {
             0 => -HOUR_MS,
             1 => -self.rng.random_range(1..60_000),
@@ -310,6 +316,8 @@ impl World {
         self.count("clock");
         self.tell(format!("the clock of {node} is off by {error} ms"));
         self.hosts[&node].clock.set_error_ms(error);
+        let fast = self.hosts.values().filter(|host| host.clock.error_ms() >= HOUR_MS).count();
+        self.most_fast = self.most_fast.max(fast);
     }
 
     async fn disk_fault(&mut self, node: NodeId) {
@@ -372,6 +380,15 @@ impl World {
     pub fn lie(&self, lies: bool) {
         for host in self.hosts.values() {
             host.disk.lie_about_syncs(lies);
+        }
+    }
+
+    /// An hour passes in which nothing happens: all clocks say so. Nothing else in the simulation looks at the time of day.
+    pub fn pass_an_hour(&mut self) {
+        self.tell("an hour passes");
+        self.count("hour");
+        for host in self.hosts.values() {
+            host.clock.set_error_ms(HOUR_MS);
         }
     }
 

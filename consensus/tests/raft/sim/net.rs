@@ -1,4 +1,5 @@
-//! The network between validators, observers and clients: seeded delay, loss, repetition, cuts and freezes.
+//! The network of both simulations, of Raft here and of the whole chain in `node/chain/tests/faults`: seeded delay, loss, repetition,
+//! cuts and freezes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,13 +13,17 @@ use mesh30k_consensus::raft::{GroupSet, RaftConfig};
 use mesh30k_consensus::transport::{RaftLane, Transport, TransportError};
 use openraft::async_runtime::OneshotSender;
 use openraft::type_config::{AsyncRuntime, TypeConfigExt};
-use openraft_rt_sim::SimRuntime;
+use openraft_rt_sim::{SimInstant, SimRuntime};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::now_ms;
-
 type C = RaftConfig<SimRuntime>;
+
+/// Virtual time, ms.
+pub fn now_ms() -> u64 {
+    let at = SimInstant::try_now().map_or(Duration::ZERO, SimInstant::elapsed_since_start);
+    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// How the network behaves.
 #[derive(Clone, Debug)]
