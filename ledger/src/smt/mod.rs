@@ -3,6 +3,7 @@
 
 mod node;
 mod page;
+mod pairs;
 mod proof;
 mod update;
 
