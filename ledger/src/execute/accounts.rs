@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::codec::encode_into;
 use crate::records::Account;
 use crate::state::{ChangeSet, StateError, StateRead, keyspace, read};
 use crate::types::AccountId;
@@ -124,8 +125,13 @@ impl Accounts {
     pub(super) fn records(&self) -> ChangeSet {
         let in_order = self.places.values().filter_map(|place| self.held.get(*place));
         let changed = in_order.filter(|held| held.changed_by.is_some());
-        changed
-            .filter_map(|held| Some((keyspace::account(&held.id), Some(crate::codec::encode(held.account.as_ref()?)))))
-            .collect()
+        let mut bytes = Vec::new();
+        let record = |held: &Held| {
+            bytes.clear();
+            encode_into(held.account.as_ref()?, &mut bytes);
+            // A copy has the size of the record; they live as long as the block is not final.
+            Some((keyspace::account(&held.id), Some(bytes.clone())))
+        };
+        changed.filter_map(record).collect()
     }
 }

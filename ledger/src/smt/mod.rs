@@ -3,7 +3,6 @@
 
 mod node;
 mod page;
-mod pairs;
 mod proof;
 mod update;
 

@@ -4,8 +4,8 @@ use crate::types::Hash;
 
 const PATH: &[u8; 32] = b"mesh30k state tree: path of key1";
 const VALUE: &[u8; 32] = b"mesh30k state tree: value hash 1";
-pub(super) const LEAF: &[u8; 32] = b"mesh30k state tree: leaf hash v1";
-pub(super) const INNER: &[u8; 32] = b"mesh30k state tree: node hash v1";
+const LEAF: &[u8; 32] = b"mesh30k state tree: leaf hash v1";
+const INNER: &[u8; 32] = b"mesh30k state tree: node hash v1";
 
 fn pair(key: &[u8; 32], left: &Hash, right: &Hash) -> Hash {
     let mut bytes = [0; 64];

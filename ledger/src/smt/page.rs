@@ -1,6 +1,6 @@
 //! Four levels of a tree in one record: a read or write for each, where single nodes would take up to thirty-one.
 
-use super::node::leaf_hash;
+use super::node::{inner_hash, leaf_hash};
 use crate::state::keyspace::TREE;
 use crate::types::Hash;
 
@@ -35,13 +35,11 @@ impl Slot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Page([Slot; SLOTS]);
 
-impl Default for Page {
-    fn default() -> Self {
+impl Page {
+    pub(super) const fn new() -> Self {
         Self([Slot::Empty; SLOTS])
     }
-}
 
-impl Page {
     pub(super) fn slot(&self, position: usize) -> Slot {
         self.0.get(position).copied().unwrap_or(Slot::Empty)
     }
@@ -52,9 +50,9 @@ impl Page {
         }
     }
 
-    /// What stands below a position.
-    pub(super) fn below(&self, position: usize) -> (Slot, Slot) {
-        (self.slot(left(position)), self.slot(right(position)))
+    /// The hash an inner node must have by what stands below it.
+    pub(super) fn joined(&self, position: usize) -> Hash {
+        inner_hash(&self.slot(left(position)).hash(), &self.slot(right(position)).hash())
     }
 
     /// Two maps of positions (inner nodes, leaves; little endian), then what stands there in order.
@@ -93,7 +91,7 @@ impl Page {
         if inner & leaves != 0 {
             return None;
         }
-        let mut page = Self::default();
+        let mut page = Self::new();
         let mut bit = 1_u32;
         for slot in &mut page.0 {
             if inner & bit != 0 {
