@@ -54,9 +54,9 @@ impl Client {
                 138..142 => self.buy(rng),
                 142..144 => self.rate(rng),
                 144..150 => self.rotate(rng),
-                151..154 => self.claim(rng),
-                154..160 => self.dispute(rng),
-                160..170 => self.rule(rng),
+                150..153 => self.claim(rng),
+                153..159 => self.dispute(rng),
+                159..169 => self.rule(rng),
                 _ => Some(self.anchor(rng)),
             };
             if let Some(draft) = draft {
