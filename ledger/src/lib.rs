@@ -46,6 +46,7 @@ pub mod signing;
 pub mod smt;
 pub mod state;
 pub mod tables;
+pub mod topology;
 pub mod transaction;
 pub mod types;
 pub mod unit_price;

@@ -20,7 +20,7 @@ pub fn give_way() {
 }
 
 /// Has the calling thread woken at the instant it asked for.
-pub(crate) fn wake_exactly() {
+pub fn wake_exactly() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::thread::set_current_timer_slack(Some(SLACK_NS)) {
         tracing::debug!(%error, "the timer slack of a thread stays");

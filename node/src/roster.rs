@@ -1,5 +1,7 @@
 //! Who is where: nodes, agents, clusters and sectors as the ledger has them, in memory for everybody to read.
 
+mod agent_table;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,8 +9,11 @@ use arc_swap::ArcSwap;
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::{AgentRecord, ClusterRecord, NodeRecord, SectorRecord};
 use mesh30k_ledger::state::{StateError, StateRead};
+use mesh30k_ledger::topology::TopologyChanges;
 use mesh30k_ledger::types::{AgentId, ClusterId, NodeId, SectorId};
 use mesh30k_p2p::{Multiaddr, PeerId};
+
+pub use self::agent_table::AgentTable;
 
 /// Records read at a time.
 const PAGE: usize = 1_024;
@@ -35,7 +40,7 @@ pub struct Roster {
     /// Nodes by number.
     pub nodes: BTreeMap<NodeId, RosterNode>,
     /// Agents by number.
-    pub agents: BTreeMap<AgentId, AgentRecord>,
+    pub agents: AgentTable,
     /// Sectors by number.
     pub sectors: BTreeMap<SectorId, SectorRecord>,
     /// Clusters.
@@ -50,20 +55,13 @@ impl Roster {
     /// State that can't be read.
     pub fn read(state: &dyn StateRead) -> Result<Self, StateError> {
         let mut roster = Self::default();
-        for record in query::nodes(state)? {
-            let Some(peer) = peer_of(&record.transport_key) else {
-                tracing::warn!(node = %record.id, "a node's transport key on the ledger is no Ed25519 key; it can't be reached");
-                continue;
-            };
-            roster.by_peer.insert(peer, record.id);
-            roster.nodes.insert(record.id, RosterNode { record, peer });
-        }
+        query::nodes(state)?.into_iter().for_each(|record| roster.set_node(record));
         let mut from = AgentId(0);
         loop {
             let page = query::agents(state, from, PAGE)?;
             let Some(last) = page.last() else { break };
             from = last.id.next();
-            roster.agents.extend(page.into_iter().map(|agent| (agent.id, agent)));
+            page.into_iter().for_each(|agent| roster.agents.insert(agent));
         }
         for sector in query::sectors(state)? {
             for cluster in query::clusters(state, sector.id)? {
@@ -72,6 +70,35 @@ impl Roster {
             roster.sectors.insert(sector.id, sector);
         }
         Ok(roster)
+    }
+
+    /// The roster after a block that made these changes, none of which removes anything.
+    #[must_use]
+    pub fn with(&self, changes: &TopologyChanges) -> Self {
+        let mut roster = self.clone();
+        changes.nodes.iter().for_each(|record| roster.set_node(record.clone()));
+        changes.agents.iter().for_each(|agent| roster.agents.insert(*agent));
+        roster.sectors.extend(changes.sectors.iter().map(|sector| (sector.id, sector.clone())));
+        roster.clusters.extend(changes.clusters.iter().map(|cluster| (cluster.id, cluster.clone())));
+        roster
+    }
+
+    fn set_node(&mut self, record: NodeRecord) {
+        let Some(peer) = peer_of(&record.transport_key) else {
+            tracing::warn!(node = %record.id, "a node's transport key on the ledger is no Ed25519 key; it can't be reached");
+            return;
+        };
+        if let Some(known) = self.nodes.get(&record.id) {
+            self.by_peer.remove(&known.peer);
+        }
+        self.by_peer.insert(peer, record.id);
+        self.nodes.insert(record.id, RosterNode { record, peer });
+    }
+
+    /// The clusters of a sector.
+    pub fn clusters_of(&self, sector: SectorId) -> impl Iterator<Item = &ClusterRecord> {
+        let (first, last) = (ClusterId { sector, index: 0 }, ClusterId { sector, index: u32::MAX });
+        self.clusters.range(first..=last).map(|(_, cluster)| cluster)
     }
 
     /// The node behind a network identity.

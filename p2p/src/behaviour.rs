@@ -1,5 +1,6 @@
 //! The one network behaviour and the swarm around it.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use libp2p::identity::Keypair;
@@ -18,6 +19,8 @@ use crate::transport;
 const MAX_CONNECTIONS_PER_PEER: u32 = 2;
 /// Inbound streams of a connection that may negotiate at one time.
 const MAX_NEGOTIATING_STREAMS: usize = 64;
+/// Peers near the goal that a look for more peers has to find.
+const LOOK_ENDS_WITH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// Handler events that may wait per connection.
 const CONNECTION_EVENTS: usize = 32;
 
@@ -86,6 +89,10 @@ fn kademlia(local: PeerId, chain: &str) -> kad::Behaviour<kad::store::MemoryStor
         .set_provider_publication_interval(None)
         // Only peers that identified themselves as of our chain get in.
         .set_kbucket_inserts(kad::BucketInserts::Manual)
+        // A look for peers ends with a few near ones, and only our own loop begins one: by libp2p's measure of twenty, and
+        // with a look at each new peer, every node of a hundred ends up connected to all others.
+        .set_replication_factor(LOOK_ENDS_WITH)
+        .set_periodic_bootstrap_interval(None)
         .set_query_timeout(Duration::from_secs(10));
     let store = kad::store::MemoryStore::with_config(local, store_config);
     let mut behaviour = kad::Behaviour::with_config(local, store, config);

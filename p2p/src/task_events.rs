@@ -15,6 +15,8 @@ use crate::task::Task;
 
 /// Addresses taken from one peer's word about itself.
 const MAX_TOLD_ADDRESSES: usize = 8;
+/// Connected peers, for each wanted one, from which on discovery is told of no more.
+const DISCOVERY_PEERS_PER_WANTED: usize = 2;
 /// Of a foreign peer's word, how much is shown.
 const MAX_SHOWN_CHARS: usize = 80;
 
@@ -126,7 +128,9 @@ impl Task {
             self.refuse(clock::now(), peer, Refusal::ForeignChain { theirs });
             return;
         }
-        let serves_discovery = self.wanted_peers > 0 && info.protocols.contains(&self.kad_protocol);
+        // Discovery looks around at each peer it is told of: enough is enough.
+        let has_room = self.table.verified_count() < self.wanted_peers.saturating_mul(DISCOVERY_PEERS_PER_WANTED);
+        let serves_discovery = has_room && info.protocols.contains(&self.kad_protocol);
         for address in info.listen_addrs.into_iter().take(MAX_TOLD_ADDRESSES) {
             let (address, _) = split_peer(address);
             self.book.add(peer, address.clone());

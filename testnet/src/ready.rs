@@ -14,8 +14,9 @@ use crate::layout::Layout;
 use crate::render::Console;
 use crate::stop::StopFlag;
 
-/// Pace at which nodes that are not ready are asked.
+/// Least pace at which nodes that are not ready are asked, and so much longer for each node: asking costs them time.
 const POLL: Duration = Duration::from_millis(150);
+const POLL_PER_NODE: Duration = Duration::from_millis(10);
 /// How long one of them may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long forming may take, and so much longer for each node.
@@ -29,7 +30,7 @@ const LINE_PACE_US: u64 = 1_000_000;
 pub struct Ready {
     /// From the start of the first process to the last node's readiness, milliseconds.
     pub ready_ms: u64,
-    /// The tree as all nodes together see it.
+    /// The tree as the first node sees it.
     pub tree: MeshTree,
     /// Every node's status when it became ready.
     pub statuses: Vec<Status>,
@@ -45,12 +46,15 @@ pub fn wait(fleet: &mut Fleet, layout: &Layout, console: &Console, stop: &StopFl
     let deadline_us = DEADLINE_US + DEADLINE_PER_NODE_US * u64::from(layout.size.nodes);
     let mut statuses: Vec<Option<Status>> = vec![None; clients.len()];
     let mut progress = Progress::new(console, u64::from(layout.size.nodes));
+    let pace = POLL.max(POLL_PER_NODE.saturating_mul(layout.size.nodes));
     loop {
         stop.check()?;
         fleet.check()?;
         ask(&clients, &mut statuses);
         let is_each_ready = statuses.iter().all(is_ready);
-        let tree = is_each_ready.then(|| tree(&clients)).flatten();
+        // Asked once, not of everybody: the first node asks the voters of each sector it does not keep.
+        let tree =
+            clients.first().filter(|_| is_each_ready).and_then(|first| first.get::<MeshTree>("/v1/mesh/tree").ok());
         let missing = missing(&statuses, tree.as_ref(), layout.size.agents);
         let elapsed_us = monotonic_us().saturating_sub(started_us);
         if let Some(tree) = tree.filter(|_| missing.is_empty()) {
@@ -66,7 +70,7 @@ pub fn wait(fleet: &mut Fleet, layout: &Layout, console: &Console, stop: &StopFl
             return Err(anyhow!("the mesh did not form within {} s: {}", deadline_us / 1_000_000, missing.join("; ")));
         }
         progress.show(elapsed_us, statuses.iter().filter(|status| is_ready(status)).count() as u64, &missing);
-        stop.pause(POLL)?;
+        stop.pause(pace)?;
     }
 }
 
@@ -82,41 +86,6 @@ fn ask(clients: &[ApiClient], statuses: &mut [Option<Status>]) {
             scope.spawn(|| *status = client.get("/v1/status").ok().or_else(|| status.take()));
         }
     });
-}
-
-/// The tree as all nodes together see it: a node need not know who leads in sectors it has no part in.
-fn tree(clients: &[ApiClient]) -> Option<MeshTree> {
-    let trees = thread::scope(|scope| {
-        let asked: Vec<_> =
-            clients.iter().map(|client| scope.spawn(|| client.get::<MeshTree>("/v1/mesh/tree").ok())).collect();
-        asked.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect::<Vec<_>>()
-    });
-    trees.into_iter().reduce(merged)
-}
-
-/// Fills what `tree` does not know from `other`.
-fn merged(mut tree: MeshTree, other: MeshTree) -> MeshTree {
-    for theirs in other.sectors {
-        let Some(ours) = tree.sectors.iter_mut().find(|ours| ours.sector == theirs.sector) else {
-            tree.sectors.push(theirs);
-            continue;
-        };
-        // Of two that are named, the later term's was elected last.
-        if theirs.coordinator.is_some() && (ours.coordinator.is_none() || theirs.term > ours.term) {
-            (ours.coordinator, ours.term) = (theirs.coordinator, theirs.term);
-        }
-        for cluster in theirs.clusters {
-            match ours.clusters.iter_mut().find(|ours| ours.cluster == cluster.cluster) {
-                Some(known) => {
-                    known.lead = known.lead.or(cluster.lead);
-                    known.deputy = known.deputy.or(cluster.deputy);
-                }
-                None => ours.clusters.push(cluster),
-            }
-        }
-    }
-    tree.sectors.sort_by_key(|sector| sector.sector);
-    tree
 }
 
 /// Everything that is not there yet, in words; empty when the mesh has formed.
@@ -231,12 +200,6 @@ mod tests {
     #[test]
     fn a_whole_mesh_misses_nothing() {
         let whole = tree(Some(NodeId(1)), Some(NodeId(2)));
-        assert!(missing(&[status(&[])], Some(&whole), 30).is_empty());
-    }
-
-    #[test]
-    fn what_one_node_does_not_know_another_adds() {
-        let whole = merged(tree(None, Some(NodeId(2))), tree(Some(NodeId(1)), None));
         assert!(missing(&[status(&[])], Some(&whole), 30).is_empty());
     }
 

@@ -1,7 +1,7 @@
 //! How large a local network is.
 
-/// Nodes of a local network, at most: beyond it one machine measures itself.
-pub const NODES_MAX: usize = 64;
+/// Nodes of a local network, at most: beyond it one machine measures itself. As many sectors fit one orchestrator.
+pub const NODES_MAX: usize = 128;
 /// Agents a node hosts, at most (`agents.count`).
 pub const AGENTS_PER_NODE_MAX: u32 = 3_000;
 
@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn what_cannot_be_laid_out_is_refused_with_a_sentence() {
         let cases = [
-            ((0, 1, 1), "--nodes is 0; a local testnet has 1 to 64 nodes"),
-            ((65, 1, 100), "--nodes is 65; a local testnet has 1 to 64 nodes"),
+            ((0, 1, 1), "--nodes is 0; a local testnet has 1 to 128 nodes"),
+            ((129, 1, 200), "--nodes is 129; a local testnet has 1 to 128 nodes"),
             ((8, 0, 600), "--validators is 0; of 8 nodes 1 to 8 can be validators"),
             ((8, 9, 600), "--validators is 9; of 8 nodes 1 to 8 can be validators"),
             ((2, 1, 1), "--agents is 1; 2 nodes host 1 to 3000 agents each, 2 to 6000 together"),
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn agents_are_spread_evenly_and_none_is_lost() {
-        for (nodes, agents) in [(8, 600), (7, 600), (20, 3_000), (64, 65)] {
+        for (nodes, agents) in [(8, 600), (7, 600), (20, 3_000), (64, 65), (100, 30_000)] {
             let size = Size::new(nodes, 1, agents).unwrap();
             let shares: Vec<u32> = (1..=size.nodes).map(|number| size.agents_of(number)).collect();
             assert_eq!(shares.iter().sum::<u32>(), agents);

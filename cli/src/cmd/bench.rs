@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use mesh30k_testnet::bench::arrival::{self, ArrivalOptions};
+use mesh30k_testnet::bench::mesh::{self, MeshOptions};
 use mesh30k_testnet::bench::messages::{self, MessagesOptions, Part};
 use mesh30k_testnet::bench::registry::{self, RegistryOptions};
 use mesh30k_testnet::sim::{Scenario, StrategyKind};
@@ -29,6 +30,9 @@ pub(crate) enum Bench {
     /// Messages a second, decided by one core and carried between processes, beside NATS.
     #[command(after_help = "Example: mesh30k testnet bench messages --runs 5")]
     Messages(MessagesArgs),
+    /// A whole mesh of processes: how it forms, idles and lets its agents act at one instant, beside the machine itself.
+    #[command(after_help = "Example: mesh30k testnet bench mesh --nodes 100 --agents 30000 --cascades 20")]
+    Mesh(MeshArgs),
 }
 
 /// How long and how often.
@@ -53,6 +57,32 @@ pub(crate) struct MessagesArgs {
     /// The part of one process of the measurement, as JSON; the measurement starts these itself.
     #[arg(long, hide = true)]
     part: Option<String>,
+}
+
+/// How large the mesh is, and what is done with it.
+#[derive(Args)]
+pub(crate) struct MeshArgs {
+    /// Node processes, up to 128.
+    #[arg(long, default_value_t = 100)]
+    nodes: usize,
+    /// Agents in all, spread over the nodes.
+    #[arg(long, default_value_t = 30_000)]
+    agents: u32,
+    /// Nodes that vote on blocks.
+    #[arg(long, default_value_t = 4)]
+    validators: usize,
+    /// Cascades (hold), one after another.
+    #[arg(long, default_value_t = 20)]
+    cascades: u32,
+    /// Seconds for which the idle mesh is watched.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    idle: u64,
+    /// Where it keeps its files, which then stay; a temporary folder when none is given.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The part of one bare process, which only sleeps; the measurement starts these itself.
+    #[arg(long, hide = true)]
+    sleeper: bool,
 }
 
 /// What of arrival is measured.
@@ -113,6 +143,7 @@ impl Bench {
             }
             Self::Arrival(args) => arrival::run(&args.options(session)),
             Self::Messages(args) => args.run(session),
+            Self::Mesh(args) => args.run(session),
         }
     }
 }
@@ -144,6 +175,24 @@ impl MessagesArgs {
         let options =
             MessagesOptions { duration: self.run.duration(), runs: self.run.runs(), core_only: self.core_only };
         let report = messages::run(&options, |text| tell(session, text))?;
+        if session.wants_json() { json(&report) } else { show(&report.lines()) }
+    }
+}
+
+impl MeshArgs {
+    fn run(self, session: &Session) -> Result<()> {
+        if self.sleeper {
+            return mesh::sleepers::sleep_as_told();
+        }
+        let report = mesh::run(&MeshOptions {
+            nodes: self.nodes,
+            agents: self.agents,
+            validators: self.validators,
+            cascades: self.cascades,
+            idle: Duration::from_secs(self.idle),
+            json: session.wants_json(),
+            dir: self.dir,
+        })?;
         if session.wants_json() { json(&report) } else { show(&report.lines()) }
     }
 }

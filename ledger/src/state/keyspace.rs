@@ -170,8 +170,9 @@ pub(crate) const SECTORS: &[u8] = b"ts";
 pub(crate) fn sector(id: SectorId) -> Vec<u8> {
     key(SECTORS, &id.0.to_be_bytes())
 }
+pub(crate) const CLUSTERS: &[u8] = b"tc";
 pub(crate) fn clusters(sector: SectorId) -> Vec<u8> {
-    key(b"tc", &sector.0.to_be_bytes())
+    key(CLUSTERS, &sector.0.to_be_bytes())
 }
 pub(crate) fn cluster(id: ClusterId) -> Vec<u8> {
     key(&clusters(id.sector), &id.index.to_be_bytes())

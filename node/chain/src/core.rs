@@ -46,6 +46,8 @@ pub enum Applied {
 pub struct Finalized {
     /// The block with its proof.
     pub stored: StoredBlock,
+    /// What it changed in state.
+    pub changes: Arc<mesh30k_ledger::state::ChangeSet>,
     /// Names of its transactions.
     pub transactions: Vec<TxId>,
 }
@@ -222,7 +224,7 @@ impl Core {
             if self.mistake == Some(Mistake::TornCommit) { LedgerStore::commit_torn } else { LedgerStore::commit };
         write(self.overlay.base(), &block).map_err(|error| StorageFailed(error.to_string()))?;
         self.overlay.pop_lowest();
-        Ok(Finalized { stored, transactions })
+        Ok(Finalized { stored, changes: lowest.changes, transactions })
     }
 
     /// Height of an executed block that holds this transaction and is not final.

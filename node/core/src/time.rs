@@ -100,6 +100,15 @@ impl LocalTimeUs {
     }
 }
 
+/// The first multiple of `step_us` from `us` on; `us` itself when there is no step.
+#[must_use]
+pub fn next_multiple(us: i64, step_us: i64) -> i64 {
+    match us.checked_rem_euclid(step_us) {
+        None | Some(0) => us,
+        Some(past_us) => us.saturating_sub(past_us).saturating_add(step_us),
+    }
+}
+
 /// Microseconds as a whole number; not-a-number becomes zero and what is too large saturates.
 #[must_use]
 pub fn round_us(us: f64) -> i64 {
@@ -116,6 +125,10 @@ mod tests {
         assert_eq!(MeshTimeUs(5).since_us(MeshTimeUs(i64::MIN)), i64::MAX);
         let t = MeshTimeUs(1_000_000);
         assert_eq!(t.to_local(-250.4).to_mesh(-250.4), t);
+        assert_eq!(
+            [next_multiple(-1, 50), next_multiple(100, 50), next_multiple(101, 50), next_multiple(7, 0)],
+            [0, 100, 150, 7]
+        );
         assert_eq!(round_us(f64::NAN), 0);
         assert_eq!(round_us(f64::INFINITY), i64::MAX);
     }

@@ -158,7 +158,8 @@ impl Field {
             let answered = LocalTimeUs(self.now + if probe.work { WORK_US } else { 0 });
             let host_clock = self.service.then_some(HostClock { offset_us: 0, bound_us: 5_000 });
             let work_us = probe.work.then_some(WORK_US as u32);
-            let body = AnswerBody::Probe { seq: probe.seq, received: local, answered, work_us, host_clock };
+            let body =
+                AnswerBody::Probe { seq: probe.seq, received: local, answered, work_us, host_clock, waited_us: 0 };
             self.plan(answered.0 + WAY_US, Step::Reply(agent, agent, body));
         }
     }

@@ -4,11 +4,11 @@
 use std::sync::{Arc, OnceLock};
 
 use mesh30k_core::event::{
-    AgentLink, ArrivalParams, ClassSet, Event, EventId, FoldedAck, HostMessage, HostPrepare, LeadAction, LeadMachine,
-    Prepare, PrepareEntry, Reach, SignedEvent, Strategy, UpMessage, Verb,
+    AgentLink, AnswerBody, ArrivalParams, ClassSet, Event, EventId, FoldedAck, HostMessage, HostPrepare, LeadAction,
+    LeadMachine, Prepare, PrepareEntry, Probe, Reach, SignedEvent, Strategy, UpMessage, Verb,
 };
 use mesh30k_core::hosted::{
-    HarnessRecord, HostedAction, HostedAgent, HostedAgents, Replay, ReplayedLink, VirtualClock,
+    HarnessRecord, HostedAction, HostedAgent, HostedAgents, Replay, ReplayedLink, Surroundings, VirtualClock,
 };
 use mesh30k_core::time::MeshTimeUs;
 use mesh30k_ledger::keys::SecretKey;
@@ -278,5 +278,32 @@ proptest! {
         let link = ReplayedLink::seeded(&replay, seed, agent, AgentClass::E);
         prop_assert!(link.forward_us(at) >= 0 && link.return_us(at) >= 0);
         prop_assert_eq!(link.forward_us(at), ReplayedLink::seeded(&replay, seed, agent, AgentClass::E).forward_us(at));
+    }
+}
+
+#[test]
+fn a_host_wakes_once_for_a_probe_and_the_answer_is_that_of_the_replayed_way() {
+    let mut pair = Pair::new(AgentClass::C);
+    for (seq, agent) in (0..).zip((1..=30).map(AgentId)) {
+        let probe = Probe { cluster: CLUSTER, seq, work: true, agents: vec![agent] };
+        pair.host.on_message(START, &HostMessage::Probe(probe));
+        let leaves_us = pair.host.next_wakeup_us().unwrap();
+        assert!(pair.host.poll(leaves_us - 1).is_empty(), "nothing is due before the answer leaves");
+        let actions = pair.host.poll(leaves_us);
+        let [HostedAction::Reply(reply)] = actions.as_slice() else { panic!("one reply, not {actions:?}") };
+        let AnswerBody::Probe { received, answered, work_us, waited_us, .. } = reply.answers[0].body else {
+            panic!("{reply:?}")
+        };
+        let mut around = pair.host.around(agent).unwrap().clone();
+        let came_us = START + around.forward_us(START).unwrap();
+        let done_us = around.true_time_of(answered);
+        assert_eq!(received, around.read(came_us));
+        assert_eq!(i64::from(work_us.unwrap()), answered.since_us(received));
+        // The instant is known from the agent's clock, to a microsecond: it may lie in the next slice of weather.
+        let back = [done_us - 1, done_us, done_us + 1].map(|at| at + around.return_us(at).unwrap());
+        // It leaves with others, and says how long it waited for them.
+        let came_back_us = leaves_us - i64::from(waited_us);
+        assert!(back.iter().any(|at| at.abs_diff(came_back_us) <= 1), "{back:?} {leaves_us} {waited_us}");
+        assert_eq!(pair.host.next_wakeup_us(), None);
     }
 }

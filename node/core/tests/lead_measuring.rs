@@ -77,6 +77,7 @@ impl Bench {
                 answered,
                 work_us: probe.work.then_some(u32::try_from(WORK_US).unwrap()),
                 host_clock: None,
+                waited_us: 0,
             },
         };
         let answers = probe.agents.iter().map(answer).collect();

@@ -98,7 +98,7 @@ impl ValidatorDriver {
     fn carry_out(&self, effect: Effect) {
         match effect {
             Effect::SendVote(signed) => self.send(&signed),
-            Effect::Finalized(finalized) => self.ledger.publish(&finalized.stored, &finalized.transactions, true),
+            Effect::Finalized(done) => self.ledger.publish(&done.stored, &done.changes, &done.transactions, true),
             Effect::AskForVotes { height, attempt } => self.ask_for_votes(height, attempt),
             Effect::Report(evidence) => {
                 tracing::error!(?evidence, "a validator broke the rules; the evidence is kept");

@@ -12,13 +12,13 @@ use mesh30k_consensus::raft::Group;
 use mesh30k_ledger::codec::encode;
 use mesh30k_ledger::execute::{Execution, check};
 use mesh30k_ledger::genesis::Genesis;
-use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::query;
 use mesh30k_ledger::receipt::Receipt;
 use mesh30k_ledger::rejection::Rejection;
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::state::{ChangeSet, StateError, StateRead};
+use mesh30k_ledger::topology::TopologyChanges;
 use mesh30k_ledger::transaction::SignedTransaction;
 use mesh30k_ledger::types::{Hash, Height, NodeId, TimeMs, TxId};
 use mesh30k_p2p::Control;
@@ -28,7 +28,7 @@ use tokio::sync::{Notify, watch};
 use super::wire::{ANNOUNCED_BLOCK_BYTES_MAX, Announcement};
 use crate::clock;
 use crate::lanes;
-use crate::roster::{Roster, SharedRoster};
+use crate::roster::{Roster, RosterNode, SharedRoster};
 use crate::telemetry::Metrics;
 
 /// The last final block here.
@@ -322,11 +322,9 @@ impl LedgerHandle {
     }
 
     /// Takes note of a block that is final now: everybody who waits is told, peers too when `announce`.
-    pub(crate) fn publish(&self, stored: &StoredBlock, transactions: &[TxId], announce: bool) {
+    pub(crate) fn publish(&self, stored: &StoredBlock, changes: &ChangeSet, transactions: &[TxId], announce: bool) {
         self.advance_pool(stored);
-        if stored.block.transactions.iter().any(|signed| matches!(signed.tx.op, Operation::RegisterHost(_))) {
-            self.refresh_roster();
-        }
+        self.follow_topology(changes);
         let header = stored.block.header;
         if announce {
             self.announce(stored);
@@ -338,19 +336,37 @@ impl LedgerHandle {
         self.0.finals.send_replace(FinalBlockTip { height: header.height, time: header.time, block: header.id() });
     }
 
-    /// Reads the roster again: the topology changed, or state was replaced by a snapshot.
+    /// Brings the roster up to a block that became final.
+    fn follow_topology(&self, changes: &ChangeSet) {
+        match TopologyChanges::of(changes) {
+            Ok(changes) if changes.is_empty() => {}
+            Ok(changes) if changes.removes => self.refresh_roster(),
+            Ok(changes) => {
+                let roster = self.roster().with(&changes);
+                let changed = changes.nodes.iter().filter_map(|record| roster.nodes.get(&record.id));
+                changed.for_each(|node| self.meet(node));
+                self.0.roster.store(roster);
+            }
+            Err(error) => tracing::error!(%error, "what a block changed of the topology can't be read"),
+        }
+    }
+
+    /// Reads the roster from state: at the start, or when state was replaced by a snapshot.
     pub(crate) fn refresh_roster(&self) {
         match self.read(Roster::read) {
             Ok(roster) => {
-                for node in roster.nodes.values() {
-                    for address in node.addresses() {
-                        // An address that is refused is no use to anybody; discovery may know a better one.
-                        let _ = self.0.control.add_address(node.peer, address);
-                    }
-                }
+                roster.nodes.values().for_each(|node| self.meet(node));
                 self.0.roster.store(roster);
             }
             Err(error) => tracing::error!(%error, "the topology can't be read from state"),
+        }
+    }
+
+    /// Tells the network where a node can be reached.
+    fn meet(&self, node: &RosterNode) {
+        for address in node.addresses() {
+            // An address that is refused is no use to anybody; discovery may know a better one.
+            let _ = self.0.control.add_address(node.peer, address);
         }
     }
 

@@ -142,7 +142,7 @@ impl ObserverDriver {
             if let Err(error) = written {
                 super::stop_process(&error);
             }
-            self.ledger.publish(&stored, &transactions, false);
+            self.ledger.publish(&stored, &changes, &transactions, false);
         }
         let mut actions = self.observer.on_applied(now(), height, commitment);
         match self.ledger.read(|state| query::validator_set(state)) {

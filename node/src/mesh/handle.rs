@@ -161,8 +161,8 @@ impl MeshHandle {
                 missing.push(format!("sector {sector} has no coordinator yet"));
                 continue;
             }
-            let clusters = roster.clusters.keys().filter(|cluster| cluster.sector == sector);
-            let leaderless = clusters.filter(|cluster| self.sectors.lead_of(**cluster, now).is_none()).count();
+            let clusters = roster.clusters_of(sector);
+            let leaderless = clusters.filter(|cluster| self.sectors.lead_of(cluster.id, now).is_none()).count();
             if leaderless > 0 {
                 missing.push(format!("sector {sector}: {leaderless} clusters have no lead yet"));
             }

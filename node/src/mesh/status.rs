@@ -68,7 +68,7 @@ impl MeshHandle {
         let view = self.sectors().view(sector);
         let active = view.iter().filter(|agent| view.state(agent, now) == AgentState::Active).count();
         let coordinator = self.coordinator_of(sector);
-        let clusters = roster.clusters.values().filter(|cluster| cluster.id.sector == sector);
+        let clusters = roster.clusters_of(sector);
         let rows = clusters.map(|cluster| ClusterRow {
             cluster: cluster.id,
             lead: self.sectors().lead_of(cluster.id, now).map(|(node, _)| node),

@@ -123,6 +123,11 @@ impl SectorHandle {
         lock(&self.0.leaders).get(sector).cloned()
     }
 
+    /// When a sector's coordinator was last heard of.
+    pub(super) fn leader_heard(&self, sector: SectorId) -> Option<TimeUs> {
+        lock(&self.0.leaders).get(sector).map(|leading| leading.heard)
+    }
+
     /// The sectors this node coordinates now.
     #[must_use]
     pub fn coordinated(&self) -> BTreeSet<SectorId> {
@@ -238,7 +243,11 @@ impl SectorHandle {
         }
         for (sector, seat) in self.seats() {
             let (clusters, others) = members::candidates(roster, sector);
-            seat.lock().duties.set_members(clusters, others, now);
+            {
+                let duties = &mut seat.lock().duties;
+                duties.set_members(clusters, others, now);
+                duties.set_sectors(roster.sectors.len());
+            }
             seat.wake();
         }
         self.bump();

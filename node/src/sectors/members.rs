@@ -13,7 +13,7 @@ pub type ClusterHosts = BTreeMap<ClusterId, BTreeMap<NodeId, u32>>;
 /// The agents of a sector as the ledger has them.
 #[must_use]
 pub fn seats(roster: &Roster, sector: SectorId) -> Vec<AgentSeat> {
-    let here = roster.clusters.values().filter(|cluster| cluster.id.sector == sector);
+    let here = roster.clusters_of(sector);
     let agents = here.flat_map(|cluster| &cluster.agents).filter_map(|agent| roster.agents.get(agent));
     agents
         .filter_map(|agent| {
@@ -62,6 +62,13 @@ pub fn home_hosts(roster: &Roster, cluster: ClusterId) -> BTreeSet<NodeId> {
 #[must_use]
 pub fn voters(roster: &Roster, sector: SectorId) -> &[NodeId] {
     roster.sectors.get(&sector).map(|record| record.voters.as_slice()).unwrap_or_default()
+}
+
+/// Whether some node of a sector does not vote in it: then news of it must go out by gossip.
+#[must_use]
+pub(super) fn has_followers(roster: &Roster, sector: SectorId) -> bool {
+    let record = roster.sectors.get(&sector);
+    record.is_some_and(|record| record.nodes.iter().any(|node| !record.voters.contains(node)))
 }
 
 /// The sectors in whose groups `node` votes.

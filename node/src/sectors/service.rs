@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh30k_consensus::raft::GroupSet;
+use mesh30k_core::lead::summary_period_us;
 use mesh30k_ledger::types::SectorId;
 use mesh30k_p2p::Control;
 use openraft::impls::TokioRuntime;
@@ -22,10 +23,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const HURRY_EVERY: Duration = Duration::from_millis(250);
 /// A kept copy that heard nothing for this long asks a voter.
 const SILENT_AFTER_US: i64 = 10_000_000;
-/// A coordinator not heard of for this long (two summaries) may have been replaced unheard.
-const LEADER_SILENT_AFTER_US: i64 = 25_000_000;
-/// Sectors asked after at a time, at most.
+/// A coordinator not heard of for so many halves of the time between two summaries may have been replaced unheard.
+const LEADER_SILENT_HALVES: i64 = 5;
+/// Sectors asked after at a time, at most, and how many all nodes together may ask after at a time: in a large mesh gossip
+/// brings nearly all of it, and who asks everybody ends up connected to everybody.
 const QUESTIONS_AT_ONCE: usize = 8;
+const QUESTIONS_OF_ALL: usize = 64;
 
 /// What the sectors are made of.
 pub struct SectorParts {
@@ -126,16 +129,23 @@ impl SectorService {
             }
         }
         let roster = self.handle.roster();
-        let unheard = roster.sectors.keys().filter(|sector| {
-            let leading = self.handle.leading(**sector);
-            leading.is_none_or(|leading| now.since_us(leading.heard) > LEADER_SILENT_AFTER_US)
-        });
-        for sector in unheard.filter(|sector| !self.voting.contains(sector)).take(QUESTIONS_AT_ONCE) {
+        let silent_us = (summary_period_us(roster.sectors.len()) / 2).saturating_mul(LEADER_SILENT_HALVES);
+        let unheard = roster
+            .sectors
+            .keys()
+            .filter(|sector| self.handle.leader_heard(**sector).is_none_or(|heard| now.since_us(heard) > silent_us));
+        for sector in unheard.filter(|sector| !self.voting.contains(sector)).take(questions_at_once(roster.nodes.len()))
+        {
             let (handle, sector) = (self.handle.clone(), *sector);
             tokio::spawn(async move { handle.ask_who_leads(sector).await });
         }
         is_hurried
     }
+}
+
+/// How many sectors one of so many nodes asks after at a time.
+fn questions_at_once(nodes: usize) -> usize {
+    QUESTIONS_OF_ALL.checked_div(nodes).map_or(QUESTIONS_AT_ONCE, |share| share.clamp(1, QUESTIONS_AT_ONCE))
 }
 
 async fn subscribe(control: &Control, topic: &str) -> bool {

@@ -28,8 +28,8 @@ const PROPOSAL_TIMEOUT: Duration = Duration::from_secs(5);
 const LOOK_EVERY_US: i64 = 500_000;
 /// And at most this often, so that a busy group does not spin.
 const LOOK_GAP_US: i64 = 5_000;
-/// A new coordinator says so every second,
-const ANNOUNCE_EVERY_US: i64 = 1_000_000;
+/// A new coordinator says so again after a second, then after twice as long each time,
+const ANNOUNCE_AGAIN_US: i64 = 1_000_000;
 /// for ten seconds: the mesh may still be forming, and gossip is lost where nobody listens yet.
 const ANNOUNCE_FOR_US: i64 = 10_000_000;
 /// How often a group that has no members yet is given them, until it has.
@@ -48,6 +48,7 @@ pub(super) struct Voter {
 #[derive(Clone, Copy)]
 struct Announce {
     next: TimeUs,
+    gap_us: i64,
     until: TimeUs,
 }
 
@@ -148,10 +149,13 @@ impl Voter {
         let has_applied_all = seat.state.applied().term == leadership.term;
         if leadership.is_leader && has_applied_all {
             if term != Some(leadership.term) {
-                let (clusters, others) = members::candidates(&self.hub.roster(), self.sector);
+                let roster = self.hub.roster();
+                let (clusters, others) = members::candidates(&roster, self.sector);
                 seat.duties.set_members(clusters, others, now);
+                seat.duties.set_sectors(roster.sectors.len());
                 seat.duties.on_elected(leadership.term, &seat.state, now);
-                self.announce = Some(Announce { next: now, until: now.plus_us(ANNOUNCE_FOR_US) });
+                let until = now.plus_us(ANNOUNCE_FOR_US);
+                self.announce = Some(Announce { next: now, gap_us: ANNOUNCE_AGAIN_US, until });
                 tracing::info!(sector = %self.sector, term = leadership.term, "this node coordinates the sector");
                 self.hub.post().metrics().set_leads("coordinator", self.hub.count_coordinated(self.sector, true));
             }
@@ -180,6 +184,8 @@ impl Voter {
     fn act(&self, action: CoordinatorAction, coordinator: Coordinator) {
         match action {
             CoordinatorAction::Propose(entry) => self.propose(&entry),
+            // Voters have them from the group, and first-hand.
+            CoordinatorAction::GossipNews(_) if !members::has_followers(&self.hub.roster(), self.sector) => {}
             CoordinatorAction::GossipNews(news) => {
                 let topic = lanes::topic_sector(self.sector);
                 self.hub.post().publish(&topic, &SectorGossip::News { coordinator, news });
@@ -216,8 +222,8 @@ impl Voter {
         let Some(announce) = self.announce.filter(|announce| announce.next <= now) else { return };
         let word = SectorGossip::Leads { sector: self.sector, coordinator };
         self.hub.post().publish(lanes::TOPIC_SUMMARY, &word);
-        let next = now.plus_us(ANNOUNCE_EVERY_US);
-        self.announce = (next <= announce.until).then_some(Announce { next, ..announce });
+        let (next, gap_us) = (now.plus_us(announce.gap_us), announce.gap_us.saturating_mul(2));
+        self.announce = (next <= announce.until).then_some(Announce { next, gap_us, ..announce });
     }
 }
 

@@ -405,7 +405,7 @@ mod tests {
             node: NodeId(4),
             cluster,
         };
-        roster.agents.insert(agent.id, agent);
+        roster.agents.insert(agent);
         let record = mesh30k_ledger::records::NodeRecord {
             id: NodeId(4),
             transport_key: Vec::new(),

@@ -187,7 +187,7 @@ fn one(stage: &Stage<'_>, strategy: Strategy, by_class: &BTreeMap<AgentClass, u6
 }
 
 /// True releases from every node; waits a little for stragglers.
-fn truth(stage: &Stage<'_>, event: EventId, enrolled: u64) -> Result<Vec<ReleaseRow>> {
+pub(crate) fn truth(stage: &Stage<'_>, event: EventId, enrolled: u64) -> Result<Vec<ReleaseRow>> {
     let path = format!("/v1/harness/releases?event={event}");
     let mut rows: Vec<ReleaseRow> = Vec::new();
     for _ in 0..GRACE_LOOKS {

@@ -155,6 +155,17 @@ pub struct AgentAnswer {
     pub body: AnswerBody,
 }
 
+impl AgentAnswer {
+    /// The same, kept for so long at the host; only a clock exchange says so.
+    #[must_use]
+    pub fn waited(mut self, us: i64) -> Self {
+        if let AnswerBody::Probe { waited_us, .. } = &mut self.body {
+            *waited_us = u32::try_from(us).unwrap_or(0);
+        }
+        self
+    }
+}
+
 /// What an agent says; every instant is by its own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum AnswerBody {
@@ -170,6 +181,8 @@ pub enum AnswerBody {
         work_us: Option<u32>,
         /// What the agent's own time service says, where it has one.
         host_clock: Option<HostClock>,
+        /// How long the host kept the answer after it had come from the agent, so that several leave in one message.
+        waited_us: u32,
     },
     /// The work is done and its result kept back.
     Armed {

@@ -9,12 +9,16 @@ use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, NodeId};
 
 use self::slots::Slot;
 use super::counters::HostedCounters;
-use super::due::{DueQueue, HostedAction, Item, SlotKey};
+use super::due::{DueQueue, HostedAction, Item, MAX_DUE, SlotKey};
+use super::releases::Releases;
 use super::replay::Replay;
 use super::surroundings::{Habitat, ReplayedHabitat, Surroundings};
-use crate::event::{AgentAnswer, AnswerBody, Event, EventId, HostMessage, HostReply, SignedEvent, Strategy};
-use crate::time::MeshTimeUs;
+use crate::event::{AgentAnswer, AnswerBody, Event, EventId, HostMessage, HostReply, Probe, SignedEvent, Strategy};
+use crate::time::{LocalTimeUs, MeshTimeUs, next_multiple};
 
+/// Clock exchanges whose imitated way back ended within so much leave together: each says how long it waited, and the host
+/// need not wake for each.
+const LEAVE_TOGETHER_US: i64 = 50_000;
 /// Events staged at one host at once.
 const MAX_STAGED: usize = 64;
 /// How long after its expiry an event's slots are still known, so that a late prepare finds its slot taken.
@@ -71,6 +75,7 @@ pub struct HostedAgents<H: Habitat = ReplayedHabitat> {
     staged: BTreeMap<EventId, Staged>,
     slots: BTreeMap<SlotKey, Slot>,
     due: DueQueue,
+    releases: Releases,
     counters: HostedCounters,
 }
 
@@ -93,6 +98,7 @@ impl<H: Habitat> HostedAgents<H> {
             staged: BTreeMap::new(),
             slots: BTreeMap::new(),
             due: DueQueue::default(),
+            releases: Releases::default(),
             counters: HostedCounters::default(),
         }
     }
@@ -132,8 +138,7 @@ impl<H: Habitat> HostedAgents<H> {
             HostMessage::Stage(signed) => self.stage(signed),
             HostMessage::Probe(probe) => {
                 for agent in &probe.agents {
-                    let item = Item::Probe { agent: *agent, cluster: probe.cluster, seq: probe.seq, work: probe.work };
-                    self.deliver(now_us, *agent, item);
+                    self.deliver_probe(now_us, *agent, probe);
                 }
             }
             HostMessage::Prepare(prepare) => {
@@ -162,28 +167,48 @@ impl<H: Habitat> HostedAgents<H> {
 
     /// Does what is due, at most once each.
     pub fn poll(&mut self, now_us: i64) -> Vec<HostedAction> {
+        self.work_off(now_us, true)
+    }
+
+    /// The same in the instants around T: whoever holds until `now_us` is let go, and accounting for that, which is most of the
+    /// work, is left to the next [`Self::poll`].
+    pub fn poll_around_target(&mut self, now_us: i64) -> Vec<HostedAction> {
+        self.releases.let_go(now_us);
+        self.work_off(now_us, false)
+    }
+
+    fn work_off(&mut self, now_us: i64, accounts: bool) -> Vec<HostedAction> {
         let mut answers: BTreeMap<ClusterId, Vec<AgentAnswer>> = BTreeMap::new();
         let mut actions = Vec::new();
-        while let Some(item) = self.due.pop_due(now_us) {
+        loop {
+            let (item_us, release_us) = (self.due.next_us(), self.releases.next_us());
+            if accounts && release_us.is_some_and(|release| item_us.is_none_or(|item| release < item)) {
+                let Some((at_us, key)) = self.releases.pop(now_us) else { break };
+                actions.extend(self.on_release_due(at_us, key));
+                continue;
+            }
+            let Some(item) = self.due.pop_due(now_us) else { break };
             match item {
-                Item::Leave { cluster, answer } => answers.entry(cluster).or_default().push(answer),
+                Item::Leave { cluster, ready_us, answer } => {
+                    answers.entry(cluster).or_default().push(answer.waited(now_us.saturating_sub(ready_us)));
+                }
                 Item::Probe { agent, cluster, seq, work } => self.on_probe(now_us, agent, cluster, seq, work),
                 Item::ProbeDone { agent, cluster, seq, received, work } => {
-                    let answered = self.agents.get(&agent).map(|h| h.around.read(now_us)).unwrap_or_default();
-                    // By the agent's own clock, as everything it says.
-                    let work_us = if work { u32::try_from(answered.since_us(received)).ok() } else { None };
-                    let host_clock = self.agents.get_mut(&agent).and_then(|h| h.around.host_clock(now_us));
-                    let body = AnswerBody::Probe { seq, received, answered, work_us, host_clock };
-                    self.answer(now_us, cluster, (agent, agent), body);
+                    self.on_probe_done(now_us, (agent, cluster), seq, received, work);
                 }
                 Item::Prepare { key, cluster, target, start } => {
                     actions.extend(self.on_prepare(now_us, key, cluster, (target, start)));
                 }
                 Item::Start { key } => self.start(now_us, key),
                 Item::Right { key, cluster, right } => self.on_right(now_us, key, cluster, right),
-                Item::Cancel { agent, event } => self.on_cancel(now_us, agent, event),
+                Item::Cancel { agent, event } => {
+                    // Who was let go before this is not called back.
+                    while let Some((at_us, key)) = self.releases.pop_gone() {
+                        actions.extend(self.on_release_due(at_us, key));
+                    }
+                    self.on_cancel(now_us, agent, event);
+                }
                 Item::WorkDone { key } => actions.extend(self.on_work_done(now_us, key)),
-                Item::Release { key } => actions.extend(self.on_release_due(now_us, key)),
                 Item::Expire { event } => self.expire(event),
             }
         }
@@ -196,7 +221,13 @@ impl<H: Habitat> HostedAgents<H> {
     /// When to poll next, true time.
     #[must_use]
     pub fn next_wakeup_us(&self) -> Option<i64> {
-        self.due.next_us()
+        self.due.next_us().into_iter().chain(self.releases.next_us()).min()
+    }
+
+    /// When to poll next around T, true time.
+    #[must_use]
+    pub fn next_around_target_us(&self) -> Option<i64> {
+        self.due.next_us().into_iter().chain(self.releases.next_held_us()).min()
     }
 
     /// Agents run here.
@@ -214,7 +245,7 @@ impl<H: Habitat> HostedAgents<H> {
     /// Timers waiting.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.due.len()
+        self.due.len().saturating_add(self.releases.len())
     }
 
     /// What was dropped.
@@ -263,10 +294,23 @@ impl<H: Habitat> HostedAgents<H> {
         }
     }
 
+    fn deliver_probe(&mut self, now_us: i64, agent: AgentId, probe: &Probe) {
+        let (cluster, seq, work) = (probe.cluster, probe.seq, probe.work);
+        if !H::Around::FORETOLD {
+            return self.deliver(now_us, agent, Item::Probe { agent, cluster, seq, work });
+        }
+        let Some(hosted) = self.agents.get_mut(&agent) else { return bump(&mut self.counters.foreign) };
+        if let Some(delay_us) = hosted.around.forward_us(now_us) {
+            self.on_probe(now_us.saturating_add(delay_us), agent, cluster, seq, work);
+        }
+    }
+
     fn answer(&mut self, now_us: i64, cluster: ClusterId, (agent, slot): (AgentId, AgentId), body: AnswerBody) {
         if let Some(delay_us) = self.agents.get_mut(&agent).and_then(|h| h.around.return_us(now_us)) {
-            let leaves_us = now_us.saturating_add(delay_us);
-            self.plan(leaves_us, Item::Leave { cluster, answer: AgentAnswer { agent, slot, body } });
+            let ready_us = now_us.saturating_add(delay_us);
+            let together = H::Around::FORETOLD && matches!(body, AnswerBody::Probe { .. });
+            let leaves_us = if together { next_multiple(ready_us, LEAVE_TOGETHER_US) } else { ready_us };
+            self.plan(leaves_us, Item::Leave { cluster, ready_us, answer: AgentAnswer { agent, slot, body } });
         }
     }
 
@@ -276,13 +320,41 @@ impl<H: Habitat> HostedAgents<H> {
         }
     }
 
+    fn hold(&mut self, due_us: i64, key: SlotKey) {
+        if self.releases.len() >= MAX_DUE {
+            return bump(&mut self.counters.overflow);
+        }
+        self.releases.hold(due_us, key);
+    }
+
     /// Clock exchanges are the host runtime's, not the agent's: a frozen agent's clock is still measured, its work not.
     fn on_probe(&mut self, now_us: i64, agent: AgentId, cluster: ClusterId, seq: u32, work: bool) {
         let Some(hosted) = self.agents.get_mut(&agent) else { return };
         let received = hosted.around.read(now_us);
         let work = work && !hosted.frozen;
         let Some(work_us) = (if work { hosted.around.work_us(now_us, 1.0) } else { Some(0) }) else { return };
-        self.plan(now_us.saturating_add(work_us), Item::ProbeDone { agent, cluster, seq, received, work });
+        let done_us = now_us.saturating_add(work_us);
+        if H::Around::FORETOLD {
+            return self.on_probe_done(done_us, (agent, cluster), seq, received, work);
+        }
+        self.plan(done_us, Item::ProbeDone { agent, cluster, seq, received, work });
+    }
+
+    fn on_probe_done(
+        &mut self,
+        now_us: i64,
+        (agent, cluster): (AgentId, ClusterId),
+        seq: u32,
+        received: LocalTimeUs,
+        work: bool,
+    ) {
+        let Some(hosted) = self.agents.get_mut(&agent) else { return };
+        let answered = hosted.around.read(now_us);
+        // By the agent's own clock, as everything it says.
+        let work_us = if work { u32::try_from(answered.since_us(received)).ok() } else { None };
+        let host_clock = hosted.around.host_clock(now_us);
+        let body = AnswerBody::Probe { seq, received, answered, work_us, host_clock, waited_us: 0 };
+        self.answer(now_us, cluster, (agent, agent), body);
     }
 }
 

@@ -71,6 +71,12 @@ impl SlotKey {
     }
 }
 
+/// All keys of one event.
+pub(super) fn slots_of(event: EventId) -> std::ops::RangeInclusive<SlotKey> {
+    let key = |id| SlotKey { event, agent: AgentId(id), slot: AgentId(id) };
+    key(0)..=key(u64::MAX)
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item {
     Probe { agent: AgentId, cluster: ClusterId, seq: u32, work: bool },
@@ -80,8 +86,7 @@ pub(super) enum Item {
     Right { key: SlotKey, cluster: ClusterId, right: SlotRight },
     Cancel { agent: AgentId, event: EventId },
     WorkDone { key: SlotKey },
-    Release { key: SlotKey },
-    Leave { cluster: ClusterId, answer: AgentAnswer },
+    Leave { cluster: ClusterId, ready_us: i64, answer: AgentAnswer },
     Expire { event: EventId },
 }
 

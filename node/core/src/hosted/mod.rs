@@ -11,6 +11,7 @@ mod host_clock;
 mod link;
 mod noise;
 mod processing;
+mod releases;
 mod replay;
 mod surroundings;
 mod virtual_clock;

@@ -14,6 +14,10 @@ use crate::time::LocalTimeUs;
 
 /// The truth around one agent; every instant is true time, microseconds.
 pub trait Surroundings: Debug {
+    /// Whether it can be asked about instants to come as well as about now, with the same answers. Then a probe is answered in
+    /// one go when it comes in, and the host need not wake for each step of it.
+    const FORETOLD: bool = false;
+
     /// Delay of a message that leaves the lead's side at `at_us`; none when it never arrives.
     fn forward_us(&mut self, at_us: i64) -> Option<i64>;
     /// Delay of an answer that leaves the agent at `at_us`; none when it never arrives.
@@ -82,6 +86,8 @@ pub struct Replayed {
 }
 
 impl Surroundings for Replayed {
+    const FORETOLD: bool = true;
+
     fn forward_us(&mut self, at_us: i64) -> Option<i64> {
         Some(self.link.forward_us(at_us))
     }

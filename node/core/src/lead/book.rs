@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const LEAD_SILENT_AFTER_US: i64 = 2_500_000;
 /// A node that was silent for 20 s is not appointed. Longer than a beat and the replacement of the lead that passes it on.
 pub const CANDIDATE_SILENT_AFTER_US: i64 = 20_000_000;
+/// Leases that would be due within a second are renewed with those that are: one entry for the clusters of a sector, not ten.
+const RENEW_WITH_US: i64 = 1_000_000;
 /// A grant that was proposed and is not seen committed is proposed again after a second.
 const REPROPOSE_AFTER_US: i64 = 1_000_000;
 
@@ -45,6 +47,10 @@ impl Burdens {
 fn bump(counts: &mut BTreeMap<NodeId, u32>, node: NodeId) {
     let count = counts.entry(node).or_insert(0);
     *count = count.saturating_add(1);
+}
+
+fn since_granted_us(lease: &Lease, now: MeshTimeUs) -> i64 {
+    LEASE_US.saturating_sub(lease.until.since_us(now))
 }
 
 impl LeadBook {
@@ -95,6 +101,7 @@ impl LeadBook {
     /// The grants to propose now.
     pub fn decide(&mut self, leases: &LeaseTable, now: MeshTimeUs) -> Vec<LeaseGrant> {
         let mut burdens = Burdens::of(leases, now);
+        let renew_us = self.renew_us(leases, now);
         let mut grants = Vec::new();
         for cluster in self.clusters.keys() {
             let old = leases.get(*cluster);
@@ -103,7 +110,7 @@ impl LeadBook {
             if waits.is_some_and(|(at, when)| *at == after && now < when.plus_us(REPROPOSE_AFTER_US)) {
                 continue;
             }
-            let Some((lead, from)) = self.next_lead(*cluster, old, &burdens, now) else { continue };
+            let Some((lead, from)) = self.next_lead(*cluster, old, &burdens, (now, renew_us)) else { continue };
             let deputy = self.next_deputy(*cluster, lead, old, &burdens, now);
             bump(&mut burdens.leads, lead);
             deputy.into_iter().for_each(|deputy| bump(&mut burdens.deputies, deputy));
@@ -133,21 +140,27 @@ impl LeadBook {
         self.seen.get(&node).is_some_and(|seen| now.since_us(*seen) < silent_after_us)
     }
 
+    /// How old a lease has to be now for its renewal.
+    fn renew_us(&self, leases: &LeaseTable, now: MeshTimeUs) -> i64 {
+        let mut known = self.clusters.keys().filter_map(|cluster| leases.get(*cluster));
+        let is_any_due = known.any(|lease| since_granted_us(lease, now) >= LEASE_RENEW_US);
+        LEASE_RENEW_US.saturating_sub(if is_any_due { RENEW_WITH_US } else { 0 })
+    }
+
     /// Who leads next, and from when; nothing while the lease needs no change.
     fn next_lead(
         &self,
         cluster: ClusterId,
         old: Option<&Lease>,
         burdens: &Burdens,
-        now: MeshTimeUs,
+        (now, renew_us): (MeshTimeUs, i64),
     ) -> Option<(NodeId, MeshTimeUs)> {
         let Some(old) = old else {
             return self.pick(cluster, burdens, now, |_| true).map(|lead| (lead, now));
         };
         let belongs = self.may_lead(cluster, old.lead);
         if belongs && self.is_live(old.lead, now, LEAD_SILENT_AFTER_US) {
-            let since_granted_us = LEASE_US.saturating_sub(old.until.since_us(now));
-            let due = since_granted_us >= LEASE_RENEW_US;
+            let due = since_granted_us(old, now) >= renew_us;
             // Begins in the past, so that a node whose clock is a little behind sees no pause between the two.
             return due.then(|| (old.lead, old.from.max(now.plus_us(-LEASE_US)).min(now)));
         }

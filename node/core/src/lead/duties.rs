@@ -8,8 +8,16 @@ use crate::wire::Hlc;
 use mesh30k_ledger::types::{ClusterId, NodeId, SectorId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A coordinator tells the mesh how its sector is every 10 s.
+/// A coordinator tells the mesh how its sector is every 10 s,
 pub const SUMMARY_EVERY_US: i64 = 10_000_000;
+/// but all of them together not more than about three times a second: every node reads what each of them says (ADR 0012).
+const SUMMARY_SHARE_US: i64 = 300_000;
+
+/// How often a coordinator tells how its sector is, in a mesh of so many sectors.
+#[must_use]
+pub fn summary_period_us(sectors: usize) -> i64 {
+    i64::try_from(sectors).unwrap_or(i64::MAX).saturating_mul(SUMMARY_SHARE_US).max(SUMMARY_EVERY_US)
+}
 /// News of the sector goes out as soon as there is some, but not more often than ten times a second.
 pub const DELTA_EVERY_US: i64 = 100_000;
 /// A host is not asked twice within 5 s to send everything.
@@ -43,6 +51,7 @@ pub struct CoordinatorDuties {
     told: Fencing,
     next_news: MeshTimeUs,
     next_summary: MeshTimeUs,
+    summary_period_us: i64,
     ask_full: BTreeMap<NodeId, u64>,
     asked_full: BTreeMap<NodeId, MeshTimeUs>,
 }
@@ -59,6 +68,7 @@ impl CoordinatorDuties {
             told: Fencing::NONE,
             next_news: MeshTimeUs(i64::MIN),
             next_summary: MeshTimeUs(i64::MIN),
+            summary_period_us: SUMMARY_EVERY_US,
             ask_full: BTreeMap::new(),
             asked_full: BTreeMap::new(),
         }
@@ -72,6 +82,11 @@ impl CoordinatorDuties {
         now: MeshTimeUs,
     ) {
         self.book.set_members(clusters, others, now);
+    }
+
+    /// The mesh has so many sectors, see [`summary_period_us`].
+    pub fn set_sectors(&mut self, sectors: usize) {
+        self.summary_period_us = summary_period_us(sectors);
     }
 
     /// This node leads the group in `term`, and has applied what earlier leaders left behind.
@@ -169,7 +184,7 @@ impl CoordinatorDuties {
             actions.push(CoordinatorAction::GossipNews(news));
         }
         if self.next_summary <= now {
-            self.next_summary = now.plus_us(SUMMARY_EVERY_US);
+            self.next_summary = now.plus_us(self.summary_period_us);
             actions.push(CoordinatorAction::GossipSummary(SectorSummary {
                 sector: self.sector,
                 version: state.applied(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// A lead is appointed for 6 s,
 pub const LEASE_US: i64 = 6_000_000;
 /// and its lease renewed every 2 s.
-pub const LEASE_RENEW_US: i64 = 2_000_000;
+pub const LEASE_RENEW_US: i64 = 3_000_000;
 /// The longest lease an entry may grant: a minute. A longer one would keep a cluster without a lead.
 pub const MAX_LEASE_US: i64 = 60_000_000;
 /// The deputy waits this long after the end of the lease, for the lead's clock may be behind its own.

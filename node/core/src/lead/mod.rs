@@ -17,7 +17,9 @@ mod table;
 mod tests;
 
 pub use book::{CANDIDATE_SILENT_AFTER_US, LEAD_SILENT_AFTER_US, LeadBook};
-pub use duties::{ASK_FULL_GAP_US, CoordinatorAction, CoordinatorDuties, DELTA_EVERY_US, SUMMARY_EVERY_US};
+pub use duties::{
+    ASK_FULL_GAP_US, CoordinatorAction, CoordinatorDuties, DELTA_EVERY_US, SUMMARY_EVERY_US, summary_period_us,
+};
 pub use entry::{MAX_SECTOR_ENTRY_BYTES, SectorEffect, SectorEntry, SectorOutcome};
 pub use fencing::Fencing;
 pub use lease::{

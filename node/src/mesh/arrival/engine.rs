@@ -20,6 +20,7 @@ use super::shared::Shared;
 use super::thread::Input;
 use super::topology::Topology;
 use super::view::{ArrivalClock, Link, MeshView, Now, Rules};
+use super::watching::{Ask, Watching};
 use super::wire::{Message, Sealer};
 use crate::mesh::freeze::FreezeView;
 use crate::roster::SharedRoster;
@@ -35,13 +36,35 @@ const EVENTS_MAX: usize = 512;
 
 /// A cluster this node leads, or led until a moment ago.
 pub(super) struct Led {
-    pub(super) machine: LeadMachine,
+    machine: LeadMachine,
+    /// When the machine wants to be polled, as long as nothing touched it; looking through its agents each time the thread
+    /// wakes costs more than most of what it wakes for.
+    wakeup: Option<Option<TimeUs>>,
     pub(super) tenure: Tenure,
     /// Since when (machine's clock) the lease is not held; what was measured is kept for a while.
     pub(super) parked_us: Option<i64>,
     pub(super) next_estimates_us: i64,
     pub(super) agents: u32,
     pub(super) warm: u32,
+}
+
+impl Led {
+    pub(super) const fn new(machine: LeadMachine, tenure: Tenure, next_estimates_us: i64) -> Self {
+        Self { machine, wakeup: None, tenure, parked_us: None, next_estimates_us, agents: 0, warm: 0 }
+    }
+
+    pub(super) const fn machine(&self) -> &LeadMachine {
+        &self.machine
+    }
+
+    pub(super) const fn machine_mut(&mut self) -> &mut LeadMachine {
+        self.wakeup = None;
+        &mut self.machine
+    }
+
+    pub(super) fn next_wakeup(&mut self) -> Option<TimeUs> {
+        *self.wakeup.get_or_insert_with(|| self.machine.next_wakeup())
+    }
 }
 
 /// A sector this node coordinates.
@@ -105,7 +128,7 @@ pub(super) struct Engine {
     pub(super) routes: Book<(EventId, SectorId), NodeId>,
     /// Events whose signature was checked, by what exactly was checked.
     pub(super) verified: Book<EventId, Hash>,
-    pub(super) watched: BTreeMap<SectorId, (NodeId, i64)>,
+    pub(super) watching: Watching,
     local: VecDeque<Message>,
     next_refresh_us: i64,
     next_publish_us: i64,
@@ -142,7 +165,7 @@ impl Engine {
             origins: Book::new(EVENTS_MAX),
             routes: Book::new(EVENTS_MAX),
             verified: Book::new(EVENTS_MAX),
-            watched: BTreeMap::new(),
+            watching: Watching::default(),
             local: VecDeque::new(),
             next_refresh_us: i64::MIN,
             next_publish_us: i64::MIN,
@@ -157,15 +180,11 @@ impl Engine {
             Input::Frame { from, arrived_us, frame } => self.on_frame(from, arrived_us, &frame),
             Input::Plan { ask, answer } => {
                 self.refresh();
-                let _ = answer.send(self.plan(&ask));
+                self.ask(Ask::Plan(ask, answer));
             }
             Input::Start { event, admission, answer } => {
                 self.refresh();
-                let started = self.start(*event, admission);
-                if let Err(refusal) = &started {
-                    self.shared.count(refusal.name());
-                }
-                let _ = answer.send(started);
+                self.ask(Ask::Start(event, admission, answer));
             }
             Input::Cancel { event, answer } => {
                 let _ = answer.send(self.cancel(event));
@@ -194,6 +213,7 @@ impl Engine {
         self.poll_leads();
         self.poll_parents();
         self.deliver_local();
+        self.answer_waiting();
         self.poll_hosted();
     }
 
@@ -203,14 +223,14 @@ impl Engine {
     }
 
     /// Microseconds until there is something to do.
-    pub(super) fn idle_us(&self) -> i64 {
+    pub(super) fn idle_us(&mut self) -> i64 {
         let now = self.clock.now();
-        let held = self.leads.values().filter(|led| led.parked_us.is_none());
-        let leads = held.filter_map(|led| led.machine.next_wakeup());
+        let held = self.leads.values_mut().filter(|led| led.parked_us.is_none());
+        let leads = held.filter_map(Led::next_wakeup).min();
         let sectors = self.sectors.values().filter_map(|sector| sector.machine.next_wakeup());
-        let mesh = leads.chain(sectors).chain(self.orchestrator.next_wakeup()).min();
-        let hosted = [self.hosted.next_wakeup_us(), self.quiet.next_us()];
-        let walls = [Some(self.next_refresh_us), mesh.map(|at| now.wall_at(at))].into_iter().chain(hosted);
+        let mesh = leads.into_iter().chain(sectors).chain(self.orchestrator.next_wakeup()).min();
+        let others = [self.hosted.next_wakeup_us(), self.quiet.next_us(), self.watching.next_us()];
+        let walls = [Some(self.next_refresh_us), mesh.map(|at| now.wall_at(at))].into_iter().chain(others);
         let next_us = walls.flatten().min().unwrap_or(now.wall_us);
         if self.local.is_empty() { next_us.saturating_sub(now.wall_us).max(0) } else { 0 }
     }
@@ -223,7 +243,8 @@ impl Engine {
         let roster = self.source.load();
         let moved = !self.topology.is_of(&roster);
         if moved {
-            self.topology = Topology::new(roster);
+            self.topology = Topology::new(roster, self.me);
+            self.watching.on_moved();
             self.refresh_hosted(&now);
         }
         let added = self.refresh_leads(&now, moved);
@@ -256,8 +277,8 @@ impl Engine {
         self.planners.values_mut().for_each(|planner| planner.set_params(params));
         self.sectors.values_mut().for_each(|sector| sector.machine.set_params(params));
         for led in self.leads.values_mut() {
-            led.machine.set_params(params);
-            led.machine.set_anchor(self.rules.anchor);
+            led.machine_mut().set_params(params);
+            led.machine_mut().set_anchor(self.rules.anchor);
         }
         self.report_stages(now);
     }

@@ -57,10 +57,8 @@ impl Engine {
         let mut waiting = Vec::new();
         loop {
             let now_us = self.clock.now().wall_us;
-            if self.hosted.next_wakeup_us().is_some_and(|at| at <= now_us) {
-                waiting.extend(self.hosted.poll(now_us));
-            }
-            let next_us = self.hosted.next_wakeup_us().unwrap_or(end_us).max(now_us.saturating_add(GRAIN_US));
+            waiting.extend(self.hosted.poll_around_target(now_us));
+            let next_us = self.hosted.next_around_target_us().unwrap_or(end_us).max(now_us.saturating_add(GRAIN_US));
             if next_us >= end_us {
                 break;
             }
@@ -155,9 +153,9 @@ impl Engine {
         let frozen = |spec: &&HostedAgent| freezes.is_frozen(spec.agent, spec.cluster, mesh);
         self.paused = self.host_list.values().filter(frozen).map(|spec| spec.agent).collect();
         for (cluster, led) in &mut self.leads {
-            let agents = self.topology.agents_of(*cluster).iter().map(|link| link.agent);
+            let agents = self.topology.agents_of(*cluster).into_iter().map(|link| link.agent);
             let frozen: BTreeSet<AgentId> = agents.filter(|a| freezes.is_frozen(*a, *cluster, mesh)).collect();
-            led.machine.set_frozen(frozen);
+            led.machine_mut().set_frozen(frozen);
         }
         if let Some((order, _)) = freezes.last_order
             && (change.paused > 0 || change.resumed > 0)

@@ -20,21 +20,21 @@ impl Engine {
     /// Makes the led clusters those whose lease this node holds; true when one came or came back.
     pub(super) fn refresh_leads(&mut self, now: &Now, moved: bool) -> bool {
         let mut added = false;
-        let clusters: Vec<ClusterId> = self.topology.clusters().collect();
-        for cluster in clusters {
-            match self.view.lead(cluster, now.mesh).filter(|(node, _)| *node == self.me) {
-                Some((_, tenure)) => added |= self.hold(now, cluster, tenure, moved),
-                None => {
-                    if let Some(led) = self.leads.get_mut(&cluster) {
-                        led.parked_us.get_or_insert(now.wall_us);
-                    }
-                }
+        let held = self.view.led_by(self.me, now.mesh);
+        for (cluster, led) in &mut self.leads {
+            if !held.contains_key(cluster) {
+                led.parked_us.get_or_insert(now.wall_us);
+            }
+        }
+        for (cluster, tenure) in held {
+            if self.topology.has_agents(cluster) {
+                added |= self.hold(now, cluster, tenure, moved);
             }
         }
         let topology = &self.topology;
         self.leads.retain(|cluster, led| {
             let lapsed = led.parked_us.is_some_and(|since| now.wall_us.saturating_sub(since) > PARKED_US);
-            !lapsed && !topology.agents_of(*cluster).is_empty()
+            !lapsed && topology.has_agents(*cluster)
         });
         added
     }
@@ -42,18 +42,14 @@ impl Engine {
     fn hold(&mut self, now: &Now, cluster: ClusterId, tenure: Tenure, moved: bool) -> bool {
         let known = self.leads.contains_key(&cluster);
         let rules = &self.rules;
-        let led = self.leads.entry(cluster).or_insert_with(|| Led {
-            machine: LeadMachine::new(cluster, rules.anchor, rules.params),
-            tenure,
-            parked_us: None,
-            next_estimates_us: now.wall_us.saturating_add(ESTIMATES_EVERY_US),
-            agents: 0,
-            warm: 0,
+        let led = self.leads.entry(cluster).or_insert_with(|| {
+            let machine = LeadMachine::new(cluster, rules.anchor, rules.params);
+            Led::new(machine, tenure, now.wall_us.saturating_add(ESTIMATES_EVERY_US))
         });
         let returned = led.parked_us.take().is_some();
         led.tenure = tenure;
         if !known || moved {
-            led.machine.set_agents(now.mesh, self.topology.agents_of(cluster));
+            led.machine_mut().set_agents(now.mesh, &self.topology.agents_of(cluster));
         }
         !known || returned
     }
@@ -64,8 +60,8 @@ impl Engine {
         for cluster in clusters {
             let now = self.clock.now();
             let Some(led) = self.leads.get_mut(&cluster).filter(|led| led.parked_us.is_none()) else { continue };
-            if led.machine.next_wakeup().is_some_and(|at| at <= now.mesh) {
-                let actions = led.machine.poll(now.mesh);
+            if led.next_wakeup().is_some_and(|at| at <= now.mesh) {
+                let actions = led.machine_mut().poll(now.mesh);
                 self.lead_actions(cluster, actions);
                 self.deliver_local();
                 self.poll_hosted();
@@ -80,7 +76,7 @@ impl Engine {
             .leads
             .iter()
             .filter(|(_, led)| led.parked_us.is_none())
-            .map(|(cluster, led)| (*cluster, Box::new(led.machine.stage_report(now.mesh))))
+            .map(|(cluster, led)| (*cluster, Box::new(led.machine().stage_report(now.mesh))))
             .collect();
         for (cluster, report) in reports {
             self.lead_actions(cluster, vec![LeadAction::ToParent(UpMessage::Stage(report))]);
@@ -91,8 +87,8 @@ impl Engine {
     pub(super) fn on_down_to_lead(&mut self, now: &Now, cluster: ClusterId, message: &DownMessage) {
         let Some(led) = self.leads.get_mut(&cluster) else { return };
         let actions = match message {
-            DownMessage::Prepare(prepare) => led.machine.on_prepare(now.mesh, prepare),
-            DownMessage::Cancel(event) => led.machine.on_cancel(*event),
+            DownMessage::Prepare(prepare) => led.machine_mut().on_prepare(now.mesh, prepare),
+            DownMessage::Cancel(event) => led.machine_mut().on_cancel(*event),
         };
         self.lead_actions(cluster, actions);
     }
@@ -113,11 +109,11 @@ impl Engine {
                 return Err(Refusal::Answers { event: said.event, said: total, released });
             }
             // Before the machine hears of it, for it may sum up at once.
-            let members = self.topology.agents_of(cluster);
-            let is_member = |slot: AgentId| members.iter().any(|link| link.agent == slot);
+            let topology = &self.topology;
+            let is_member = |slot: AgentId| topology.cluster_of(slot) == Some(cluster);
             self.answers.add(said.event, scope, &said.groups, is_member);
         }
-        let actions = self.leads.get_mut(&cluster).map(|led| led.machine.on_reply(arrived.mesh, reply));
+        let actions = self.leads.get_mut(&cluster).map(|led| led.machine_mut().on_reply(arrived.mesh, reply));
         self.lead_actions(cluster, actions.unwrap_or_default());
         Ok(())
     }
@@ -165,7 +161,7 @@ impl Engine {
         let hosts: BTreeMap<_, NodeId> =
             self.topology.agents_of(cluster).iter().map(|link| (link.agent, link.host)).collect();
         let mut by_host: BTreeMap<NodeId, Vec<Estimate>> = BTreeMap::new();
-        for view in led.machine.agents(now.mesh).into_iter().filter(|view| view.warm) {
+        for view in led.machine().agents(now.mesh).into_iter().filter(|view| view.warm) {
             let (median_us, spread_us) = (view.median_us.max(0.0) as u32, view.spread_us.max(0.0) as u32);
             if let Some(host) = hosts.get(&view.agent) {
                 by_host.entry(*host).or_default().push(Estimate { agent: view.agent, median_us, spread_us });

@@ -17,6 +17,8 @@ struct Measured {
     work: QuantileRing,
     /// The lead's: median and spread of delay and work together.
     seen: Option<(u64, u64)>,
+    /// What follows from both, until one of them changes: a host asks twice a second, and little changed by then.
+    impedance: Option<Impedance>,
 }
 
 /// The figures of all hosted agents.
@@ -41,6 +43,7 @@ impl Measurements {
         };
         if let Some(measured) = self.agents.get_mut(&answer.agent) {
             measured.work.push(work_us.max(0) as f64);
+            measured.impedance = None;
         }
     }
 
@@ -48,12 +51,18 @@ impl Measurements {
     pub(super) fn on_estimate(&mut self, estimate: &Estimate) {
         if let Some(measured) = self.agents.get_mut(&estimate.agent) {
             measured.seen = Some((u64::from(estimate.median_us), u64::from(estimate.spread_us)));
+            measured.impedance = None;
         }
     }
 
     /// The figures for the heartbeat. The one-way delay is what the lead's figures leave after the agent's own work.
-    pub(super) fn impedances(&self) -> BTreeMap<AgentId, Impedance> {
-        self.agents.iter().map(|(agent, measured)| (*agent, measured.impedance())).collect()
+    pub(super) fn impedances(&mut self) -> BTreeMap<AgentId, Impedance> {
+        let known = |measured: &mut Measured| {
+            let impedance = measured.impedance.unwrap_or_else(|| measured.impedance());
+            measured.impedance = Some(impedance);
+            impedance
+        };
+        self.agents.iter_mut().map(|(agent, measured)| (*agent, known(measured))).collect()
     }
 }
 

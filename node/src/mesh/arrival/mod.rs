@@ -21,6 +21,7 @@ mod shared;
 mod thread;
 mod topology;
 mod view;
+mod watching;
 mod wire;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh30k_core::event::{
-    ClassSet, DownMessage, EventId, MAX_AHEAD_US, MAX_NAMED_AGENTS, MAX_WAVES, ParentAction, ParentMachine, PlanError,
+    DownMessage, Event, EventId, MAX_AHEAD_US, MAX_NAMED_AGENTS, MAX_WAVES, ParentAction, ParentMachine, PlanError,
     PlanRequest as CorePlanRequest, Prepare, Reach, SignedEvent, Strategy, UpMessage, sample,
 };
 use mesh30k_core::registry::Impedance;
@@ -12,7 +12,7 @@ use mesh30k_ledger::types::{AgentId, Scope, SectorId};
 
 use super::engine::Engine;
 use super::refusal::{EventError, ppm};
-use super::shared::{REPORTS_MAX, ReportEntry, WarmUp};
+use super::shared::{REPORTS_MAX, ReportEntry};
 use super::topology::{Level, Selection, total};
 use super::view::Now;
 use super::wire::Message;
@@ -68,7 +68,7 @@ impl Engine {
         if enrolled == 0 {
             return Err(EventError::EmptySet);
         }
-        let sector = selection.sector.or_else(|| self.topology.only_sector(&agents));
+        let sector = self.sector_of_selection(selection, &agents);
         let answer = |earliest: TimeUs, at: TimeUs, hit: f64, feasible: bool, needs_us: i64| PlanAnswer {
             now_us: now.0,
             earliest_us: earliest.0,
@@ -191,14 +191,23 @@ impl Engine {
             weight_milli: event.weight_milli,
             slack_us: 0,
         };
-        let sector = match event.scope {
+        self.planner(self.sector_of(event)).plan(now.mesh, &request)?;
+        Ok(())
+    }
+
+    /// The one sector that all of these `agents` of a selection are in; none when it is for several.
+    pub(super) fn sector_of_selection(&self, selection: &Selection, agents: &[AgentId]) -> Option<SectorId> {
+        selection.sector.or_else(|| self.topology.only_sector(agents))
+    }
+
+    /// The one sector that an event lies in; none when it is for several.
+    pub(super) fn sector_of(&self, event: &Event) -> Option<SectorId> {
+        match event.scope {
             Scope::Global => self.topology.only_sector(&event.agents),
             Scope::Sector(sector) => Some(sector),
             Scope::Cluster(cluster) => Some(cluster.sector),
             Scope::Agent(agent) => self.topology.cluster_of(agent).map(|cluster| cluster.sector),
-        };
-        self.planner(sector).plan(now.mesh, &request)?;
-        Ok(())
+        }
     }
 
     /// Calls an event off that was started here; false when there is none.
@@ -221,6 +230,7 @@ impl Engine {
         match message {
             UpMessage::Stage(report) => {
                 if let Some(planner) = self.planners.get_mut(&sector) {
+                    self.watching.on_report(sector, now.wall_us);
                     planner.on_stage(now.mesh, (*report).clone());
                     self.orchestrator.on_stage(now.mesh, *report);
                 }
@@ -269,26 +279,15 @@ impl Engine {
     }
 
     /// What others read: warm-up and the hosted agents' figures.
-    pub(super) fn publish_state(&self, now: &Now) {
-        let held = || self.leads.values().filter(|led| led.parked_us.is_none());
-        let mesh = self.orchestrator.stage_report(now.mesh);
-        let roster = self.topology.roster();
-        let known = roster.agents.values().filter(|agent| ClassSet::MACHINES.contains(agent.class)).count();
-        let known = u32::try_from(known).unwrap_or(u32::MAX);
-        let reporting = self.planners.values().filter(|p| p.stage_report(now.mesh).agents(ClassSet::ALL) > 0).count();
-        self.shared.set_warm(WarmUp {
-            led: held().map(|led| led.agents).sum(),
-            led_warm: held().map(|led| led.warm).sum(),
-            mesh: known.max(mesh.agents(ClassSet::MACHINES)),
-            mesh_warm: mesh.warm,
-            sectors: u32::try_from(reporting).unwrap_or(u32::MAX),
-        });
+    pub(super) fn publish_state(&mut self, now: &Now) {
+        self.shared.set_warm(self.warm_up(now));
         let impedances = self.measurements.impedances();
         let row = |agent, impedance: Impedance| (agent, (impedance, self.paused.contains(&agent)));
         let agents = impedances.into_iter().map(|(agent, impedance)| row(agent, impedance)).collect();
         self.shared.set_measured(self.context_hash, agents);
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        self.shared.metrics.set_leads("lead", count(held().count()));
+        let held = self.leads.values().filter(|led| led.parked_us.is_none());
+        self.shared.metrics.set_leads("lead", count(held.count()));
         self.shared.metrics.set_leads("coordinator", count(self.sectors.len()));
         self.publish_faults();
     }
@@ -296,7 +295,7 @@ impl Engine {
     /// What the machines of this node refused or noticed, summed up by kind.
     fn publish_faults(&self) {
         let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
-        let leads = self.leads.values().flat_map(|led| led.machine.counters().rows());
+        let leads = self.leads.values().flat_map(|led| led.machine().counters().rows());
         let sectors = self.sectors.values().flat_map(|sector| sector.machine.counters().rows());
         let rest = self.orchestrator.counters().rows().into_iter().chain(self.hosted.counters().rows());
         for (kind, number) in leads.chain(sectors).chain(rest) {

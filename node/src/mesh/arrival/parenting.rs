@@ -1,8 +1,8 @@
-//! The coordinator's side: sectors this node coordinates, their reports to those who watch, and who this node watches.
+//! The coordinator's side: sectors this node coordinates, and their reports to those who watch.
 
 use std::collections::BTreeMap;
 
-use mesh30k_core::event::{ClassSet, DownMessage, ParentAction, ParentMachine, UpMessage};
+use mesh30k_core::event::{DownMessage, ParentAction, ParentMachine, UpMessage};
 use mesh30k_ledger::types::{NodeId, Scope, SectorId};
 
 use super::engine::{Coordinated, Engine};
@@ -13,34 +13,27 @@ use super::wire::Message;
 
 /// A node gets a sector's reports this long after it asked.
 const WATCH_US: i64 = 15_000_000;
-/// How often a node asks again, and how often while nothing came yet.
-const WATCH_AGAIN_US: i64 = 5_000_000;
-const WATCH_FIRST_US: i64 = 500_000;
 /// Nodes that may watch one sector from one coordinator.
 const WATCHERS_MAX: usize = 512;
 
 impl Engine {
     /// Makes the coordinated sectors those this node is known to coordinate.
     pub(super) fn refresh_sectors(&mut self, now: &Now) {
-        let sectors: Vec<SectorId> = self.topology.roster().sectors.keys().copied().collect();
-        let (view, me) = (self.view.clone(), self.me);
+        let (view, me, params) = (self.view.clone(), self.me, self.rules.params);
         self.sectors.retain(|sector, _| view.coordinator(*sector) == Some(me));
-        self.planners.retain(|sector, _| sectors.contains(sector));
-        let params = self.rules.params;
-        for sector in sectors {
-            self.planners.entry(sector).or_insert_with(|| ParentMachine::new(Scope::Global, params));
-            if view.coordinator(sector) == Some(me) {
-                let own = self.sectors.entry(sector).or_insert_with(|| Coordinated {
-                    machine: ParentMachine::new(Scope::Sector(sector), params),
-                    watchers: BTreeMap::new(),
-                });
-                own.watchers.retain(|_, until| *until > now.wall_us);
-                let topology = &self.topology;
-                own.machine.retain_children(|child| match child {
-                    Scope::Cluster(cluster) => !topology.agents_of(cluster).is_empty(),
-                    Scope::Global | Scope::Sector(_) | Scope::Agent(_) => false,
-                });
-            }
+        // Who coordinates a sector votes in it.
+        let own = self.topology.kept().iter().filter(|sector| view.coordinator(**sector) == Some(me));
+        for sector in own.copied() {
+            let own = self.sectors.entry(sector).or_insert_with(|| Coordinated {
+                machine: ParentMachine::new(Scope::Sector(sector), params),
+                watchers: BTreeMap::new(),
+            });
+            own.watchers.retain(|_, until| *until > now.wall_us);
+            let topology = &self.topology;
+            own.machine.retain_children(|child| match child {
+                Scope::Cluster(cluster) => topology.has_agents(cluster),
+                Scope::Global | Scope::Sector(_) | Scope::Agent(_) => false,
+            });
         }
     }
 
@@ -51,22 +44,6 @@ impl Engine {
             self.refresh();
         }
         self.sectors.contains_key(&sector)
-    }
-
-    /// Asks coordinators for their reports: new ones at once, known ones again and again.
-    pub(super) fn watch_sectors(&mut self, now: &Now) {
-        let sectors: Vec<SectorId> = self.topology.roster().sectors.keys().copied().collect();
-        for sector in sectors {
-            let Some(coordinator) = self.view.coordinator(sector) else { continue };
-            let due = self.watched.get(&sector).is_none_or(|(node, at)| *node != coordinator || *at <= now.wall_us);
-            if due {
-                let planner = self.planners.get(&sector);
-                let heard = planner.is_some_and(|p| p.stage_report(now.mesh).agents(ClassSet::ALL) > 0);
-                let again_us = if heard { WATCH_AGAIN_US } else { WATCH_FIRST_US };
-                self.watched.insert(sector, (coordinator, now.wall_us.saturating_add(again_us)));
-                self.send(coordinator, Message::Watch { sector });
-            }
-        }
     }
 
     /// A node wants this sector's reports: it gets one at once.

@@ -28,20 +28,25 @@ pub struct WarmUp {
     pub led: u32,
     /// Of those, with enough exchanges.
     pub led_warm: u32,
-    /// Machine agents in the whole mesh, as the coordinators report it.
+    /// Machine agents in the sectors this node watches: those it keeps, or all while it plans and starts events.
     pub mesh: u32,
-    /// Of those, with enough exchanges.
+    /// Of those, with enough exchanges, as the coordinators report it.
     pub mesh_warm: u32,
     /// Sectors whose coordinator reports to this node.
     pub sectors: u32,
+    /// Sectors whose coordinator should.
+    pub watched: u32,
+    /// Sectors there are.
+    pub known_sectors: u32,
 }
 
 impl WarmUp {
-    /// Whether at least `ppm` of everybody, here and in the mesh, are measured.
+    /// Whether at least `ppm` of everybody, here and in the sectors watched, are measured.
     #[must_use]
     pub fn is_warm(&self, ppm: u32) -> bool {
         let enough = |warm: u32, all: u32| u64::from(warm) * 1_000_000 >= u64::from(all) * u64::from(ppm);
-        self.mesh > 0 && enough(self.led_warm, self.led) && enough(self.mesh_warm, self.mesh)
+        let all_report = self.known_sectors > 0 && self.sectors >= self.watched;
+        all_report && enough(self.led_warm, self.led) && enough(self.mesh_warm, self.mesh)
     }
 }
 
@@ -302,8 +307,9 @@ mod tests {
     #[test]
     fn warm_needs_somebody_and_both_counts() {
         assert!(!WarmUp::default().is_warm(0), "an empty mesh is not warm");
-        let warm = WarmUp { led: 10, led_warm: 9, mesh: 100, mesh_warm: 95, sectors: 1 };
+        let warm = WarmUp { led: 10, led_warm: 9, mesh: 100, mesh_warm: 95, sectors: 2, watched: 2, known_sectors: 9 };
         assert!(warm.is_warm(900_000));
+        assert!(!WarmUp { sectors: 1, ..warm }.is_warm(900_000), "a sector that says nothing is not known to be warm");
         assert!(!warm.is_warm(910_000));
     }
 

@@ -1,6 +1,6 @@
 //! The roster as the event tree needs it: agents by cluster, and who an event means. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mesh30k_core::event::{AgentLink, ClassSet, Enrolment, Event, class_index};
@@ -9,6 +9,7 @@ use mesh30k_ledger::records::AgentRecord;
 use mesh30k_ledger::types::{AgentId, ClusterId, NodeId, Scope, SectorId};
 
 use crate::roster::Roster;
+use crate::sectors::kept_by;
 
 /// At which level of the tree the denominators are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,20 +40,23 @@ impl Default for Selection {
     }
 }
 
-/// One reading of the roster.
+/// One reading of the roster, as one node needs it.
 #[derive(Clone, Default)]
 pub(super) struct Topology {
     roster: Arc<Roster>,
-    clusters: BTreeMap<ClusterId, Vec<AgentLink>>,
+    kept: BTreeSet<SectorId>,
 }
 
 impl Topology {
-    pub(super) fn new(roster: Arc<Roster>) -> Self {
-        let mut clusters: BTreeMap<ClusterId, Vec<AgentLink>> = BTreeMap::new();
-        for agent in roster.agents.values() {
-            clusters.entry(agent.cluster).or_default().push(link_of(agent));
-        }
-        Self { roster, clusters }
+    /// For node `me`.
+    pub(super) fn new(roster: Arc<Roster>, me: NodeId) -> Self {
+        let kept = kept_by(&roster, me);
+        Self { roster, kept }
+    }
+
+    /// The sectors this node keeps: those of its agents and those it votes in.
+    pub(super) const fn kept(&self) -> &BTreeSet<SectorId> {
+        &self.kept
     }
 
     /// Whether this is still the reading of `roster`.
@@ -64,12 +68,25 @@ impl Topology {
         &self.roster
     }
 
-    pub(super) fn clusters(&self) -> impl Iterator<Item = ClusterId> + '_ {
-        self.clusters.keys().copied()
+    /// The agents of a cluster.
+    pub(super) fn agents_of(&self, cluster: ClusterId) -> Vec<AgentLink> {
+        self.records_of(cluster).map(link_of).collect()
     }
 
-    pub(super) fn agents_of(&self, cluster: ClusterId) -> &[AgentLink] {
-        self.clusters.get(&cluster).map(Vec::as_slice).unwrap_or_default()
+    pub(super) fn has_agents(&self, cluster: ClusterId) -> bool {
+        self.records_of(cluster).next().is_some()
+    }
+
+    /// Agents of a sector that are not people.
+    pub(super) fn machines_of(&self, sector: SectorId) -> u32 {
+        let agents = self.roster.clusters_of(sector).flat_map(|cluster| self.records_of(cluster.id));
+        let machines = agents.filter(|agent| ClassSet::MACHINES.contains(agent.class)).count();
+        u32::try_from(machines).unwrap_or(u32::MAX)
+    }
+
+    fn records_of(&self, cluster: ClusterId) -> impl Iterator<Item = &AgentRecord> {
+        let agents = self.roster.clusters.get(&cluster).map(|record| record.agents.as_slice()).unwrap_or_default();
+        agents.iter().filter_map(|agent| self.roster.agents.get(agent))
     }
 
     pub(super) fn has_node(&self, node: NodeId) -> bool {
@@ -88,7 +105,7 @@ impl Topology {
     pub(super) fn may_lead(&self, node: NodeId, cluster: ClusterId) -> bool {
         let record = self.roster.sectors.get(&cluster.sector);
         record.is_some_and(|record| record.nodes.contains(&node) || record.voters.contains(&node))
-            || self.agents_of(cluster).iter().any(|link| link.host == node)
+            || self.records_of(cluster).any(|agent| agent.node == node)
     }
 
     /// The cluster of an agent, where the roster has it.
@@ -109,7 +126,7 @@ impl Topology {
 
     /// The first of these agents that is not on the ledger, and how many are not.
     pub(super) fn unknown(&self, agents: &[AgentId]) -> Option<(AgentId, u64)> {
-        let mut unknown = agents.iter().filter(|agent| !self.roster.agents.contains_key(*agent));
+        let mut unknown = agents.iter().filter(|agent| self.roster.agents.get(agent).is_none());
         let first = *unknown.next()?;
         Some((first, (unknown.count() as u64).saturating_add(1)))
     }

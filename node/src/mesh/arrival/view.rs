@@ -1,5 +1,6 @@
 //! What the arrival thread needs of the rest of the node, as narrow seams, so that it can be tested without one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,6 +27,9 @@ pub trait MeshView: Send + Sync + 'static {
     /// Who may act for a cluster at `now`, and by which right.
     fn lead(&self, cluster: ClusterId, now: TimeUs) -> Option<(NodeId, Tenure)>;
 
+    /// The clusters that a node may act for at `now`, and by which right.
+    fn led_by(&self, node: NodeId, now: TimeUs) -> BTreeMap<ClusterId, Tenure>;
+
     /// Judges a node that acts for a cluster at `now`.
     ///
     /// # Errors
@@ -40,6 +44,10 @@ impl MeshView for MeshHandle {
 
     fn lead(&self, cluster: ClusterId, now: TimeUs) -> Option<(NodeId, Tenure)> {
         self.sectors().lead_of(cluster, now)
+    }
+
+    fn led_by(&self, node: NodeId, now: TimeUs) -> BTreeMap<ClusterId, Tenure> {
+        self.sectors().led_by(node, now)
     }
 
     fn check_lead(&self, cluster: ClusterId, node: NodeId, tenure: Tenure, now: TimeUs) -> Result<(), LeaseError> {

@@ -132,7 +132,14 @@ impl Leads {
                 let LeadAction::ToHost { host, message: HostMessage::Probe(probe) } = action else { continue };
                 let (received, answered) = (local(self.now, ONE_WAY_US), local(self.now, ONE_WAY_US + 400));
                 let work_us = probe.work.then_some(300);
-                let answer = |_| AnswerBody::Probe { seq: probe.seq, received, answered, work_us, host_clock: None };
+                let answer = |_| AnswerBody::Probe {
+                    seq: probe.seq,
+                    received,
+                    answered,
+                    work_us,
+                    host_clock: None,
+                    waited_us: 0,
+                };
                 for reply in replies(cluster, host, rate.per_frame, answer) {
                     frames.push(self.hosts.seal(arrival, &reply)?);
                 }

@@ -93,7 +93,11 @@ impl Follower {
             let written =
                 FinalBlock { stored: &stored, changes: &changes, transactions: &transactions, position: None };
             self.store.commit(&written).unwrap();
-            self.common.truth.lock().unwrap().on_final(OBSERVER, &Finalized { stored, transactions });
+            self.common
+                .truth
+                .lock()
+                .unwrap()
+                .on_final(OBSERVER, &Finalized { stored, changes: changes.into(), transactions });
         }
         self.observer.on_applied(now, height, commitment)
     }

@@ -249,8 +249,13 @@ impl LeadMachine {
                 }
             }
             let event = match answer.body {
-                AnswerBody::Probe { seq, received, answered, work_us, host_clock } => {
-                    self.on_probe_answer(now, answer.agent, seq, (received, answered), work_us);
+                AnswerBody::Probe { seq, received, answered, work_us, host_clock, waited_us } => {
+                    if waited_us > probing::MAX_WAITED_US {
+                        LeadCounters::bump(&mut self.counters.absurd);
+                        continue;
+                    }
+                    let came = now.plus_us(-i64::from(waited_us));
+                    self.on_probe_answer(came, answer.agent, seq, (received, answered), work_us);
                     self.on_host_clock(now, answer.agent, host_clock);
                     continue;
                 }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mesh30k_ledger::types::{AgentId, NodeId};
+use mesh30k_ledger::types::{AgentId, NodeId, SectorId};
 
 use super::super::message::{HostMessage, MAX_BATCH, Probe};
 use super::super::spec::class_index;
 use super::{LeadAction, LeadCounters, LeadMachine};
 use crate::clock::Exchange;
 use crate::delay::ClassPrior;
-use crate::time::{LocalTimeUs, MeshTimeUs};
+use crate::time::{LocalTimeUs, MeshTimeUs, next_multiple};
 
 /// Probes of a newly joined agent and their distance. The paper's 8 at 250 ms leave a restless link's minimum to luck;
 /// 40 at 150 ms see it within six seconds.
@@ -30,6 +30,13 @@ pub(super) const CATCH_UP_PERIOD_US: i64 = 1_000_000;
 const CATCH_UP_UNHEARD: u8 = 2;
 /// Distance of probes otherwise.
 const IDLE_PERIOD_US: i64 = 5_000_000;
+/// Agents whose turns are so near to each other are probed together, in a rhythm that is shifted from sector to sector so that
+/// not all leads wake at once.
+const IDLE_GRID_US: i64 = 250_000;
+const BURST_GRID_US: i64 = 50_000;
+const GRID_SHIFT_US: i64 = 7_000;
+/// A host that says it kept an answer for longer is not believed.
+pub(super) const MAX_WAITED_US: u32 = 1_000_000;
 /// Probe rounds whose answers are still awaited.
 const MAX_OUTSTANDING: usize = 256;
 
@@ -59,6 +66,12 @@ impl Outstanding {
     }
 }
 
+/// The first instant from `at` on that is a multiple of `grid_us` in the rhythm of the sector.
+fn on_grid(at: MeshTimeUs, grid_us: i64, sector: SectorId) -> MeshTimeUs {
+    let shift_us = i64::from(sector.0).saturating_mul(GRID_SHIFT_US).rem_euclid(grid_us);
+    MeshTimeUs(next_multiple(at.0.saturating_sub(shift_us), grid_us).saturating_add(shift_us))
+}
+
 impl LeadMachine {
     /// Probes that are due, one message per host and kind.
     pub(super) fn probe_due(&mut self, now: MeshTimeUs) -> Vec<LeadAction> {
@@ -68,14 +81,14 @@ impl LeadMachine {
             let catches_up = !burst && member.is_unmeasured();
             let work = catches_up || burst && member.burst_left.checked_rem(WORK_EVERY) == Some(0);
             member.burst_left = member.burst_left.saturating_sub(1);
-            let period_us = match (burst, catches_up && member.unheard < CATCH_UP_UNHEARD) {
-                (true, _) => BURST_PERIOD_US,
-                (false, true) => CATCH_UP_PERIOD_US,
-                (false, false) => IDLE_PERIOD_US,
+            let (period_us, grid_us) = match (burst, catches_up && member.unheard < CATCH_UP_UNHEARD) {
+                (true, _) => (BURST_PERIOD_US, BURST_GRID_US),
+                (false, true) => (CATCH_UP_PERIOD_US, IDLE_GRID_US),
+                (false, false) => (IDLE_PERIOD_US, IDLE_GRID_US),
             };
             member.unheard = member.unheard.saturating_add(u8::from(!burst));
             // After a stall of the caller the rhythm starts anew instead of catching up in one go.
-            member.next_probe = now.plus_us(period_us);
+            member.next_probe = on_grid(now.plus_us(period_us), grid_us, self.cluster.sector);
             batches.entry((work, member.link.host)).or_default().push(*id);
         }
         if batches.is_empty() {

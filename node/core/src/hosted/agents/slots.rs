@@ -3,7 +3,7 @@
 use mesh30k_ledger::types::{AgentId, ClusterId, Hash};
 
 use super::super::ack_spread::leaves_us;
-use super::super::due::{HarnessRecord, HostedAction, Item, SlotKey};
+use super::super::due::{HarnessRecord, HostedAction, Item, SlotKey, slots_of};
 use super::super::surroundings::{Habitat, Surroundings};
 use super::{HostedAgents, bump};
 use crate::clock::guarded_target;
@@ -124,7 +124,7 @@ impl<H: Habitat> HostedAgents<H> {
                 if let Some(at) = slot.machine.next_wakeup() {
                     let at_us = hosted.around.true_time_of(at);
                     let late_us = hosted.around.timer_late_us(at_us);
-                    self.plan(at_us.saturating_add(late_us), Item::Release { key });
+                    self.hold(at_us.saturating_add(late_us), key);
                 }
             }
             SlotRight::GiveUp if slot.machine.give_up(now) => {
@@ -164,7 +164,7 @@ impl<H: Habitat> HostedAgents<H> {
             return self.released(now_us, key, now, release.late);
         }
         if let Some(at_us) = wakeup_us {
-            self.plan(at_us, Item::Release { key });
+            self.hold(at_us, key);
         }
         None
     }
@@ -183,7 +183,7 @@ impl<H: Habitat> HostedAgents<H> {
             None => {
                 // Rounding between the clocks may wake it a microsecond early.
                 if slot.machine.next_wakeup().is_some() {
-                    self.plan(now_us.saturating_add(1), Item::Release { key });
+                    self.hold(now_us.saturating_add(1), key);
                 }
                 None
             }
@@ -197,7 +197,7 @@ impl<H: Habitat> HostedAgents<H> {
             let leaves_us = leaves_us(target.0, self.host, cluster, now_us.saturating_add(delay_us));
             let body = AnswerBody::Released { event: key.event, released: now, late };
             let answer = AgentAnswer { agent: key.agent, slot: key.slot, body };
-            self.plan(leaves_us, Item::Leave { cluster, answer });
+            self.plan(leaves_us, Item::Leave { cluster, ready_us: leaves_us, answer });
         }
         self.record(key, Some(now_us))
     }
@@ -225,10 +225,4 @@ impl<H: Habitat> HostedAgents<H> {
             self.slots.remove(&key);
         }
     }
-}
-
-/// All keys of one event.
-fn slots_of(event: EventId) -> std::ops::RangeInclusive<SlotKey> {
-    let key = |id| SlotKey { event, agent: AgentId(id), slot: AgentId(id) };
-    key(0)..=key(u64::MAX)
 }

@@ -25,6 +25,8 @@ use crate::clock::wall_us;
 use crate::roster::{Roster, RosterNode, SharedRoster};
 
 pub(super) const NODES: u64 = 3;
+/// A node that hosts nobody and votes nowhere.
+const OUTSIDER: u64 = NODES + 1;
 pub(super) const PER_NODE: u32 = 20;
 pub(super) const AGENTS: u64 = NODES * PER_NODE as u64;
 const CLASSES: [AgentClass; 4] = [AgentClass::A, AgentClass::A, AgentClass::B, AgentClass::C];
@@ -80,6 +82,10 @@ impl MeshView for FixedView {
         self.0.holder(cluster, now)
     }
 
+    fn led_by(&self, node: NodeId, now: TimeUs) -> BTreeMap<ClusterId, Tenure> {
+        self.0.held_by(node, now).collect()
+    }
+
     fn check_lead(&self, cluster: ClusterId, node: NodeId, tenure: Tenure, now: TimeUs) -> Result<(), LeaseError> {
         self.0.check(cluster, node, tenure, now)
     }
@@ -107,6 +113,8 @@ pub(super) fn roster() -> Roster {
     for node in 1..=NODES {
         roster.nodes.insert(NodeId(node), RosterNode { record: node_record(node), peer: PeerId::random() });
     }
+    let record = NodeRecord { agents: Vec::new(), ..node_record(OUTSIDER) };
+    roster.nodes.insert(NodeId(OUTSIDER), RosterNode { record, peer: PeerId::random() });
     for agent in 1..=AGENTS {
         let cluster = cluster_of(agent);
         let record = AgentRecord {
@@ -117,7 +125,7 @@ pub(super) fn roster() -> Roster {
             node: NodeId((agent - 1) / u64::from(PER_NODE) + 1),
             cluster,
         };
-        roster.agents.insert(record.id, record);
+        roster.agents.insert(record);
         let known = roster.clusters.entry(cluster).or_insert_with(|| ClusterRecord { id: cluster, agents: Vec::new() });
         known.agents.push(AgentId(agent));
         roster.sectors.entry(cluster.sector).or_insert_with(|| SectorRecord {
@@ -157,6 +165,7 @@ pub(super) struct Trio {
     pub(super) nodes: Vec<ArrivalHandle>,
     pub(super) rules: Arc<Mutex<Rules>>,
     peers: Peers,
+    roster: SharedRoster,
     sent_down: Arc<AtomicU64>,
     metrics: Vec<Metrics>,
 }
@@ -183,32 +192,36 @@ impl Trio {
             params: ArrivalParams::from_ledger(990_000, 0),
             anchor: NodeId(1),
         }));
-        let mut nodes = Vec::new();
-        let sent_down = Arc::new(AtomicU64::new(0));
-        let mut all_metrics = Vec::new();
-        for node in 1..=NODES {
-            let metrics = Metrics::new().unwrap();
-            all_metrics.push(metrics.clone());
-            let me = NodeId(node);
-            let read = rules.clone();
-            let handle = start(ArrivalParts {
-                me,
-                context: context(),
-                key: host_key(node),
-                roster: shared.clone(),
-                view: Arc::new(FixedView::new()),
-                link: Box::new(DirectLink { me, peers: peers.clone(), sent_down: sent_down.clone() }),
-                clock: ArrivalClock::new(TimeUs),
-                rules: Arc::new(move || Ok(read.lock().unwrap().clone())),
-                replay: replay(),
-                seed: 5,
-                harness: Harness::enabled(),
-                metrics,
-            });
-            nodes.push(handle.unwrap());
-        }
-        peers.lock().unwrap().extend((1..).map(NodeId).zip(nodes.iter().cloned()));
-        Self { nodes, rules, peers, sent_down, metrics: all_metrics }
+        let metrics = (1..=NODES).map(|_| Metrics::new().unwrap()).collect();
+        let mut trio = Self { nodes: Vec::new(), rules, peers, roster: shared, sent_down: Arc::default(), metrics };
+        trio.nodes = (1..).zip(&trio.metrics).map(|(node, metrics)| trio.start_node(node, metrics.clone())).collect();
+        trio
+    }
+
+    /// One more node, which hosts nobody and votes nowhere.
+    pub(super) fn outsider(&self) -> ArrivalHandle {
+        self.start_node(OUTSIDER, Metrics::new().unwrap())
+    }
+
+    fn start_node(&self, node: u64, metrics: Metrics) -> ArrivalHandle {
+        let (me, read) = (NodeId(node), self.rules.clone());
+        let handle = start(ArrivalParts {
+            me,
+            context: context(),
+            key: host_key(node),
+            roster: self.roster.clone(),
+            view: Arc::new(FixedView::new()),
+            link: Box::new(DirectLink { me, peers: self.peers.clone(), sent_down: self.sent_down.clone() }),
+            clock: ArrivalClock::new(TimeUs),
+            rules: Arc::new(move || Ok(read.lock().unwrap().clone())),
+            replay: replay(),
+            seed: 5,
+            harness: Harness::enabled(),
+            metrics,
+        });
+        let handle = handle.unwrap();
+        self.peers.lock().unwrap().insert(me, handle.clone());
+        handle
     }
 
     /// Until nearly every link is measured, as every node hears of it.

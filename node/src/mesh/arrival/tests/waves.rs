@@ -94,6 +94,29 @@ async fn a_vote_on_the_margin_moves_the_plan_and_a_dead_host_stays_in_the_denomi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_keeps_no_sector_watches_all_of_them_once_it_is_asked_to_plan() {
+    let trio = Trio::start();
+    trio.warm().await;
+    let outsider = trio.outsider();
+    while outsider.warm_up().known_sectors == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let before = outsider.warm_up();
+    assert_eq!((before.watched, before.sectors), (0, 0), "nobody asked it for anything");
+    let ask = PlanAsk::everybody(Strategy::Hold);
+    let plan = outsider.plan_for(ask).await.unwrap();
+    assert!(plan.feasible && plan.enrolled == AGENTS, "the plan waits for the reports it needs: {plan:?}");
+    let event = signed(EventKind::Cascade, Strategy::Hold, plan.at_us + 100_000, b"");
+    let id = outsider.start(event, Admission::InTime).await.unwrap();
+    let report = outsider.wait_report(id, PATIENCE).await.unwrap();
+    assert!(report.state == "complete" && report.ready * 10 >= AGENTS * 9, "{report:?}");
+    let after = outsider.warm_up();
+    assert_eq!((after.watched, after.sectors), (2, 2));
+    assert!(after.is_warm(900_000), "{after:?}");
+    outsider.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frozen_agents_take_no_part_and_go_on_after_the_thaw() {
     use mesh30k_core::freeze::{FreezeBoard, Frozen};
     use mesh30k_core::time::TimeUs;
