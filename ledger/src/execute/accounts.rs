@@ -83,7 +83,8 @@ impl Accounts {
 
     fn change_at(&mut self, base: &dyn StateRead, id: &AccountId, undo: bool) -> Result<&mut Account, StateError> {
         let place = self.place(base, id)?;
-        let lost = || StateError::Corrupt { key: hex::encode(keyspace::account(id)), reason: "its place is lost".into() };
+        let lost =
+            || StateError::Corrupt { key: hex::encode(keyspace::account(id)), reason: "its place is lost".into() };
         let held = self.held.get_mut(place).ok_or_else(lost)?;
         if held.changed_by != Some(self.serial) {
             if undo {

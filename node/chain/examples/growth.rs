@@ -263,7 +263,10 @@ fn quantile_ms(sorted: &[Duration], thousandths: usize) -> f64 {
 fn print_sync(chain: &Chain) {
     let (made, taken, bytes) = chain.sync();
     let (made, taken, mib) = (made.as_secs_f64(), taken.as_secs_f64(), bytes >> 20);
-    println!("\nsnapshot of {mib} MiB: made in {made:.1} s, checked and taken in {taken:.1} s, at most {} MiB resident\n", resident_mib().1);
+    println!(
+        "\nsnapshot of {mib} MiB: made in {made:.1} s, checked and taken in {taken:.1} s, at most {} MiB resident\n",
+        resident_mib().1
+    );
 }
 
 fn main() {
@@ -279,7 +282,9 @@ fn main() {
     println!("{accounts} accounts, state written in {:.1} s", start.elapsed().as_secs_f64());
     chain.step();
     print_sync(&chain);
-    println!("| transfers | disk MiB | bytes a transfer | resident MiB | database MiB | block p50 ms | p99 ms | restart ms | minutes |");
+    println!(
+        "| transfers | disk MiB | bytes a transfer | resident MiB | database MiB | block p50 ms | p99 ms | restart ms | minutes |"
+    );
     println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let blocks = transfers / BLOCK;
     let every = (blocks / ROWS).max(1);

@@ -156,7 +156,7 @@ impl SyncServer {
     }
 
     fn make(&self) -> Result<Option<Served>, SyncError> {
-        let snapshot = self.ledger.store().snapshot(self.ledger.context()).map_err(SyncError::from)?;
+        let snapshot = self.ledger.store().snapshot(self.ledger.context())?;
         Ok(snapshot.map(|Snapshot { manifest, chunks }| Served {
             height: manifest.height(),
             manifest: manifest.encode(),
