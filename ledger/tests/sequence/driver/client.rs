@@ -78,10 +78,6 @@ pub struct Client {
     pub bids: Vec<Bid>,
     /// Who signs for whom, where that is not the first key.
     pub policies: BTreeMap<AccountId, KeyPolicy>,
-    /// What signs as host, where that is not the node's key.
-    pub host_keys: BTreeMap<NodeId, SecretKey>,
-    /// Keys that were made and may come into force.
-    pub secrets: Vec<SecretKey>,
     pub now: TimeMs,
 }
 
@@ -111,8 +107,6 @@ impl Client {
             auctions: Vec::new(),
             bids: Vec::new(),
             policies: BTreeMap::new(),
-            host_keys: BTreeMap::new(),
-            secrets: Vec::new(),
             now: TimeMs(0),
         }
     }
@@ -130,9 +124,9 @@ impl Client {
         self.of_account.get(id).map(|n| self.people[*n].clone())
     }
 
-    /// The node's key signs as host until it is rotated; the nodes of the genesis have the keys 1 to 4.
+    /// The node's key signs as host; the nodes of the genesis have the keys 1 to 4.
     pub fn host_key(&self, node: NodeId) -> SecretKey {
-        self.host_keys.get(&node).cloned().unwrap_or_else(|| key(node.0 as u8))
+        key(node.0 as u8)
     }
 
     /// What clients learn from the answer.

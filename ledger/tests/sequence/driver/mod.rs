@@ -89,8 +89,6 @@ fn genesis() -> Genesis {
     genesis.parameters.0.insert(Parameter::BaseFeeMax, 3);
     for (parameter, value) in [
         (Parameter::UnbondingMs, 30_000),
-        (Parameter::VotingMs, 20_000),
-        (Parameter::QuorumPpm, 10_000),
         (Parameter::ChallengeMs, 3_000),
         (Parameter::RulingMs, 12_000),
         (Parameter::DisputeBond, 10_001),
