@@ -2,12 +2,12 @@
 # Makes the data files of the product from the full sets they are samples of; same input, same bytes.
 #
 #   .tools/replay-data.sh FOLDER     FOLDER holds latency-seattle, latency-planetlab, latency-cities, latency-aws,
-#                                    churn-tor, workload-azure-llm, carbon-hourly-us, carbon-annual-owid,
+#                                    churn-tor, workload-azure-llm, workload-cluster, carbon-hourly-us, carbon-annual-owid,
 #                                    carbon-annual-electricitymaps, cloud-regions-gcp and countries
 #
 # Written: node/core/data/{seattle,planetlab,cities,aws}.csv.gz, testnet/sim/data/{churn,arrivals}.csv.gz,
 # ledger/data/{carbon_intensity,countries,cloud_regions}.csv, ledger/odbl/data/zones.csv,
-# testnet/data/carbon_hourly_us.csv.gz. Formats, sources and licences: the README.md beside each.
+# testnet/data/{carbon_hourly_us,llm_requests,cluster_jobs}.csv.gz. Formats, sources and licences: the README.md beside each.
 # A sample is every k-th row in the order of the source, so it leans towards no kind of link.
 set -euo pipefail
 export LC_ALL=C
@@ -17,6 +17,7 @@ planetlab_pairs=480
 city_pairs=600
 churn_nodes=3000
 arrivals=2000
+job_days=28
 
 [ $# -eq 1 ] || { echo "usage: replay-data.sh FOLDER" >&2; exit 2; }
 from=$1
@@ -83,6 +84,15 @@ arrival_gaps() {
         awk -F, -v want="$arrivals" 'NR > 2 && NR <= want + 2 { printf "%.1f,%d\n", $1 - last, $3 } NR > 1 { last = $1 }'
 }
 
+# Batch jobs of two clusters, whole, that arrive in the first days.
+cluster_jobs() {
+    echo "trace,arrival_s,length_s,cpus"
+    for trace in azure_vm alibaba_pai; do
+        gzip -dc "$from/workload-cluster/${trace}_h1.csv.gz" |
+            awk -F, -v trace="$trace" -v until=$((job_days * 86400)) 'NR > 1 && $1 < until { print trace "," $1 "," $2 "," $3 }'
+    done
+}
+
 # The latest year of each country; grams become integer milligrams.
 carbon_intensity() {
     echo "country,mg_co2e_per_kwh,year"
@@ -128,6 +138,8 @@ carbon_intensity >"$root/ledger/data/carbon_intensity.csv"
 countries >"$root/ledger/data/countries.csv"
 cloud_regions >"$root/ledger/data/cloud_regions.csv"
 zones >"$root/ledger/odbl/data/zones.csv"
+cluster_jobs | gzip -9n >"$root/testnet/data/cluster_jobs.csv.gz"
+install -m 644 "$from/workload-azure-llm/conv_first70pct.csv.gz" "$root/testnet/data/llm_requests.csv.gz"
 install -m 644 "$from/carbon-hourly-us/hourly_2022_jan_aug_6ba.csv.gz" "$root/testnet/data/carbon_hourly_us.csv.gz"
 ls -l "$root"/node/core/data/*.gz "$root"/testnet/sim/data/*.gz "$root"/ledger/data/*.csv "$root"/ledger/odbl/data/*.csv \
-    "$root/testnet/data/carbon_hourly_us.csv.gz"
+    "$root"/testnet/data/*.gz

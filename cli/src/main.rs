@@ -49,6 +49,9 @@ enum Command {
     /// Balances, payments, receipts.
     #[command(subcommand)]
     Ledger(cmd::ledger::Ledger),
+    /// Who used and paid what, which intensity holds, credits, emergencies.
+    #[command(subcommand)]
+    Carbon(cmd::carbon::Carbon),
     /// Propose and vote.
     #[command(subcommand)]
     Gov(cmd::gov::Gov),
@@ -80,6 +83,7 @@ fn main() -> std::process::ExitCode {
         Command::Mesh(command) => command.run(&session),
         Command::Event(command) => command.run(&session),
         Command::Ledger(command) => command.run(&session),
+        Command::Carbon(command) => command.run(&session),
         Command::Gov(command) => command.run(&session),
         Command::Freeze(command) => command.run(&session),
         Command::Thaw(command) => command.run(&session),

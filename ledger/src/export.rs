@@ -217,7 +217,7 @@ forms! {
     keyspace::AUCTIONS => "auction": AuctionRecord,
     b"cR" => "reputation": ReputationRecord,
     b"cu" => "purpose": PurposeRecord,
-    b"cE" => "emergency": EmergencyRecord,
+    keyspace::EMERGENCIES => "emergency": EmergencyRecord,
     keyspace::BONDS => "bond": BondRecord,
     keyspace::INTENSITIES => "intensity": IntensityRecord,
     keyspace::CREDITS => "credits": CreditRecord,

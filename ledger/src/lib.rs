@@ -15,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod block;
+pub mod carbon;
 pub mod codec;
 pub mod execute;
 pub mod export;

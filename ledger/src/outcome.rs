@@ -207,6 +207,8 @@ pub enum Effect {
         pay: bool,
         /// Whether that decided it.
         decided: bool,
+        /// How the price came about, if that paid it.
+        price: Option<Price>,
     },
     /// An auction was opened.
     AuctionOpened {
@@ -375,8 +377,8 @@ pub enum DueEvent {
         part: u32,
         /// To whom.
         worker: AccountId,
-        /// How much; nothing when the opener had paid it meanwhile.
-        amount: Uftns,
+        /// How the price came about; nothing when the opener had paid it meanwhile.
+        price: Option<Price>,
     },
     /// A disputed claim was not ruled on in time.
     ClaimLapsed {

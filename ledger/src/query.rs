@@ -190,12 +190,7 @@ pub fn totals(state: State<'_>) -> Answer<Totals> {
 /// # Errors
 /// State that cannot be read.
 pub fn intensity_mg_per_kwh(state: State<'_>, region: Region) -> Answer<u64> {
-    let (now, fresh_ms) = (tip(state)?.time, parameter(state, Parameter::OracleFreshMs)?);
-    let reported = reported_intensity(state, region)?.filter(|record| record.is_fresh(now, fresh_ms));
-    match reported {
-        Some(record) => Ok(record.mg_per_kwh),
-        None => Ok(regions(state)?.intensity_mg_per_kwh(region)),
-    }
+    Ok(crate::carbon::intensity(state, region)?.mg_per_kwh)
 }
 
 /// The number an account's next transaction carries; 0 when it does not exist.

@@ -85,7 +85,7 @@ impl Effect {
             Self::ClaimDisputed { escrow, part, bond } => {
                 format!("claim on part {part} of escrow {escrow} disputed with a bond of {bond}")
             }
-            Self::ClaimRuled { escrow, part, pay, decided } => format!(
+            Self::ClaimRuled { escrow, part, pay, decided, .. } => format!(
                 "ruled on part {part} of escrow {escrow} for the {}{}",
                 if *pay { "worker" } else { "opener" },
                 if *decided { ", which decides it" } else { "" }

@@ -73,8 +73,11 @@ fn an_undisputed_claim_is_paid_when_its_window_ends() {
     assert!(matches!(claim(&mut world, escrow, 0).rejection(), Some(Rejection::AlreadyDone(_))));
     assert!(world.run(WINDOW_MS - 100, vec![]).1.due.is_empty());
     let before = world.balance(&worker);
-    let paid = DueEvent::ClaimPaid { escrow, part: 0, worker, amount: Uftns(5_000) };
-    assert_eq!(world.run(200, vec![]).1.due, [paid]);
+    let due = world.run(200, vec![]).1.due;
+    let [DueEvent::ClaimPaid { price: Some(price), worker: paid, part: 0, .. }] = due.as_slice() else {
+        panic!("{due:?}")
+    };
+    assert_eq!((price.base, *paid), (Uftns(5_000), worker));
     assert_eq!(world.balance(&worker), before + 5_000);
     let late = dispute(&mut world, &alice(), escrow, 0);
     assert!(matches!(late.rejection(), Some(Rejection::AlreadyDone(_))));

@@ -22,8 +22,10 @@ use crate::ledger::{LedgerHandle, SponsorAnswer, TxMessage, TxStatus};
 const FINAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a validator may take to answer.
 const SPONSOR_TIMEOUT: Duration = Duration::from_secs(3);
-/// Pause before another try.
+/// Pause before another try, twice as long after each failure, at most [`RETRY_PAUSE_MAX`]: a hundred nodes that join at once
+/// are not to ask the validators three hundred times a second.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(3);
 /// How long a registration stays valid.
 const VALIDITY_MS: u64 = 30_000;
 /// The most a registration may cost its sponsor.
@@ -62,6 +64,7 @@ pub async fn join(
     validator: Option<NodeId>,
 ) -> NodeId {
     let mut attempt = 0_usize;
+    let mut pause = RETRY_PAUSE;
     let mut batch = AgentBatch::default();
     loop {
         match standing(ledger, identity) {
@@ -69,9 +72,13 @@ pub async fn join(
             Ok(standing) => {
                 let batch = &mut batch;
                 let asked = register(ledger, control, identity, profile, standing, batch, validator, attempt).await;
-                if let Err(reason) = asked {
-                    tracing::warn!(%reason, "registration did not go through yet; trying again");
-                    tokio::time::sleep(RETRY_PAUSE).await;
+                match asked {
+                    Ok(()) => pause = RETRY_PAUSE,
+                    Err(reason) => {
+                        tracing::warn!(%reason, "registration did not go through yet; trying again");
+                        tokio::time::sleep(pause).await;
+                        pause = pause.saturating_mul(2).min(RETRY_PAUSE_MAX);
+                    }
                 }
             }
             Err(error) => {

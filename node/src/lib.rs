@@ -8,6 +8,7 @@ pub mod config;
 pub mod datadir;
 pub mod execution;
 pub mod foundation;
+pub mod grid;
 pub mod harness;
 pub mod identity;
 pub mod join;

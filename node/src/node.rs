@@ -20,6 +20,7 @@ use crate::api::{ApiParts, ApiState, Member};
 use crate::config::{AgentSettings, Config, ListenError, bind};
 use crate::datadir::{self, DataDir, DataDirError};
 use crate::foundation::{Foundation, FoundationError, FoundationParts};
+use crate::grid::{self, GridHandle};
 use crate::harness::Harness;
 use crate::identity::{IdentityError, NodeIdentity};
 use crate::join::{self, HostProfile};
@@ -134,6 +135,7 @@ impl Node {
         let (stop, mesh, member) = (CancellationToken::new(), Arc::default(), Arc::new(OnceLock::new()));
         serve_gossip(&mut foundation, &mesh);
         let harness = if config.harness.enabled { Harness::enabled() } else { Harness::default() };
+        let grid = grid::start(&config.carbon, &config.node.region, stop.clone());
         let state = ApiState::new(ApiParts {
             ledger: foundation.ledger.clone(),
             control: foundation.control.clone(),
@@ -141,6 +143,7 @@ impl Node {
             harness: harness.clone(),
             member: Arc::clone(&member),
             replay: replay_note(&config.agents),
+            grid: grid.clone(),
         });
         tokio::spawn(serve_api(listener, state, stop.clone()));
         progress(&format!("API at http://{api}"));
@@ -148,7 +151,7 @@ impl Node {
         let me = join::join(&foundation.ledger, &foundation.control, &identity, &profile, foundation.validator).await;
         progress(&format!("registered as node {me} with {} agents", profile.agents.len()));
         let groups = foundation.groups(me)?;
-        let parts = MemberParts { config, me, identity, groups: &groups, harness, metrics, stop: &stop };
+        let parts = MemberParts { config, me, identity, groups: &groups, harness, metrics, grid, stop: &stop };
         let (service, started) = start_member(&foundation, parts)?;
         let arrival = started.arrival.clone();
         // Both are set here and nowhere else.
@@ -281,12 +284,13 @@ struct MemberParts<'a> {
     groups: &'a GroupSet<TokioRuntime>,
     harness: Harness,
     metrics: Metrics,
+    grid: Option<GridHandle>,
     stop: &'a CancellationToken,
 }
 
 /// Starts what a registered node adds: arrival, sectors, tasks.
 fn start_member(foundation: &Foundation, parts: MemberParts<'_>) -> Result<(MeshService, Member), NodeError> {
-    let MemberParts { config, me, identity, groups, harness, metrics, stop } = parts;
+    let MemberParts { config, me, identity, groups, harness, metrics, grid, stop } = parts;
     let (ledger, control, roster) = (&foundation.ledger, &foundation.control, &foundation.roster);
     let reports = Arc::new(MeasuredReports::default());
     let service = MeshService::start(MeshParts {
@@ -325,6 +329,7 @@ fn start_member(foundation: &Foundation, parts: MemberParts<'_>) -> Result<(Mesh
         mesh: mesh.clone(),
         identity,
         settings: config.tasks.clone(),
+        grid,
         metrics,
         shutdown: stop.clone(),
     })?;

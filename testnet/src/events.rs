@@ -24,7 +24,7 @@ const WAIT_STEP: Duration = Duration::from_secs(20);
 /// T of an event that ends above the agents lies so far ahead: time to reach the leads.
 const CONFIRM_AHEAD_US: i64 = 300_000;
 /// How long after T a summary may take unless ordered otherwise.
-pub const SUMMARY_AFTER: Duration = Duration::from_secs(2);
+pub const SUMMARY_AFTER: Duration = Duration::from_millis(1_200);
 /// Longest interest in late answers, the bound of an event's field.
 const TTL_MS_MAX: u32 = 3_600_000;
 /// Pause between two looks at a report that the node answered too early.

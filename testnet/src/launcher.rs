@@ -1,15 +1,19 @@
-//! The node processes of a local network: started together, watched, stopped together.
+//! The node processes of a local network: started a few at a time, watched, stopped together.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use rustix::process::Signal;
 
-use crate::layout::Layout;
+use crate::layout::{Layout, NodeLayout};
 use crate::process::NodeProcess;
 
+/// Nodes that are started and have not joined, at most: a hundred that all start at one instant on two cores keep each other
+/// from joining for minutes.
+pub const STARTING_MAX: usize = 12;
 /// Lines of a dead node's log that are shown.
 const TAIL_LINES: usize = 12;
 /// Bytes of it that are read.
@@ -19,23 +23,39 @@ const TAIL_BYTES: u64 = 16 * 1_024;
 #[derive(Debug)]
 pub struct Fleet {
     processes: Vec<NodeProcess>,
+    program: PathBuf,
+    /// Nodes that are not started yet, the next one first.
+    waiting: VecDeque<NodeLayout>,
 }
 
 impl Fleet {
-    /// Starts every node of `layout` with `program node run --config FILE`. Call it on the main thread: the nodes die with
-    /// the thread that started them.
+    /// Starts the first nodes of `layout`, at most [`STARTING_MAX`], with `program node run --config FILE`; the others wait for
+    /// [`Self::start_waiting`]. Call both on the main thread: the nodes die with the thread that started them.
     ///
     /// # Errors
     /// When a process can't be started; those already started are stopped.
     pub fn start(layout: &Layout, program: &Path) -> Result<Self> {
-        let mut fleet = Self { processes: Vec::with_capacity(layout.nodes.len()) };
-        for node in &layout.nodes {
+        let processes = Vec::with_capacity(layout.nodes.len());
+        let mut fleet =
+            Self { processes, program: program.to_owned(), waiting: layout.nodes.iter().cloned().collect() };
+        fleet.start_waiting(0)?;
+        Ok(fleet)
+    }
+
+    /// Starts nodes that wait, as long as no more than [`STARTING_MAX`] are on their way into the mesh; `joined` are in it.
+    ///
+    /// # Errors
+    /// When a process can't be started.
+    pub fn start_waiting(&mut self, joined: usize) -> Result<()> {
+        while self.processes.len() < joined.saturating_add(STARTING_MAX)
+            && let Some(node) = self.waiting.pop_front()
+        {
             let config = node.config.to_str().ok_or_else(|| anyhow!("{:?} is not UTF-8", node.config))?;
             let arguments = ["node", "run", "--config", config].map(str::to_owned);
-            let process = NodeProcess::start(&node.name, program, &arguments, &node.log);
-            fleet.processes.push(process.with_context(|| format!("starting {}", program.display()))?);
+            let process = NodeProcess::start(&node.name, &self.program, &arguments, &node.log);
+            self.processes.push(process.with_context(|| format!("starting {}", self.program.display()))?);
         }
-        Ok(fleet)
+        Ok(())
     }
 
     /// The processes.

@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod bench;
+pub mod carbon;
 pub mod client;
 pub mod demo;
 pub mod events;
@@ -13,6 +14,7 @@ pub mod ports;
 pub mod process;
 pub mod ready;
 pub mod render;
+pub mod replay;
 pub mod report;
 pub mod running;
 pub mod sim;

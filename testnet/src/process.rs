@@ -14,12 +14,14 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pace at which a leaving process is looked at.
 const LEAVE_POLL: Duration = Duration::from_millis(20);
 
-/// How glibc's allocator gives memory back soon: many nodes share one machine, and each should hold only what it uses.
-const LEAN_MEMORY: [(&str, &str); 4] = [
+/// Many nodes share one machine, and each should hold only what it uses: glibc's allocator gives memory back soon, and one worker
+/// thread a node is enough where there are more nodes than cores.
+const LEAN: [(&str, &str); 5] = [
     ("MALLOC_ARENA_MAX", "2"),
     ("MALLOC_MMAP_THRESHOLD_", "65536"),
     ("MALLOC_TRIM_THRESHOLD_", "65536"),
     ("MALLOC_TOP_PAD_", "65536"),
+    ("TOKIO_WORKER_THREADS", "1"),
 ];
 
 /// A child that can't be started, or ended otherwise than asked.
@@ -60,7 +62,7 @@ impl NodeProcess {
         let errors = output.try_clone().map_err(io("opening the log file"))?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors);
-        for (variable, value) in LEAN_MEMORY {
+        for (variable, value) in LEAN {
             command.env(variable, value);
         }
         // Ctrl-C in the terminal is for the driver, which then stops its nodes in order.

@@ -50,7 +50,10 @@ pub fn wait(fleet: &mut Fleet, layout: &Layout, console: &Console, stop: &StopFl
     loop {
         stop.check()?;
         fleet.check()?;
-        ask(&clients, &mut statuses);
+        // Those that were not started yet can't answer.
+        let started = fleet.processes().len();
+        ask(clients.get(..started).unwrap_or(&clients), &mut statuses);
+        fleet.start_waiting(statuses.iter().flatten().filter(|status| has_joined(status)).count())?;
         let is_each_ready = statuses.iter().all(is_ready);
         // Asked once, not of everybody: the first node asks the voters of each sector it does not keep.
         let tree =
@@ -72,6 +75,11 @@ pub fn wait(fleet: &mut Fleet, layout: &Layout, console: &Console, stop: &StopFl
         progress.show(elapsed_us, statuses.iter().filter(|status| is_ready(status)).count() as u64, &missing);
         stop.pause(pace)?;
     }
+}
+
+/// On the ledger, and all its parts run.
+fn has_joined(status: &Status) -> bool {
+    status.node.is_some() && status.hosted_agents > 0
 }
 
 fn is_ready(status: &Option<Status>) -> bool {

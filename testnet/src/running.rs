@@ -82,13 +82,17 @@ pub fn is_alive(pid: u32) -> bool {
 /// # Errors
 /// When the file can't be written.
 pub fn announce(running: &RunningTestnet) -> Result<Announced> {
-    let path = file()?;
+    let announced = Announced { path: file()?, pid: running.pid };
+    announced.update(running)?;
+    Ok(announced)
+}
+
+fn write(path: &Path, running: &RunningTestnet) -> Result<()> {
     let parent = path.parent().map(Path::to_owned).unwrap_or_default();
     fs::create_dir_all(&parent).with_context(|| format!("creating {}", parent.display()))?;
     let fresh = path.with_extension(format!("json.{}", running.pid));
     fs::write(&fresh, serde_json::to_vec_pretty(running)?).with_context(|| format!("writing {}", fresh.display()))?;
-    fs::rename(&fresh, &path).with_context(|| format!("writing {}", path.display()))?;
-    Ok(Announced { path, pid: running.pid })
+    fs::rename(&fresh, path).with_context(|| format!("writing {}", path.display()))
 }
 
 /// Takes the announcement back when dropped.
@@ -96,6 +100,16 @@ pub fn announce(running: &RunningTestnet) -> Result<Announced> {
 pub struct Announced {
     path: PathBuf,
     pid: u32,
+}
+
+impl Announced {
+    /// Says it anew: more nodes run now.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn update(&self, running: &RunningTestnet) -> Result<()> {
+        write(&self.path, running)
+    }
 }
 
 impl Drop for Announced {

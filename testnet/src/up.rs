@@ -64,8 +64,8 @@ pub fn run(options: &UpOptions) -> Result<()> {
     introduce(&console, &layout);
     let started_us = monotonic_us();
     let mut fleet = Fleet::start(&layout, &program)?;
-    let announced = if other.is_none() { Some(announce(&layout, &fleet)?) } else { None };
-    let result = drive(options, &layout, &mut fleet, &console, &stop, started_us);
+    let announced = other.is_none().then(|| running::announce(&about(&layout, &fleet))).transpose()?;
+    let result = drive(options, &layout, &mut fleet, &console, &stop, (started_us, announced.as_ref()));
     drop(announced);
     if !fleet.stop() {
         console.note("Some nodes did not leave by themselves in time and were ended.");
@@ -109,13 +109,13 @@ fn introduce(console: &Console, layout: &Layout) {
     console.note(&layout.dir.display().to_string());
 }
 
-fn announce(layout: &Layout, fleet: &Fleet) -> Result<Announced> {
+fn about(layout: &Layout, fleet: &Fleet) -> RunningTestnet {
     let nodes = layout.nodes.iter().zip(fleet.processes()).map(|(node, process)| RunningNode {
         name: node.name.clone(),
         pid: process.pid(),
         api: node.api_url(),
     });
-    running::announce(&RunningTestnet {
+    RunningTestnet {
         pid: std::process::id(),
         dir: layout.dir.clone(),
         api: layout.nodes.first().map(crate::layout::NodeLayout::api_url).unwrap_or_default(),
@@ -123,7 +123,7 @@ fn announce(layout: &Layout, fleet: &Fleet) -> Result<Announced> {
         passphrase_file: layout.passphrase_file(),
         genesis: layout.genesis_file(),
         nodes: nodes.collect(),
-    })
+    }
 }
 
 /// The main job, then the wait for Ctrl-C; what did not hold.
@@ -133,10 +133,11 @@ fn drive(
     fleet: &mut Fleet,
     console: &Console,
     stop: &StopFlag,
-    started_us: u64,
+    (started_us, announced): (u64, Option<&Announced>),
 ) -> Result<Vec<String>> {
     console.heading("1  The mesh forms");
     let ready = ready::wait(fleet, layout, console, stop, started_us).context("forming")?;
+    announced.map(|announced| announced.update(&about(layout, fleet))).transpose()?;
     let stage = Stage::open(layout, console, stop)?;
     let report = main_job(&stage, fleet, &ready)?;
     if options.json {

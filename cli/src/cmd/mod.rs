@@ -1,6 +1,7 @@
 //! One noun a file.
 
 pub(crate) mod bench;
+pub(crate) mod carbon;
 pub(crate) mod event;
 pub(crate) mod freeze;
 pub(crate) mod gov;
@@ -8,6 +9,7 @@ pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod mesh;
 pub(crate) mod node;
+pub(crate) mod replay;
 pub(crate) mod task;
 pub(crate) mod testnet;
 pub(crate) mod up;

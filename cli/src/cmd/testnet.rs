@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
 use super::bench::Bench;
+use super::replay::Replay;
 use crate::output::{json, line, or_dash, table};
 use crate::session::Session;
 
@@ -40,6 +41,9 @@ pub(crate) enum Testnet {
                             --seed 7 --explain\n  mesh30k testnet sim --delays rtt_ms_slices.csv.gz --json"
     )]
     Sim(SimArgs),
+    /// Replay a recorded day of work through the ledger's own code, and audit it.
+    #[command(subcommand)]
+    Replay(Replay),
     /// Its nodes, one a line.
     #[command(after_help = "Example: mesh30k testnet status")]
     Status,
@@ -137,6 +141,7 @@ impl Testnet {
             Self::Down => down(),
             Self::Status => status(session),
             Self::Bench(bench) => bench.run(session),
+            Self::Replay(replay) => replay.run(session),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{Call, TaskReceipt};
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
 use crate::parameters::Parameter;
+use crate::pricing::Price;
 use crate::records::{BondRecord, ClaimRecord, ClaimStatus, Due, Duty, Escrow, EscrowStatus, Office};
 use crate::rejection::Rejection;
 use crate::reputation;
@@ -158,14 +159,15 @@ impl RuleClaim {
         let side = if self.pay { &mut record.for_worker } else { &mut record.for_opener };
         side.push(call.account);
         let decided = side.len() >= MAJORITY;
+        let mut price = None;
         if !decided {
             working.write(keyspace::claim(&self.escrow, self.part), &record);
         } else if self.pay {
-            pay(working, &self.escrow, self.part, record)?;
+            price = pay(working, &self.escrow, self.part, record)?;
         } else {
             refuse(working, &self.escrow, self.part, record, true)?;
         }
-        Ok(Effect::ClaimRuled { escrow: self.escrow, part: self.part, pay: self.pay, decided })
+        Ok(Effect::ClaimRuled { escrow: self.escrow, part: self.part, pay: self.pay, decided, price })
     }
 }
 
@@ -217,8 +219,8 @@ pub(crate) fn end(working: &mut Working<'_>, id: &EscrowId, part: u32, events: &
     }
     let worker = record.worker;
     if record.status == ClaimStatus::Open {
-        let paid = pay(working, id, part, record)?;
-        events.push(DueEvent::ClaimPaid { escrow: *id, part, worker, amount: paid });
+        let price = pay(working, id, part, record)?;
+        events.push(DueEvent::ClaimPaid { escrow: *id, part, worker, price });
     } else {
         refuse(working, id, part, record, false)?;
         events.push(DueEvent::ClaimLapsed { escrow: *id, part });
@@ -243,17 +245,17 @@ pub(crate) fn end_all(working: &mut Working<'_>, id: &EscrowId, events: &mut Vec
 }
 
 /// Pays the part, unless the opener did so meanwhile; the bond of a dispute that was lost goes to the worker.
-fn pay(working: &mut Working<'_>, id: &EscrowId, part: u32, mut record: ClaimRecord) -> Result<Uftns, Stop> {
+fn pay(working: &mut Working<'_>, id: &EscrowId, part: u32, mut record: ClaimRecord) -> Result<Option<Price>, Stop> {
     let bond = std::mem::take(&mut record.bond);
     working.unlock(&record.worker, bond)?;
     record.status = ClaimStatus::Paid;
     let escrow: Escrow = working.must_read(&keyspace::escrow(id))?;
-    let mut paid = Uftns::ZERO;
+    let mut price = None;
     if escrow.status == EscrowStatus::Open && !escrow.is_released(part) {
-        paid = settle_part(working, id, escrow, &record.report, &record.worker)?.0.base;
+        price = Some(settle_part(working, id, escrow, &record.report, &record.worker)?.0);
     }
     working.write(keyspace::claim(id, part), &record);
-    Ok(paid)
+    Ok(price)
 }
 
 /// Leaves the part to the opener. A claim that reviewers refused was a false receipt: it costs the worker's bond.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auction::check_winner;
 use super::register_host::capability_now;
-use super::{Call, Capabilities, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, task_units};
+use super::{Call, Capabilities, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, least_believed, task_units};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::pricing::{Price, PriceInput, price};
@@ -24,9 +24,6 @@ pub struct EscrowRelease {
     /// What was done, by whom, at what cost in energy and carbon.
     pub receipt: TaskReceipt,
 }
-
-/// A stated intensity is believed down to this fraction of the table's: hourly figures swing about an average.
-const INTENSITY_FLOOR: u64 = 4;
 
 impl EscrowRelease {
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
@@ -93,7 +90,7 @@ pub(super) fn check_receipt(
     if !receipt.is_signed_by_agent(&agent.key, &working.chain.context) {
         return Err(Rejection::ReceiptSignature("agent".into()).into());
     }
-    let min = intensity_in_force(working, host.region)?.div_ceil(INTENSITY_FLOOR);
+    let min = least_believed(intensity_in_force(working, host.region)?);
     if report.intensity_mg_per_kwh < min {
         return Err(Rejection::IntensityTooLow { found: report.intensity_mg_per_kwh, min }.into());
     }

@@ -13,8 +13,16 @@ use crate::types::{Region, TimeMs};
 
 /// The highest intensity that is believed: 2 kg/kWh, half again above the dirtiest grid on record.
 pub const MAX_INTENSITY_MG_PER_KWH: u64 = 2_000_000;
+/// A stated intensity is believed down to this fraction of the one in force: hourly figures swing about an average.
+pub const INTENSITY_FLOOR: u64 = 4;
 /// One window of the bounded step: an hour.
 pub const WINDOW_MS: u64 = 3_600_000;
+
+/// The least intensity a receipt may state where this one is in force.
+#[must_use]
+pub const fn least_believed(in_force_mg_per_kwh: u64) -> u64 {
+    in_force_mg_per_kwh.div_ceil(INTENSITY_FLOOR)
+}
 
 /// One oracle's word on a region's grid. It counts until the oracle says otherwise or it is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]

@@ -35,7 +35,7 @@ pub use emergency::{MAX_EMERGENCY_MS, MAX_KIND_BYTES, SIGNAL_MS, SignalEmergency
 pub use escrow_open::{EscrowOpen, MAX_ESCROW_MS, MAX_PARTS};
 pub use escrow_release::EscrowRelease;
 pub use freeze::{Freeze, FreezeOrder, OrderError, Thaw};
-pub use intensity::{MAX_INTENSITY_MG_PER_KWH, ReportIntensity, WINDOW_MS};
+pub use intensity::{INTENSITY_FLOOR, MAX_INTENSITY_MG_PER_KWH, ReportIntensity, WINDOW_MS, least_believed};
 pub use propose::{CreditImport, MAX_CHANGES, MAX_TITLE_BYTES, OfficeChange, ParameterChange, ProposalKind, Propose};
 pub use purpose::{DeclarePurpose, ReclassifyPurpose};
 pub use register_host::{

@@ -12,7 +12,9 @@ use crate::types::{AgentId, Hash, NodeId};
 pub const FUEL_PER_UNIT: u64 = 1_000_000;
 
 /// Where the energy figure comes from, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergyMethod {
     /// Read from the processor's counters.

@@ -76,8 +76,9 @@ pub(crate) fn reputation(account: &AccountId) -> Vec<u8> {
 pub(crate) fn purpose(escrow: &EscrowId) -> Vec<u8> {
     key(b"cu", &escrow.0)
 }
+pub(crate) const EMERGENCIES: &[u8] = b"cE";
 pub(crate) fn emergency(region: Region) -> Vec<u8> {
-    key(b"cE", region.as_str().as_bytes())
+    key(EMERGENCIES, region.as_str().as_bytes())
 }
 pub(crate) fn capability(capability: Capabilities) -> Vec<u8> {
     key(b"cA", &capability.0.to_be_bytes())

@@ -1,5 +1,6 @@
 //! The local HTTP API: JSON on a loopback address, RFC 9457 problem details for whatever goes wrong.
 
+mod carbon;
 mod events;
 mod extract;
 mod gov;

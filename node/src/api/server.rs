@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::guard::{Guard, guard};
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::{events, gov, harness, ledger, mesh, status, tasks};
+use super::{carbon, events, gov, harness, ledger, mesh, status, tasks};
 
 /// Largest body of a request: a task's module and input in hexadecimal, with room to spare.
 pub(super) const BODY_BYTES_MAX: usize = 4 << 20;
@@ -57,6 +57,10 @@ fn routes() -> Router<ApiState> {
         .route("/v1/proposals/{id}", get(gov::proposal))
         .route("/v1/parameters", get(gov::parameters))
         .route("/v1/freezes", get(gov::freezes))
+        .route("/v1/carbon/report", get(carbon::report))
+        .route("/v1/carbon/intensity", get(carbon::intensity))
+        .route("/v1/carbon/credits", get(carbon::credits))
+        .route("/v1/carbon/emergencies", get(carbon::emergencies))
         .route("/v1/events/plan", post(events::plan))
         .route("/v1/events", post(events::start))
         .route("/v1/events/{id}", get(events::report))

@@ -2,10 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use mesh30k_ledger::types::NodeId;
+use mesh30k_ledger::types::{NodeId, TimeMs};
 use mesh30k_p2p::Control;
 
 use super::problem::ApiError;
+use super::types::OwnIntensity;
+use crate::clock;
+use crate::grid::GridHandle;
 use crate::harness::Harness;
 use crate::ledger::LedgerHandle;
 use crate::mesh::MeshHandle;
@@ -42,6 +45,8 @@ pub struct ApiParts {
     pub member: Arc<OnceLock<Member>>,
     /// How the delays of the hosted agents come about, in words; empty when nothing is replayed.
     pub replay: String,
+    /// What this node reads of its own grid, if it was told to.
+    pub grid: Option<GridHandle>,
 }
 
 /// What the handlers answer from. Clones are the same.
@@ -73,6 +78,11 @@ impl ApiState {
 
     pub(super) fn replay(&self) -> &str {
         &self.0.replay
+    }
+
+    /// What this node's own source says of its grid now.
+    pub(super) fn own_intensity(&self) -> Option<OwnIntensity> {
+        self.0.grid.as_ref().map(|grid| grid.shown(TimeMs(clock::wall_ms())))
     }
 
     /// The parts of a registered node.

@@ -1,5 +1,6 @@
 //! What travels over the local HTTP API, as JSON; the CLI and the testnet driver read the same types.
 
+mod carbon;
 mod gather;
 mod registry;
 
@@ -9,6 +10,7 @@ use mesh30k_ledger::types::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use carbon::{CarbonPage, CreditRow, CreditsAnswer, EmergencyRow, IntensityAnswer, MedianRow, OwnIntensity};
 pub use gather::GatherAnswer;
 pub use registry::{FoundRow, HistoryAnswer, PeriodRow, StatisticsRow};
 

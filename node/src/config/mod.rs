@@ -19,8 +19,8 @@ pub(crate) use network_file::is_chain_name;
 pub use network_file::{GenesisSource, NetworkFile, NetworkFileError};
 pub use schema::Value;
 pub use settings::{
-    AgentSettings, ApiSettings, ClassShares, Config, HarnessSettings, LedgerSettings, LogFormat, LogSettings,
-    NetworkSettings, NodeSettings, P2pSettings, TaskSettings,
+    AgentSettings, ApiSettings, CarbonSettings, ClassShares, Config, HarnessSettings, LedgerSettings, LogFormat,
+    LogSettings, NetworkSettings, NodeSettings, P2pSettings, TaskSettings,
 };
 
 #[cfg(test)]

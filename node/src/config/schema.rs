@@ -43,6 +43,8 @@ pub(super) enum Kind {
     Shares,
     /// Names of host functions.
     Grants,
+    /// A path or an `http://` address; empty means "not set".
+    GridSource,
 }
 
 /// One key.
@@ -63,13 +65,17 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, unit: &'stat
 }
 
 /// All sections, with what they are about.
-pub(super) const SECTIONS: [(&str, &str); 9] = [
+pub(super) const SECTIONS: [(&str, &str); 10] = [
     ("network", "Which mesh to join; usually set by `--network FILE`."),
     ("node", "This machine."),
     ("p2p", "Links to other nodes."),
     ("api", "The HTTP API and metrics, for this machine only."),
     ("agents", "The agents this node hosts. Their network delays are replayed from measured series, see docs."),
     ("tasks", "What a task may use of this machine, at most."),
+    (
+        "carbon",
+        "A source of this machine's own grid intensity; without one, or when it fails, the ledger's figure is used.",
+    ),
     ("ledger", "The ledger's database. Whether this node is a validator is said by the genesis, not here."),
     ("harness", "For local tests only."),
     ("log", "What is written, and how."),
@@ -177,6 +183,28 @@ pub(super) const KEYS: &[Key] = &[
         "Host functions a task may be granted.",
     ),
     key(
+        "carbon.source",
+        Kind::GridSource,
+        r#""""#,
+        "",
+        "File or http:// address in the Electricity Maps format; empty: none.",
+    ),
+    key(
+        "carbon.zone",
+        Kind::Text,
+        r#""""#,
+        "",
+        "Zone the source must be about, such as US-CAL-CISO; empty: node.region.",
+    ),
+    key("carbon.refresh_s", Kind::Integer(5, 86_400), "300", "s", "Seconds between readings of the source."),
+    key(
+        "carbon.fresh_s",
+        Kind::Integer(60, 86_400),
+        "7200",
+        "s",
+        "How old a figure may be; older ones fall back to the ledger's.",
+    ),
+    key(
         "ledger.block_cache_mib",
         Kind::Integer(1, 4_096),
         "8",
@@ -243,6 +271,7 @@ impl Key {
             Kind::Addresses => "a list of addresses like /ip4/192.0.2.1/tcp/7430".to_owned(),
             Kind::Shares => "shares like A=10,B=8,C=5".to_owned(),
             Kind::Grants => "a list of host functions".to_owned(),
+            Kind::GridSource => "a path or an http:// address".to_owned(),
         }
     }
 
@@ -330,6 +359,10 @@ impl Key {
                 Err("it must be an ISO 3166 country code, two capital letters like DE".to_owned())
             }
             Kind::Loopback => check_loopback(text),
+            Kind::GridSource if text.contains("://") && !text.starts_with("http://") => Err(
+                "it must be a path or an http:// address; for https, let a timer fetch the file (see docs/carbon.md)"
+                    .to_owned(),
+            ),
             Kind::Addresses => check_address(text),
             Kind::Shares => text.parse::<ClassShares>().map(|_| ()),
             Kind::Grants => text.parse::<HostFunction>().map(|_| ()).map_err(|error| error.to_string()),

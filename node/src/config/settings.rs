@@ -27,6 +27,8 @@ pub struct Config {
     pub agents: AgentSettings,
     /// Bounds of tasks.
     pub tasks: TaskSettings,
+    /// Grid intensity.
+    pub carbon: CarbonSettings,
     /// Database.
     pub ledger: LedgerSettings,
     /// Test harness.
@@ -130,6 +132,20 @@ impl TaskSettings {
     pub fn granted(&self) -> Vec<HostFunction> {
         self.grants.iter().filter_map(|name| name.parse().ok()).collect()
     }
+}
+
+/// Section `carbon`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CarbonSettings {
+    /// File or `http://` address; empty for none.
+    pub source: String,
+    /// Zone it must be about; empty for the node's region.
+    pub zone: String,
+    /// Seconds between readings.
+    pub refresh_s: u64,
+    /// Seconds a figure counts.
+    pub fresh_s: u64,
 }
 
 /// Section `ledger`.

@@ -74,6 +74,8 @@ fn each_wrong_value_names_field_value_and_limit() {
         ("[p2p]\nlisten = \"/ip4/0.0.0.0/tcp/0\"", "p2p.listen must be a list"),
         ("[p2p]\nlisten = [1]", "a list of other things than texts"),
         ("[log]\nlevel = \"inof\"", "did you mean info?"),
+        ("[carbon]\nsource = \"https://api.example.org/x\"", "a path or an http:// address"),
+        ("[carbon]\nfresh_s = 10", "60 to 86400 (s)"),
         ("[tasks]\ngrants = [\"fs.read\"]", "\"fs.read\" is not a host function"),
     ];
     for (text, expected) in cases {

@@ -67,7 +67,7 @@ impl MeshHandle {
         let sector = record.id;
         let view = self.sectors().view(sector);
         let active = view.iter().filter(|agent| view.state(agent, now) == AgentState::Active).count();
-        let coordinator = self.coordinator_of(sector);
+        let coordinator = self.sectors().find_coordinator(sector);
         let clusters = roster.clusters_of(sector);
         let rows = clusters.map(|cluster| ClusterRow {
             cluster: cluster.id,

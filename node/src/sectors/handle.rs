@@ -46,6 +46,8 @@ struct Inner {
     registry: PublishedRegistry,
     leases: ArcSwap<SectorLeases>,
     changes: watch::Sender<u64>,
+    /// Sectors whose coordinator somebody looked for in vain.
+    wanted: Mutex<BTreeSet<SectorId>>,
 }
 
 /// The sectors as this node knows them. Clones are the same; reading views and leases never waits.
@@ -67,6 +69,7 @@ impl SectorHandle {
             registry: PublishedRegistry::new(),
             leases: ArcSwap::from_pointee(SectorLeases::new()),
             changes: watch::Sender::new(0),
+            wanted: Mutex::default(),
         }))
     }
 
@@ -115,6 +118,20 @@ impl SectorHandle {
     #[must_use]
     pub fn coordinator_of(&self, sector: SectorId) -> Option<Coordinator> {
         lock(&self.0.leaders).get(sector).map(|leading| leading.coordinator)
+    }
+
+    /// The same; when nobody is known, voters are asked soon.
+    pub(crate) fn find_coordinator(&self, sector: SectorId) -> Option<Coordinator> {
+        let known = self.coordinator_of(sector);
+        if known.is_none() {
+            lock(&self.0.wanted).insert(sector);
+        }
+        known
+    }
+
+    /// The sectors whose coordinator was looked for in vain since the last call.
+    pub(super) fn take_wanted(&self) -> BTreeSet<SectorId> {
+        std::mem::take(&mut lock(&self.0.wanted))
     }
 
     /// What is known of a sector's leadership, with its newest summary.

@@ -129,10 +129,15 @@ impl SectorService {
             }
         }
         let roster = self.handle.roster();
+        // Of the other sectors summaries tell in time, unless somebody needs to know now: were each node to ask after every
+        // sector, it would connect to every other.
+        let wanted = self.handle.take_wanted();
+        is_hurried |= !wanted.is_empty();
+        let sectors: BTreeSet<SectorId> = self.handle.kept().into_iter().chain(wanted).collect();
         let silent_us = (summary_period_us(roster.sectors.len()) / 2).saturating_mul(LEADER_SILENT_HALVES);
-        let unheard = roster
-            .sectors
-            .keys()
+        let unheard = sectors
+            .iter()
+            .filter(|sector| roster.sectors.contains_key(*sector))
             .filter(|sector| self.handle.leader_heard(**sector).is_none_or(|heard| now.since_us(heard) > silent_us));
         for sector in unheard.filter(|sector| !self.voting.contains(sector)).take(questions_at_once(roster.nodes.len()))
         {

@@ -23,6 +23,7 @@ use super::running::RunningParts;
 use super::wire::{REQUEST_BYTES_MAX, TaskAnswer, TaskModule, TaskRequest};
 use crate::config::TaskSettings;
 use crate::execution::{Runner, WasmiEngine};
+use crate::grid::GridHandle;
 use crate::identity::NodeIdentity;
 use crate::lanes;
 use crate::ledger::LedgerHandle;
@@ -68,6 +69,8 @@ pub struct TaskParts {
     pub identity: Arc<NodeIdentity>,
     /// The owner's limits.
     pub settings: TaskSettings,
+    /// The machine's own grid, if a source is set.
+    pub grid: Option<GridHandle>,
     /// Where tasks are counted.
     pub metrics: Metrics,
     /// Ends the service.
@@ -96,6 +99,7 @@ pub fn start(parts: TaskParts) -> Result<TaskHandle, AcceptError> {
         host_key: parts.identity.account(),
         agent_keys: AgentKeys::new(parts.identity),
         meter: EnergyMeter::new(),
+        grid: parts.grid,
         running: RunningParts::default(),
         done: Mutex::new(ReceiptBook::default()),
         metrics: parts.metrics,

@@ -18,7 +18,9 @@ use super::meter::EnergyMeter;
 use super::refusal::TaskRefusal;
 use super::running::{Running, RunningParts};
 use super::wire::{TaskAnswer, TaskRequest};
+use crate::clock;
 use crate::execution::{Execution, ExecutionError, HostFunction, Job, Runner};
+use crate::grid::GridHandle;
 use crate::ledger::LedgerHandle;
 use crate::mesh::MeshHandle;
 use crate::telemetry::{Metrics, TaskOutcome};
@@ -36,6 +38,8 @@ pub(super) struct Host {
     pub(super) host_key: SecretKey,
     pub(super) agent_keys: AgentKeys,
     pub(super) meter: EnergyMeter,
+    /// The machine's own grid, if a source is set.
+    pub(super) grid: Option<GridHandle>,
     pub(super) running: RunningParts,
     pub(super) done: Mutex<ReceiptBook>,
     pub(super) metrics: Metrics,
@@ -149,7 +153,9 @@ impl Host {
             return Err(TaskRefusal::Failed(execution.exit.code()));
         }
         let intensity = self.ledger.read(|state| query::intensity_mg_per_kwh(state, admitted.host.region));
-        let intensity_mg_per_kwh = intensity.map_err(|error| host_fault(&error))?;
+        let in_force = intensity.map_err(|error| host_fault(&error))?;
+        let now = TimeMs(clock::wall_ms());
+        let intensity_mg_per_kwh = self.grid.as_ref().map_or(in_force, |grid| grid.choose(now, in_force));
         let renewable_ppm = admitted.host.renewable_ppm;
         let carbon_ug = carbon_ug(energy.energy_mj, intensity_mg_per_kwh, renewable_ppm)
             .ok_or_else(|| TaskRefusal::Host("its carbon figure does not fit".to_owned()))?;

@@ -42,14 +42,16 @@ fn label(bin: usize) -> String {
 
 fn line(label: &str, count: u64, most: u64, is_centre: bool) -> String {
     let mark = if is_centre { "T" } else { " " };
-    format!("{label:>16} {mark}│{} {count}", bar(count, most))
+    format!("{label:>16} {mark}│{} {count}", bar(count, most, BAR_COLUMNS))
 }
 
-fn bar(count: u64, most: u64) -> String {
+/// A bar of at most `columns` characters; the smallest count still shows.
+#[must_use]
+pub fn bar(count: u64, most: u64, columns: usize) -> String {
     if count == 0 || most == 0 {
         return String::new();
     }
-    let cells = BAR_COLUMNS as u64 * 8;
+    let cells = columns as u64 * 8;
     let eighths = ((u128::from(count) * u128::from(cells)) / u128::from(most)).max(1) as usize;
     let mut bar: String = std::iter::repeat_n('█', eighths / 8).collect();
     if !eighths.is_multiple_of(8) {

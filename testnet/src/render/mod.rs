@@ -6,7 +6,7 @@ mod table;
 mod text;
 
 pub use console::Console;
-pub use histogram::histogram;
+pub use histogram::{bar, histogram};
 pub use table::table;
 pub use text::{grouped, millis, percent, wrap};
 

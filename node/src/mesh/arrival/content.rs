@@ -9,7 +9,7 @@ use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::types::{AgentClass, Hash, Scope};
 
 /// From T to the wanted summary.
-const SUMMARY_AFTER_US: i64 = 2_000_000;
+const SUMMARY_AFTER_US: i64 = 1_200_000;
 /// How long after T a late answer still corrects the summary.
 const TTL_MS: u32 = 6_000;
 /// Longest answer of an agent, bytes.

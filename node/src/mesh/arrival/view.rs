@@ -39,7 +39,7 @@ pub trait MeshView: Send + Sync + 'static {
 
 impl MeshView for MeshHandle {
     fn coordinator(&self, sector: SectorId) -> Option<NodeId> {
-        self.coordinator_of(sector).map(|coordinator| coordinator.node)
+        self.sectors().find_coordinator(sector).map(|coordinator| coordinator.node)
     }
 
     fn lead(&self, cluster: ClusterId, now: TimeUs) -> Option<(NodeId, Tenure)> {

@@ -142,8 +142,8 @@ fn measure(
     stop: &StopFlag,
     started_us: u64,
 ) -> Result<MeshReport> {
-    let pids: Vec<u32> = fleet.processes().iter().map(crate::process::NodeProcess::pid).collect();
     let formed = ready::wait(fleet, layout, console, stop, started_us).context("forming")?;
+    let pids: Vec<u32> = fleet.processes().iter().map(crate::process::NodeProcess::pid).collect();
     let mut report = MeshReport {
         nodes: layout.size.nodes,
         agents: layout.size.agents,

@@ -1,0 +1,118 @@
+//! Carbon over the API.
+
+use mesh30k_ledger::carbon::{IntensityInForce, IntensityPoint, UseRow};
+use mesh30k_ledger::genesis::GenesisPools;
+use mesh30k_ledger::records::{CreditTotals, Totals};
+use mesh30k_ledger::types::{AccountId, Height, Region, TimeMs};
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/carbon/report`: the sums of a stretch of final blocks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CarbonPage {
+    /// First block of the stretch.
+    pub from: Height,
+    /// The block after its last; equal to `from` when there was nothing to read.
+    pub next: Height,
+    /// The last final block here. The stretch reaches it when `next` is above.
+    pub tip: Height,
+    /// Its block time.
+    pub time: TimeMs,
+    /// Blocks of the stretch that this node does not keep; their payments are not in the sums.
+    pub missing_blocks: u64,
+    /// Who used and paid what.
+    pub uses: Vec<UseRow>,
+    /// What oracles brought in force, hour by hour.
+    pub intensities: Vec<IntensityPoint>,
+    /// What the funds began with.
+    pub opening: GenesisPools,
+    /// Where all money is, after the tip.
+    pub totals: Totals,
+}
+
+/// `GET /v1/carbon/intensity`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IntensityAnswer {
+    /// Block time it holds at.
+    pub time: TimeMs,
+    /// By region.
+    pub regions: Vec<IntensityInForce>,
+    /// Countries with nodes.
+    pub hosts: Vec<Region>,
+    /// Where the table comes from.
+    pub table_source: String,
+    /// What this node reads of its own grid, if it was told to.
+    pub own: Option<OwnIntensity>,
+}
+
+/// What a node's own source says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnIntensity {
+    /// File or address.
+    pub source: String,
+    /// The zone that is read.
+    pub zone: String,
+    /// Milligrams of CO2e a kilowatt-hour, while it counts.
+    pub mg_per_kwh: Option<u64>,
+    /// For when that is.
+    pub measured_at: Option<TimeMs>,
+    /// Whether the source says it estimated the figure.
+    pub is_estimated: bool,
+    /// Why it does not count, if it does not: the ledger's figure is used instead.
+    pub fallback: Option<String>,
+    /// Readings that failed, since the node started.
+    pub failures: u64,
+}
+
+/// `GET /v1/carbon/credits`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CreditsAnswer {
+    /// All credits.
+    pub totals: CreditTotals,
+    /// Accounts that hold or retired some, in order of account.
+    pub accounts: Vec<CreditRow>,
+    /// Whether there are more accounts than are shown.
+    pub is_cut: bool,
+    /// Medians of oracles, fresh or stale.
+    pub medians: Vec<MedianRow>,
+}
+
+/// Credits of one account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CreditRow {
+    /// Whose.
+    pub account: AccountId,
+    /// Free to move, micrograms of CO2e.
+    pub held_ug: u64,
+    /// Retired for good.
+    pub retired_ug: u64,
+}
+
+/// What oracles say of a region's grid.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MedianRow {
+    /// Where.
+    pub region: Region,
+    /// Last median, milligrams of CO2e a kilowatt-hour.
+    pub mg_per_kwh: u64,
+    /// When it came about; nothing before enough oracles spoke.
+    pub updated_at: Option<TimeMs>,
+    /// Whether it counts.
+    pub is_fresh: bool,
+    /// The last word of each oracle, milligrams of CO2e a kilowatt-hour.
+    pub words: Vec<u64>,
+}
+
+/// One region of `GET /v1/carbon/emergencies`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EmergencyRow {
+    /// Where.
+    pub region: Region,
+    /// Such as `flood`.
+    pub kind: String,
+    /// In force until then; nothing when it is not.
+    pub until: Option<TimeMs>,
+    /// Signals that wait for others.
+    pub signals: u64,
+    /// Signals it takes.
+    pub needed: u64,
+}

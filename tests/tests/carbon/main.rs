@@ -1,0 +1,84 @@
+//! Carbon by the binary: against a small mesh of real processes, and a recorded day without one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+
+use mesh30k_tests::cli::{Answer, Shell};
+use mesh30k_tests::mesh::TestMesh;
+use serde_json::Value;
+
+fn json(answer: &Answer) -> Value {
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    serde_json::from_str(&answer.stdout).unwrap()
+}
+
+fn sum(book: &Value, field: &str) -> u64 {
+    book["uses"].as_array().unwrap().iter().map(|row| row[field].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn a_running_mesh_tells_who_paid_what_to_the_unit() {
+    let home = tempfile::tempdir().unwrap();
+    let mesh = TestMesh::start(3, 3, 30);
+    let layout = mesh.layout();
+    let shell = Shell::new(home.path())
+        .with("MESH30K_API", &layout.nodes[0].api_url())
+        .with("MESH30K_KEYS", layout.keys_dir().to_str().unwrap())
+        .with("MESH30K_PASSPHRASE", fs::read_to_string(layout.passphrase_file()).unwrap().trim());
+    let before = shell.run(&["carbon", "report"]);
+    assert!(before.code == Some(0) && before.stdout.contains("Nothing was paid yet"), "{before:?}");
+    assert!(before.stdout.contains("Balances to the unit"), "{before:?}");
+
+    // The client's own log: what each task said it cost.
+    let (mut paid, mut carbon, mut energy, mut parts) = (0, 0, 0, 0);
+    for key in ["alice", "bob", "alice"] {
+        let done = json(&shell.run(&["task", "run", "hello", "--key", key, "--json"]));
+        paid += done["price_uftns"].as_u64().unwrap();
+        carbon += done["carbon_ug"].as_u64().unwrap();
+        energy += done["energy_mj"].as_u64().unwrap();
+        parts += done["parts"].as_array().unwrap().len() as u64;
+    }
+    let book = json(&shell.run(&["carbon", "report", "--json"]));
+    assert_eq!((sum(&book, "total_uftns"), sum(&book, "carbon_ug")), (paid, carbon), "{book}");
+    assert_eq!((sum(&book, "energy_mj"), sum(&book, "parts")), (energy, parts), "{book}");
+    let pool = |name: &str| (book["opening"][name].as_u64().unwrap(), book["totals"][name].as_u64().unwrap());
+    let (opening, held) = pool("carbon_pool");
+    assert_eq!(opening + sum(&book, "carbon_uftns") - sum(&book, "green_uftns"), held);
+    let (opening, held) = pool("access_fund");
+    assert_eq!(opening + sum(&book, "premium_uftns") - sum(&book, "discount_uftns"), held);
+
+    let alice = json(&shell.run(&["carbon", "report", "--account", "alice", "--json"]));
+    assert_eq!(sum(&alice, "parts"), 2);
+    let methods = shell.run(&["carbon", "report", "--by", "method"]);
+    assert!(methods.stdout.contains("default power") || methods.stdout.contains("RAPL"), "{methods:?}");
+    let csv = shell.run(&["carbon", "report", "--csv"]).stdout;
+    assert!(csv.starts_with("agent,") && csv.lines().count() == 1 + book["uses"].as_array().unwrap().len(), "{csv}");
+    let intensity = shell.run(&["carbon", "intensity", "US"]).stdout;
+    assert!(intensity.contains("annual average") && intensity.contains("410.3"), "{intensity}");
+    let nowhere = shell.run(&["carbon", "intensity", "AQ"]).stdout;
+    assert!(nowhere.contains("WARNING: AQ is a FALLBACK"), "{nowhere}");
+    assert!(shell.run(&["carbon", "credits"]).stdout.contains("No oracle has reported"));
+    assert!(shell.run(&["carbon", "emergency"]).stdout.contains("No climate emergency is in force"));
+    assert_eq!(shell.run(&["carbon", "report", "--by", "colour"]).code, Some(2));
+}
+
+#[test]
+fn a_recorded_day_balances_and_its_sums_are_drawn_again_from_a_file() {
+    let home = tempfile::tempdir().unwrap();
+    let shell = Shell::new(home.path());
+    let file = home.path().join("day.json");
+    let file = file.to_str().unwrap();
+    let day = shell.run(&["testnet", "replay", "carbon", "--out", file]);
+    assert!(day.code == Some(0) && day.stdout.contains("0 differ"), "{day:?}");
+    let report = shell.run(&["carbon", "report", "--file", file]);
+    assert!(report.code == Some(0) && day.stdout.contains(report.stdout.trim()), "{report:?}");
+    // One line changed by one unit, and it is told.
+    let mut book: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let premium = book["uses"][0]["premium_uftns"].as_u64().unwrap();
+    book["uses"][0]["premium_uftns"] = Value::from(premium + 1);
+    fs::write(file, book.to_string()).unwrap();
+    let changed = shell.run(&["carbon", "report", "--file", file]);
+    assert!(changed.code == Some(1) && changed.stderr.contains("does not balance"), "{changed:?}");
+    let never = shell.run(&["testnet", "replay", "carbon", "--day", "2023-01-01"]);
+    assert!(never.code == Some(1) && never.stderr.contains("2022-08-31"), "{never:?}");
+}
