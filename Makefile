@@ -36,6 +36,22 @@ test: setup-tests verify ## format, lints, every test, then the whole main job o
 sequence: ## a million random ledger operations, audited after each (ARGS="STEPS SEED")
 	@cargo run --locked --release --package mesh30k-ledger --example sequence -- $(ARGS)
 
+.PHONY: roots
+roots: ## the same random history in debug and release, exported, restored: equal roots (ARGS="STEPS SEED")
+	@.tools/equal-roots.sh $(ARGS)
+
+.PHONY: growth
+growth: ## ten million transfers over a million accounts on RocksDB: disk, memory, times (ARGS="ACCOUNTS TRANSFERS DIRECTORY MINUTES")
+	@$(CARGO) run --locked --release --package mesh30k-chain --features rocksdb --example growth -- $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## damaged and arbitrary bytes for every decoder of the ledger, for so many minutes (ARGS="MINUTES", by default 10)
+	@end=$$((SECONDS + 60 * $(or $(ARGS),10))); rounds=0; \
+	while [ $$SECONDS -lt $$end ]; do \
+		PROPTEST_CASES=20000 cargo test --locked --quiet --package mesh30k-ledger --test bytes --test export -- panic damaged; \
+		rounds=$$((rounds + 1)); echo "$$rounds x 20000 cases of each without a finding"; \
+	done
+
 .PHONY: faults
 faults: ## 500 lives of consensus and ledger under faults (ARGS="FIRST COUNT", or one SEED for its story)
 	@cargo run --locked --package mesh30k-chain --example faults -- $(ARGS)

@@ -45,6 +45,10 @@ fn main() {
     for (kind, executed, rejected) in driver.figures() {
         println!("{kind:<24} {executed:>9} {rejected:>9}");
     }
+    println!("{:<40} {:>9}", "what came of it", "times");
+    for (label, times) in driver.reached() {
+        println!("{label:<40} {times:>9}");
+    }
     println!(
         "state root {} after {:.1} s: nothing lost, nothing made, every balance as predicted",
         driver.state_root(),

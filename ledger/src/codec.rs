@@ -38,10 +38,15 @@ pub enum CodecError {
 #[must_use]
 pub fn encode<T: BorshSerialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
-    // Writing to memory fails only for a collection of 2^32 items, which the limits of every object exclude.
-    let written = value.serialize(&mut bytes);
-    debug_assert!(written.is_ok(), "encoding in memory cannot fail");
+    encode_into(value, &mut bytes);
     bytes
+}
+
+/// As [`encode`], after what is in `bytes` already.
+pub(crate) fn encode_into<T: BorshSerialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
+    // Writing to memory fails only for a collection of 2^32 items, which the limits of every object exclude.
+    let written = value.serialize(bytes);
+    debug_assert!(written.is_ok(), "encoding in memory cannot fail");
 }
 
 /// Reads exactly one value from at most `max` bytes.

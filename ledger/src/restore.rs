@@ -22,6 +22,14 @@ pub struct Restored {
     pub blocks_root: Hash,
 }
 
+/// Whether an entry of the state belongs in a snapshot: what is committed to, and the range of blocks. All else is made anew.
+#[must_use]
+pub fn travels(key: &[u8]) -> bool {
+    let domain = key.first();
+    domain.is_some_and(|domain| *domain == keyspace::BLOCKS || keyspace::COMMITTED.contains(domain))
+        || key == keyspace::BLOCK_PEAKS
+}
+
 /// Rebuilds state after the block of `header` from the entries a peer sent. Its tree nodes and its tip are not taken
 /// over but made anew. Inner nodes of the block range are taken: a wrong one spoils only proofs, which are checked.
 ///

@@ -23,6 +23,7 @@ use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::receipt::Receipt;
 use mesh30k_ledger::records::{AnchorHeads, ContentParent, ContentShare, Contribution, Duty, Office};
+use mesh30k_ledger::smt::StateProof;
 use mesh30k_ledger::transaction::{MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
 use mesh30k_ledger::types::*;
 use proptest::prelude::*;
@@ -321,6 +322,8 @@ fn canonical_all(bytes: &[u8]) {
     canonical::<Outcome>(bytes);
     canonical::<Receipt>(bytes);
     canonical::<Genesis>(bytes);
+    canonical::<StateProof>(bytes);
+    canonical::<KeyPolicy>(bytes);
 }
 
 /// Examples of operations below.

@@ -8,9 +8,11 @@ use common::{World, alice, bob, id_of, key};
 use mesh30k_ledger::export::{ImportError, export, import};
 use mesh30k_ledger::ops::{Bond, EscrowRelease, Operation, ReportIntensity, RotateKey, Schedule, Transfer};
 use mesh30k_ledger::records::Duty;
-use mesh30k_ledger::state::MemoryState;
+use mesh30k_ledger::state::{MemoryState, StateRead};
 use mesh30k_ledger::types::Uftns;
 use mesh30k_ledger::{invariants, query};
+use proptest::prelude::*;
+use std::sync::LazyLock;
 
 fn lines(state: &MemoryState) -> Vec<String> {
     let mut lines = Vec::new();
@@ -121,4 +123,30 @@ fn what_was_changed_on_the_way_is_refused() {
     assert!(matches!(back(&[]), Err(ImportError::Head(_))));
     let other = lines[0].replace("export v1", "export v2");
     assert!(matches!(with(0, other), ImportError::Head(_)));
+}
+
+static BUSY: LazyLock<(MemoryState, Vec<String>)> = LazyLock::new(|| {
+    let state = busy().state;
+    let lines = lines(&state);
+    (state, lines)
+});
+
+proptest! {
+    /// A damaged line is refused, or means the same.
+    #[test]
+    fn damaged_exports_are_refused(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), letter in "[ -~]") {
+        let (state, lines) = &*BUSY;
+        let mut lines = lines.clone();
+        let line = &mut lines[which.index(BUSY.1.len())];
+        let at = at.index(line.len());
+        if line.is_char_boundary(at) && line.is_char_boundary(at + 1) {
+            line.replace_range(at..=at, &letter);
+        }
+        if let Ok(taken) = back(&lines) {
+            // What the state root does not vouch for: block and time of the tip, and the history of blocks.
+            let other = |(key, value): &(&Vec<u8>, &Vec<u8>)| state.get(key).unwrap().as_ref() != Some(*value);
+            let differs: Vec<_> = taken.entries().filter(other).map(|(key, _)| key[0]).collect();
+            prop_assert!(matches!(differs.as_slice(), [] | [b'm' | b'M']), "{differs:?} differ");
+        }
+    }
 }

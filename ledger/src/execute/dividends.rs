@@ -70,11 +70,12 @@ pub(super) fn settle(working: &mut Working<'_>) -> Result<Vec<DueEvent>, Stop> {
     for (id, account) in accounts {
         if account.holding.quarter == quarter.number { note_lows(quarter, account)? } else { late.push(*id) }
     }
+    late.sort_unstable();
     for id in late {
         let Some(mut account) = working.account(&id)? else { continue };
         catch_up(working, &id, &mut account, &mut records, &mut events)?;
         note_lows(&mut working.globals_mut().quarter, &mut account)?;
-        working.put_account(id, account);
+        *working.account_mut(&id)? = account;
     }
     for (quarter, record) in records {
         working.write(keyspace::dividend(quarter), &record);

@@ -20,7 +20,7 @@ const _: () = assert!(MAX_TRANSACTIONS <= u32::MAX as usize, "positions fit thei
 /// Carries out one transaction, keeping or forgetting what its operation did.
 pub(crate) fn run(working: &mut Working<'_>, signed: &SignedTransaction, id: TxId) -> Result<Outcome, StateError> {
     let rejected = |fee, rejection| Outcome::Rejected { fee, rejection };
-    working.load(&signed.tx.account)?;
+    working.begin(&signed.tx.account)?;
     match authorize(working, signed) {
         Ok(()) => {}
         Err(Stop::State(error)) => return Err(error),
@@ -156,7 +156,7 @@ fn check_keys(
 /// Takes nonce and fee; tells what was paid and whether the operation may go on.
 fn charge(working: &mut Working<'_>, signed: &SignedTransaction) -> Result<(Uftns, Option<Rejection>), Stop> {
     let tx = &signed.tx;
-    let account = working.account_mut(&tx.account)?;
+    let account = working.account_for_good(&tx.account)?;
     if account.policy.is_none() {
         account.policy = policy_of(&tx.account, None, signed.policy.as_ref(), &signed.signatures).map(Cow::into_owned);
     }

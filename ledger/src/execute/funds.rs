@@ -33,11 +33,10 @@ impl Working<'_> {
 
     /// Moves from free to bonded; the account's voting weight stays.
     pub(crate) fn bond(&mut self, id: &AccountId, amount: Uftns) -> Result<(), Stop> {
-        let mut account = self.account(id)?.unwrap_or_default();
+        let account = self.account_mut(id)?;
         let overdrawn = Rejection::Overdrawn { needed: amount, balance: account.balance };
         account.balance = account.balance.checked_sub(amount).ok_or(overdrawn)?;
         account.stake = account.stake.checked_add(amount).ok_or(Rejection::AmountOverflow)?;
-        self.put_account(*id, account);
         let totals = &mut self.globals_mut().totals;
         totals.balances = totals.balances.checked_sub(amount).ok_or(Rejection::AmountOverflow)?;
         totals.stakes = totals.stakes.checked_add(amount).ok_or(Rejection::AmountOverflow)?;
@@ -46,10 +45,9 @@ impl Working<'_> {
 
     /// Moves from bonded to free.
     pub(crate) fn unbond(&mut self, id: &AccountId, amount: Uftns) -> Result<(), Stop> {
-        let mut account = self.account(id)?.unwrap_or_default();
+        let account = self.account_mut(id)?;
         account.stake = account.stake.checked_sub(amount).ok_or(Rejection::AmountOverflow)?;
         account.balance = account.balance.checked_add(amount).ok_or(Rejection::AmountOverflow)?;
-        self.put_account(*id, account);
         let totals = &mut self.globals_mut().totals;
         totals.stakes = totals.stakes.checked_sub(amount).ok_or(Rejection::AmountOverflow)?;
         totals.balances = totals.balances.checked_add(amount).ok_or(Rejection::AmountOverflow)?;
@@ -58,10 +56,10 @@ impl Working<'_> {
 
     /// Takes from what is bonded: `reward` of it to whoever proved the offence, the rest is burned.
     pub(crate) fn slash(&mut self, id: &AccountId, amount: Uftns, reward: Uftns, to: &AccountId) -> Result<(), Stop> {
-        let mut account = self.account(id)?.unwrap_or_default();
-        self.keep_weight(&mut account);
+        let (height, (oldest, newest)) = (self.height, self.globals().snapshots());
+        let account = self.account_mut(id)?;
+        account.checkpoint(height, oldest, newest);
         account.stake = account.stake.checked_sub(amount).ok_or(Rejection::AmountOverflow)?;
-        self.put_account(*id, account);
         let burned = amount.checked_sub(reward).ok_or(Rejection::AmountOverflow)?;
         let totals = &mut self.globals_mut().totals;
         totals.stakes = totals.stakes.checked_sub(amount).ok_or(Rejection::AmountOverflow)?;

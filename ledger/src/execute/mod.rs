@@ -1,5 +1,6 @@
 //! Carrying out blocks.
 
+mod accounts;
 mod dividends;
 mod due;
 pub use due::MAX_DUE_PER_BLOCK;

@@ -2,9 +2,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
+use super::accounts::Accounts;
 use crate::codec::encode;
 use crate::fees::BaseFee;
 use crate::finality::ValidatorSet;
@@ -61,14 +60,6 @@ pub(crate) struct Chain {
     pub(crate) base_fee: BaseFee,
 }
 
-/// An account that was read or made in this block.
-#[derive(Debug, Clone)]
-struct Held {
-    account: Account,
-    /// The transaction that changed it last; nothing while it is as it was before the block.
-    changed_by: Option<u64>,
-}
-
 #[derive(Debug, Clone)]
 struct Layer {
     raw: ChangeSet,
@@ -84,12 +75,7 @@ pub(crate) struct Working<'a> {
     pub(crate) now: TimeMs,
     block: Layer,
     tx: Layer,
-    /// Changed in place, since most of a block's work is on accounts.
-    accounts: BTreeMap<AccountId, Held>,
-    /// What accounts were before the running transaction, in the order it changed them; nothing for those it made or read anew.
-    undo: Vec<(AccountId, Option<Held>)>,
-    /// Counts transactions and whatever else is kept or forgotten as a whole.
-    serial: u64,
+    accounts: Accounts,
     proposer_fees: Uftns,
     /// Totals before the block.
     opening: Totals,
@@ -119,9 +105,7 @@ impl<'a> Working<'a> {
             now,
             block: layer.clone(),
             tx: layer,
-            accounts: BTreeMap::new(),
-            undo: Vec::new(),
-            serial: 0,
+            accounts: Accounts::default(),
             proposer_fees: Uftns::ZERO,
             opening,
         })
@@ -132,34 +116,24 @@ impl<'a> Working<'a> {
         // `append` would walk the whole block's map for each transaction.
         self.block.raw.extend(std::mem::take(&mut self.tx.raw));
         self.block.globals.clone_from(&self.tx.globals);
-        self.undo.clear();
-        self.serial = self.serial.saturating_add(1);
+        self.accounts.keep();
     }
 
     /// Forgets it.
     pub(crate) fn abort(&mut self) {
         self.tx.raw.clear();
         self.tx.globals.clone_from(&self.block.globals);
-        while let Some((id, before)) = self.undo.pop() {
-            match before {
-                Some(held) => self.accounts.insert(id, held),
-                None => self.accounts.remove(&id),
-            };
-        }
-        self.serial = self.serial.saturating_add(1);
+        self.accounts.forget();
     }
 
     /// All changes of the block.
     pub(crate) fn finish(mut self) -> Result<ChangeSet, StateError> {
         self.close_openings()?;
         self.commit();
-        let Layer { mut raw, globals } = self.block;
-        let changed = self.accounts.into_iter().filter(|(_, held)| held.changed_by.is_some());
-        let mut accounts: ChangeSet =
-            changed.map(|(id, held)| (keyspace::account(&id), Some(encode(&held.account)))).collect();
-        raw.append(&mut accounts);
-        raw.insert(keyspace::GLOBALS.to_vec(), Some(encode(&globals)));
-        Ok(raw)
+        let mut changes = self.accounts.records();
+        changes.extend(self.block.raw);
+        changes.insert(keyspace::GLOBALS.to_vec(), Some(encode(&self.block.globals)));
+        Ok(changes)
     }
 
     /// Gives votes opened in this block the weight of its end, fees included.
@@ -189,8 +163,7 @@ impl<'a> Working<'a> {
 
     /// The accounts the block changed, to be changed once more for good, and the quarter whose sums they are part of.
     pub(super) fn changed_accounts(&mut self) -> (&mut Quarter, impl Iterator<Item = (&AccountId, &mut Account)>) {
-        let changed = self.accounts.iter_mut().filter(|(_, held)| held.changed_by.is_some());
-        (&mut self.tx.globals.quarter, changed.map(|(id, held)| (id, &mut held.account)))
+        (&mut self.tx.globals.quarter, self.accounts.changed())
     }
 
     pub(crate) fn globals(&self) -> &Globals {
@@ -250,49 +223,22 @@ impl<'a> Working<'a> {
 
     /// As [`Working::account`], without a copy where the account is at hand.
     pub(crate) fn look(&self, id: &AccountId) -> Result<Option<Cow<'_, Account>>, StateError> {
-        match self.accounts.get(id) {
-            Some(held) => Ok(Some(Cow::Borrowed(&held.account))),
-            None => Ok(read(self.base, &keyspace::account(id))?.map(Cow::Owned)),
-        }
+        self.accounts.look(self.base, id)
     }
 
-    /// Has an account at hand from now on, if there is one.
-    pub(crate) fn load(&mut self, id: &AccountId) -> Result<(), StateError> {
-        if let Entry::Vacant(place) = self.accounts.entry(*id)
-            && let Some(account) = read(self.base, &keyspace::account(id))?
-        {
-            place.insert(Held { account, changed_by: None });
-        }
-        Ok(())
+    /// Has the account of a transaction at hand, which is asked for again and again.
+    pub(super) fn begin(&mut self, own: &AccountId) -> Result<(), StateError> {
+        self.accounts.begin(self.base, own)
     }
 
-    /// Writes an account whose balance is unchanged.
-    pub(crate) fn put_account(&mut self, id: AccountId, account: Account) {
-        let held = Held { account, changed_by: Some(self.serial) };
-        let before = self.accounts.insert(id, held);
-        if before.as_ref().and_then(|held| held.changed_by) != Some(self.serial) {
-            self.undo.push((id, before));
-        }
-    }
-
-    /// An account to be changed in place; made when missing.
+    /// An account to be changed in place; made when missing. Its balance is not to be changed: totals would not follow.
     pub(crate) fn account_mut(&mut self, id: &AccountId) -> Result<&mut Account, StateError> {
-        let serial = Some(self.serial);
-        match self.accounts.entry(*id) {
-            Entry::Occupied(place) => {
-                let held = place.into_mut();
-                if held.changed_by != serial {
-                    self.undo.push((*id, Some(held.clone())));
-                    held.changed_by = serial;
-                }
-                Ok(&mut held.account)
-            }
-            Entry::Vacant(place) => {
-                let account = read(self.base, &keyspace::account(id))?.unwrap_or_default();
-                self.undo.push((*id, None));
-                Ok(&mut place.insert(Held { account, changed_by: serial }).account)
-            }
-        }
+        self.accounts.change(self.base, id)
+    }
+
+    /// As [`Working::account_mut`], for what holds whatever becomes of the transaction.
+    pub(super) fn account_for_good(&mut self, id: &AccountId) -> Result<&mut Account, StateError> {
+        self.accounts.change_for_good(self.base, id)
     }
 
     /// Adds to an account, which is created when missing.

@@ -49,12 +49,11 @@ fn rotate_account(working: &mut Working<'_>, call: &Call<'_>, policy: &KeyPolicy
     if let Some((_, after)) = policy.keys.iter().zip(policy.keys.iter().skip(1)).find(|(a, b)| a >= b) {
         return Err(Rejection::KeyOrder(*after).into());
     }
-    let mut account = working.account(&call.account)?.unwrap_or_default();
+    let account = working.account_mut(&call.account)?;
     if account.policy.as_ref() == Some(policy) {
         return Err(in_force());
     }
     account.policy = Some(policy.clone());
-    working.put_account(call.account, account);
     Ok(Effect::AccountKeysRotated {
         account: call.account,
         threshold: policy.threshold,

@@ -10,6 +10,7 @@ mod core;
 mod mempool;
 mod order;
 mod restart;
+mod snapshot;
 mod store;
 mod validator;
 mod verdicts;
@@ -23,6 +24,7 @@ pub use restart::{
     ObeyError, Restart, RestartRefused, Restartable, SignedRestart, SignedStatement, Statement, StatementError,
     TailBlock, make_statement, obey,
 };
+pub use snapshot::{Snapshot, SnapshotFailed};
 pub use store::{FinalBlock, LedgerStore, StoredBlock};
 pub use validator::{Effect, Validator};
 pub use verdicts::Verdicts;

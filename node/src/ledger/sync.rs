@@ -4,13 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mesh30k_chain::{Snapshot, SnapshotFailed};
 use mesh30k_consensus::finality::FinalTip;
-use mesh30k_consensus::finality::snapshot::{Assembler, Chunker, Manifest, SnapshotError};
+use mesh30k_consensus::finality::snapshot::{Assembler, Manifest, SnapshotError};
 use mesh30k_ledger::codec::{decode, encode};
-use mesh30k_ledger::finality::Commitment;
 use mesh30k_ledger::query;
-use mesh30k_ledger::restore::restore;
-use mesh30k_ledger::state::StateRead;
 use mesh30k_ledger::types::Height;
 use mesh30k_p2p::{Control, Inbound, Inbox, PeerId};
 
@@ -21,8 +19,6 @@ use crate::lanes;
 
 /// Bytes of a request, at most.
 const REQUEST_BYTES_MAX: usize = 1_024;
-/// Entries of state read at a time.
-const STATE_PAGE: usize = 2_048;
 /// How long one part of a snapshot may take.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A snapshot is served until it is this many blocks old.
@@ -53,6 +49,16 @@ pub(crate) enum SyncError {
     Refused(#[from] SnapshotError),
     #[error("the ledger's storage failed: {0}")]
     Storage(String),
+}
+
+impl From<SnapshotFailed> for SyncError {
+    fn from(failed: SnapshotFailed) -> Self {
+        match failed {
+            SnapshotFailed::Refused(error) => Self::Refused(error),
+            SnapshotFailed::State(error) => Self::Storage(error.to_string()),
+            SnapshotFailed::Storage(error) => Self::Storage(error.to_string()),
+        }
+    }
 }
 
 impl SyncServer {
@@ -150,34 +156,12 @@ impl SyncServer {
     }
 
     fn make(&self) -> Result<Option<Served>, SyncError> {
-        let storage = |error: mesh30k_ledger::state::StateError| SyncError::Storage(error.to_string());
-        // Commits wait meanwhile, so that all entries are of one height.
-        let _reading = self.ledger.store().reading();
-        let store = self.ledger.store();
-        let tip = query::tip(store).map_err(storage)?;
-        let Some(stored) = self.stored(tip.height)? else { return Ok(None) };
-        let (mut chunker, mut chunks, mut from) = (Chunker::new(), Vec::new(), Vec::new());
-        loop {
-            let page = store.scan(&[], &from, STATE_PAGE).map_err(storage)?;
-            let Some((last, _)) = page.last() else { break };
-            from = [last.as_slice(), &[0]].concat();
-            for (key, value) in page {
-                chunks.extend(chunker.push(key, value)?.map(|chunk| chunk.bytes));
-            }
-        }
-        let (rest, infos) = chunker.finish()?;
-        chunks.extend(rest.map(|chunk| chunk.bytes));
-        let context = self.ledger.context();
-        let manifest = Manifest {
-            chain: context.chain,
-            genesis: context.genesis,
-            header: stored.block.header,
-            certificate: stored.certificate,
-            commitment: stored.commitment,
-            validators: query::validator_set(store).map_err(storage)?,
-            chunks: infos,
-        };
-        Ok(Some(Served { height: tip.height, manifest: manifest.encode(), chunks }))
+        let snapshot = self.ledger.store().snapshot(self.ledger.context())?;
+        Ok(snapshot.map(|Snapshot { manifest, chunks }| Served {
+            height: manifest.height(),
+            manifest: manifest.encode(),
+            chunks,
+        }))
     }
 }
 
@@ -221,16 +205,5 @@ pub(crate) async fn take_snapshot(
         };
         pairs.extend(assembler.on_chunk(index, &bytes)?);
     }
-    let (header, commitment) = (assembler.manifest().manifest().header, assembler.manifest().manifest().commitment);
-    let restored = restore(pairs, &header).map_err(|error| SyncError::Storage(error.to_string()))?;
-    let roots = Commitment { state_root: restored.state_root, blocks_root: restored.blocks_root, ..commitment };
-    let tip = assembler.finish(|| {
-        if roots == commitment {
-            Ok(restored.state_root)
-        } else {
-            Err("the state or the range of blocks is another one")
-        }
-    })?;
-    ledger.store().replace_state(&restored.changes, Some(&tip)).map_err(|error| storage(error.to_string()))?;
-    Ok(tip)
+    Ok(ledger.store().take_snapshot(assembler, pairs)?)
 }

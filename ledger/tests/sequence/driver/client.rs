@@ -72,7 +72,8 @@ pub struct Client {
     pub bought: Vec<(Hash, AccountId)>,
     pub contributions: Vec<Hash>,
     pub claims: Vec<(TxId, u32, AccountId)>,
-    pub disputes: Vec<(TxId, u32)>,
+    /// Disputed claims with those of their panels who have not ruled.
+    pub disputes: Vec<(TxId, u32, Vec<AccountId>)>,
     pub auctions: Vec<Lot>,
     pub bids: Vec<Bid>,
     /// Who signs for whom, where that is not the first key.
@@ -150,10 +151,13 @@ impl Client {
             }
             (_, Effect::ClaimDisputed { escrow, part, .. }) => {
                 self.claims.retain(|(id, at, _)| (id, at) != (escrow, part));
-                remember(&mut self.disputes, (*escrow, *part));
             }
-            (_, Effect::ClaimRuled { escrow, part, decided: true, .. }) => {
-                self.disputes.retain(|known| *known != (*escrow, *part));
+            (_, Effect::ClaimRuled { escrow, part, decided: true, .. }) => self.settled(escrow, *part),
+            (_, Effect::ClaimRuled { escrow, part, .. }) => {
+                let known = self.disputes.iter_mut().find(|(id, at, _)| (id, at) == (escrow, part));
+                if let Some((_, _, panel)) = known {
+                    panel.retain(|reviewer| *reviewer != tx.account);
+                }
             }
             (Operation::DeclarePurpose(op), _) => remember(&mut self.declared, op.escrow),
             (Operation::OpenAuction(op), _) => {
@@ -191,10 +195,17 @@ impl Client {
             DueEvent::ClaimPaid { escrow, part, .. } => {
                 self.claims.retain(|(id, at, _)| (id, at) != (escrow, part));
             }
-            DueEvent::ClaimLapsed { escrow, part } => self.disputes.retain(|known| *known != (*escrow, *part)),
+            DueEvent::PanelDrawn { escrow, part, panel } => {
+                remember(&mut self.disputes, (*escrow, *part, panel.clone()));
+            }
+            DueEvent::ClaimLapsed { escrow, part } => self.settled(escrow, *part),
             DueEvent::FreezeEnded { scope } => self.frozen.retain(|known| known != scope),
             _ => {}
         }
+    }
+
+    fn settled(&mut self, escrow: &TxId, part: u32) {
+        self.disputes.retain(|(id, at, _)| (id, *at) != (escrow, part));
     }
 }
 

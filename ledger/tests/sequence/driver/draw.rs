@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..151) {
+            let draft = match rng.random_range(0..170) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -54,6 +54,9 @@ impl Client {
                 138..142 => self.buy(rng),
                 142..144 => self.rate(rng),
                 144..150 => self.rotate(rng),
+                150..153 => self.claim(rng),
+                153..159 => self.dispute(rng),
+                159..169 => self.rule(rng),
                 _ => Some(self.anchor(rng)),
             };
             if let Some(draft) = draft {

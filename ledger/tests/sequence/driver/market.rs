@@ -29,9 +29,13 @@ impl Client {
     }
 
     pub fn rule(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
-        let (escrow, part) = one(&self.disputes, rng)?;
-        let op = RuleClaim { escrow, part, pay: rng.random() };
-        Some(Draft { from: key(rng.random_range(1..=4)), op: Operation::RuleClaim(op) })
+        let (escrow, part, panel) = one(&self.disputes, rng)?;
+        // Reviewers see the same work: mostly they say the same of it.
+        let good = escrow.0[0] & 1 == 0;
+        let op = RuleClaim { escrow, part, pay: if rng.random_ratio(1, 6) { !good } else { good } };
+        let drawn = one(&panel, rng).filter(|_| rng.random_ratio(9, 10)).and_then(|id| self.signer(&id));
+        let from = drawn.unwrap_or_else(|| key(rng.random_range(1..=4)));
+        Some(Draft { from, op: Operation::RuleClaim(op) })
     }
 
     pub fn open_auction(&self, rng: &mut ChaCha8Rng) -> Draft {

@@ -2,6 +2,8 @@
 
 mod audit;
 mod client;
+mod copies;
+mod coverage;
 mod draw;
 mod keys;
 mod later;
@@ -10,6 +12,7 @@ mod market;
 use crate::common::{FOREVER, id_of, key};
 use audit::Auditor;
 use client::Client;
+use coverage::{COMPLETE_AFTER, Coverage};
 use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::execute::{SignatureOracle, execute_with};
 use mesh30k_ledger::genesis::{Genesis, GenesisAccount};
@@ -18,7 +21,7 @@ use mesh30k_ledger::journal;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey, Signature};
 use mesh30k_ledger::ops::Operation;
-use mesh30k_ledger::outcome::DueEvent;
+use mesh30k_ledger::outcome::{DueEvent, Outcome};
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::query;
 use mesh30k_ledger::signing::ChainContext;
@@ -55,6 +58,8 @@ pub struct Driver {
     client: Client,
     auditor: Auditor,
     figures: BTreeMap<&'static str, (u64, u64)>,
+    coverage: Coverage,
+    last: Option<Header>,
     journal: Option<String>,
 }
 
@@ -85,7 +90,7 @@ fn genesis() -> Genesis {
     for (parameter, value) in [
         (Parameter::UnbondingMs, 30_000),
         (Parameter::ChallengeMs, 3_000),
-        (Parameter::RulingMs, 5_000),
+        (Parameter::RulingMs, 12_000),
         (Parameter::DisputeBond, 10_001),
         (Parameter::BidBond, 5_001),
         (Parameter::PriceStepMs, audit::STEP_MS),
@@ -113,12 +118,16 @@ impl Driver {
             rng: ChaCha8Rng::seed_from_u64(seed),
             client: Client::new(people, genesis.context()),
             figures: BTreeMap::new(),
+            coverage: Coverage::default(),
+            last: None,
             journal: None,
             state,
         }
     }
 
-    /// Goes so many steps; looks at every record each `full_every` steps and at the end.
+    /// Goes so many steps; looks at every record, and at copies of the state that went
+    /// every way there is, each `full_every` steps and at the end. A run of [`COMPLETE_AFTER`] steps or more
+    /// must reach everything there is.
     ///
     /// # Panics
     /// At the first step after which something does not hold.
@@ -129,9 +138,12 @@ impl Driver {
                 invariants::check(&self.state).unwrap_or_else(|breach| panic!("step {step}: {breach}"));
                 let all: Vec<AccountId> = self.auditor.accounts().collect();
                 self.compare(all, step);
+                copies::check(&self.state, self.last.as_ref().unwrap());
                 progress(step);
             }
         }
+        let missing = self.coverage.missing();
+        assert!(steps < COMPLETE_AFTER || missing.is_empty(), "never reached in {steps} steps: {missing:?}");
     }
 
     /// One block: mostly of one operation, so that what must hold is checked after every single one.
@@ -156,6 +168,9 @@ impl Driver {
         invariants::check_step(&self.state, &execution.changes)
             .unwrap_or_else(|breach| panic!("block {}: {breach}", block.header.height));
         self.auditor.begin(now);
+        for event in &execution.due {
+            self.coverage.fell_due(event);
+        }
         let (at_end, at_begin): (Vec<_>, Vec<_>) =
             execution.due.iter().partition(|event| matches!(event, DueEvent::DividendPaid { .. }));
         for event in at_begin {
@@ -166,6 +181,9 @@ impl Driver {
             assert!(!outcome.sentence().is_empty() && !outcome.sentence().contains('\n'), "{outcome:?}");
             self.auditor.sent(&signed.tx, *id, outcome.is_executed());
             self.client.sent(&signed.tx, *id, outcome);
+            if let Outcome::Executed { effect, .. } = outcome {
+                self.coverage.carried_out(effect);
+            }
             let figures = self.figures.entry(signed.tx.op.name()).or_default();
             if outcome.is_executed() { figures.0 += 1 } else { figures.1 += 1 }
         }
@@ -182,6 +200,7 @@ impl Driver {
             journal.push_str(&journal::block(&self.state, &execution.changes).unwrap().unwrap_or_default());
         }
         self.state.apply(execution.changes);
+        self.last = Some(block.header);
         self.compare(touched, block.header.height.0);
     }
 
@@ -251,6 +270,12 @@ impl Driver {
     /// Kind, carried out, rejected.
     pub fn figures(&self) -> Vec<(&'static str, u64, u64)> {
         self.figures.iter().map(|(kind, (executed, rejected))| (*kind, *executed, *rejected)).collect()
+    }
+
+    /// What came of it, and how often.
+    #[allow(dead_code, reason = "for the example")]
+    pub fn reached(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.coverage.figures()
     }
 
     pub fn state_root(&self) -> Hash {
