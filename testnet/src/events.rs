@@ -19,6 +19,10 @@ use crate::wallet::Wallet;
 
 /// Added to the earliest feasible instant: signing and submitting take a moment, and the plan is a moment old by then.
 pub const EVENT_SLACK_US: i64 = 150_000;
+/// The best instant is asked for so often: what the mesh needs may grow between the plan and the start,
+const BEST_TRIES: u32 = 3;
+/// and this is how a node says so.
+const TOO_NEAR_NOW: u16 = 409;
 /// The longest one request waits for a report; longer waits ask again.
 const WAIT_STEP: Duration = Duration::from_secs(20);
 /// T of an event that ends above the agents lies so far ahead: time to reach the leads.
@@ -219,6 +223,17 @@ pub fn plan(client: &ApiClient, order: &EventOrder) -> Result<PlanAnswer, Events
 /// # Errors
 /// When it is refused or the wanted instant is too near.
 pub fn start(wallet: &Wallet, order: &EventOrder) -> Result<Started, EventsError> {
+    let mut tries = if matches!(order.when, When::Best) { BEST_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match start_once(wallet, order) {
+            Err(EventsError::Client(ClientError::Refused(problem))) if tries > 0 && problem.status == TOO_NEAR_NOW => {}
+            other => return other,
+        }
+    }
+}
+
+fn start_once(wallet: &Wallet, order: &EventOrder) -> Result<Started, EventsError> {
     let plan = plan(wallet.client(), order)?;
     let at_us = order.target_us(&plan)?;
     let event = order.event(at_us, &plan)?;

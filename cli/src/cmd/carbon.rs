@@ -90,8 +90,7 @@ fn report(session: &Session, args: &ReportArgs) -> Result<()> {
     let wanted = whole
         .report()
         .only(|key| account.is_none_or(|account| account == key.requester) && from.is_none_or(|from| key.hour >= from));
-    let mut shown = whole.clone();
-    shown.uses = wanted.rows().collect();
+    let shown = CarbonBook { uses: wanted.rows().collect(), ..whole };
     if session.wants_json() {
         json(&shown)?;
     } else if args.csv {

@@ -1,18 +1,23 @@
 //! State in memory, for tests and simulation.
 
-use std::collections::BTreeSet;
-#[expect(clippy::disallowed_types, reason = "looked up, never walked: order comes from the keys beside it")]
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::{ChangeSet, Entry, StateError, StateRead};
 
-/// A whole state in memory: values by key, never walked, and beside them the keys in order.
+/// A whole state in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(clippy::disallowed_types, reason = "as above")]
-pub struct MemoryState {
-    values: HashMap<Vec<u8>, Vec<u8>>,
-    keys: BTreeSet<Vec<u8>>,
+pub struct MemoryState(BTreeMap<Key, Vec<u8>>);
+
+/// A key behind its first eight bytes, in the order of the bytes: most comparisons are of two numbers and look nothing up.
+type Key = (u64, Vec<u8>);
+
+fn ordered(key: Vec<u8>) -> Key {
+    let mut first = [0; 8];
+    for (place, byte) in first.iter_mut().zip(&key) {
+        *place = *byte;
+    }
+    (u64::from_be_bytes(first), key)
 }
 
 impl MemoryState {
@@ -25,35 +30,32 @@ impl MemoryState {
     /// Writes a change set.
     pub fn apply(&mut self, changes: ChangeSet) {
         for (key, value) in changes {
-            let Some(value) = value else {
-                self.keys.remove(&key);
-                self.values.remove(&key);
-                continue;
+            match value {
+                Some(value) => self.0.insert(ordered(key), value),
+                None => self.0.remove(&ordered(key)),
             };
-            match self.values.get_mut(&key) {
-                Some(known) => *known = value,
-                None => {
-                    self.keys.insert(key.clone());
-                    self.values.insert(key, value);
-                }
-            }
         }
     }
 
     /// Every entry in order, for snapshots and comparisons.
     pub fn entries(&self) -> impl Iterator<Item = (&Vec<u8>, &Vec<u8>)> {
-        self.keys.iter().filter_map(|key| Some((key, self.values.get(key)?)))
+        self.0.iter().map(|((_, key), value)| (key, value))
     }
 }
 
 impl StateRead for MemoryState {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.values.get(key).cloned())
+        Ok(self.0.get(&ordered(key.to_vec())).cloned())
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
-        let range = self.keys.range::<[u8], _>((Bound::Included(prefix.max(from)), Bound::Unbounded));
-        let found = range.take_while(|key| key.starts_with(prefix)).take(limit);
-        Ok(found.filter_map(|key| Some((key.clone(), self.values.get(key)?.clone()))).collect())
+        let start = ordered(prefix.max(from).to_vec());
+        Ok(self
+            .0
+            .range((Bound::Included(start), Bound::Unbounded))
+            .take_while(|((_, key), _)| key.starts_with(prefix))
+            .take(limit)
+            .map(|((_, key), value)| (key.clone(), value.clone()))
+            .collect())
     }
 }

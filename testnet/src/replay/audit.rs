@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn part(base: u64, answered: [u64; 6], locked: u64) -> (Audit, Sent) {
-        let (requester, worker) = (AccountId([1; 32]), AccountId([2; 32]));
+        let (requester, worker) = (AccountId([1; 20]), AccountId([2; 20]));
         let sent = Sent {
             requester,
             worker,

@@ -37,9 +37,11 @@ const REQUESTERS: [(&str, u64, &[Purpose]); 12] = [
     ("AU", 3, &[Purpose::ProofOfWork, Purpose::ClimateScience]),
 ];
 
+type HostRow = (&'static str, Option<(&'static str, &'static str)>, u32, EnergyMethod);
+
 /// Country, grid of the hourly series, contracted renewable share, how it measures. Antarctica has no grid average: its host
 /// shows what a fallback looks like.
-const HOSTS: [(&str, Option<(&str, &str)>, u32, EnergyMethod); 12] = [
+const HOSTS: [HostRow; 12] = [
     ("US", Some(("AZPS", "US-SW-AZPS")), 0, EnergyMethod::ClassDefault),
     ("US", Some(("BPAT", "US-NW-BPAT")), 0, EnergyMethod::Rapl),
     ("US", Some(("CISO", "US-CAL-CISO")), 600_000, EnergyMethod::Rapl),

@@ -43,7 +43,7 @@ const CLOSING_US: i64 = 8_000_000;
 #[derive(Clone, Debug)]
 enum Happening {
     Wake(Machine),
-    Down(Machine, DownMessage),
+    Down(Machine, Box<DownMessage>),
     Up(Machine, UpMessage),
     /// Waited out a stall of the lead.
     ToLead(u32, HostReply),
@@ -144,7 +144,7 @@ impl World<'_> {
                     self.poll(machine);
                 }
             }
-            Happening::Down(machine, message) => self.on_down(machine, message),
+            Happening::Down(machine, message) => self.on_down(machine, *message),
             Happening::Up(machine, message) => self.on_up(machine, message),
             Happening::ToLead(lead, reply) => self.reach_lead(lead, reply),
             Happening::Dispatch(index) => self.dispatch(index),

@@ -41,7 +41,7 @@ impl World<'_> {
         match machine {
             Machine::Lead(lead) => {
                 if let Some(end_us) = self.stalled_until_us(lead, self.now_us) {
-                    return self.agenda.push(end_us, Happening::Down(machine, message));
+                    return self.agenda.push(end_us, Happening::Down(machine, Box::new(message)));
                 }
                 let now = self.mesh_now(machine);
                 let target = &mut self.leads[lead as usize];
@@ -208,7 +208,7 @@ impl World<'_> {
             Scope::Global | Scope::Agent(_) => return,
         };
         if let Some((down, _)) = link {
-            self.agenda.push(down.arrival_us(self.now_us), Happening::Down(target, message));
+            self.agenda.push(down.arrival_us(self.now_us), Happening::Down(target, Box::new(message)));
         }
     }
 

@@ -156,7 +156,11 @@ impl World<'_> {
             slot.sent_us = slot.sent_us.or(Some(now_us));
             slot.promised_us = self.leads[lead as usize].promised_work_us(prepare.event, entry.agent);
             let around = self.hosts.get(host).and_then(|h| h.around(entry.agent));
-            slot.start_us = around.map(|around| around.true_time_of(entry.start));
+            // Who throws asks for a start long past: at once.
+            slot.start_us = around.map(|around| match entry.start > around.read(now_us) {
+                true => around.true_time_of(entry.start),
+                false => now_us,
+            });
             slot.aim_us = offset_us.map_or(0, |offset| entry.target.0 - offset - target_us);
             slot.bound_us = bound_us;
         }

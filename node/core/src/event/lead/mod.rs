@@ -254,7 +254,7 @@ impl LeadMachine {
                         LeadCounters::bump(&mut self.counters.absurd);
                         continue;
                     }
-                    let came = now.plus_us(-i64::from(waited_us));
+                    let came = now.minus_us(i64::from(waited_us));
                     self.on_probe_answer(came, answer.agent, seq, (received, answered), work_us);
                     self.on_host_clock(now, answer.agent, host_clock);
                     continue;

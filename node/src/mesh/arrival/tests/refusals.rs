@@ -126,6 +126,9 @@ async fn named_agents_and_sessions_are_checked_before_anything_is_sent() {
     assert_eq!(bench.trio.nodes[0].report(id).unwrap().enrolled, AGENTS, "a session that lasts is a right");
 }
 
+/// An event, or its end, goes to two coordinators and from them to their leads.
+const MESSAGES_OF_EVENT: u64 = 4;
+
 #[tokio::test]
 async fn an_id_is_started_once_and_so_are_only_so_many_events() {
     let mut bench = Bench { trio: Trio::start(), counted: Vec::new() };
@@ -139,7 +142,11 @@ async fn an_id_is_started_once_and_so_are_only_so_many_events() {
     for n in 1..MAX_WAVES {
         bench.trio.nodes[0].start(other(n), Admission::Anyway).await.unwrap();
     }
-    let sent = bench.trio.sent_down();
+    // Nodes send on threads of their own: what was started and called off has to be out first.
+    let sent = MESSAGES_OF_EVENT * (MAX_WAVES as u64 + 1);
+    while bench.trio.sent_down() < sent {
+        tokio::task::yield_now().await;
+    }
     let refused = bench.refusal(twice, "start_duplicate").await;
     assert!(matches!(refused, EventError::Duplicate(known) if known == id), "called off, and still known");
     let refused = bench.refusal(other(MAX_WAVES), "start_too_many").await;
