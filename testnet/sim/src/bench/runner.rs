@@ -106,8 +106,7 @@ fn one(
                 None => {
                     let mut all = run_with(&config, &|_, _| progress(Progress::Event(job)))?;
                     let report = all.strategies.remove(kind).ok_or_else(lost)?;
-                    store.save(&name, &report)?;
-                    report
+                    store.save(&name, &report)?
                 }
             };
             progress(Progress::Over { job, events, report: Some(&report), loaded });
@@ -120,8 +119,7 @@ fn one(
                 Some(report) => report,
                 None => {
                     let report = run_cascades(&config, &|_| progress(Progress::Event(job)))?;
-                    store.save(&name, &report)?;
-                    report
+                    store.save(&name, &report)?
                 }
             };
             progress(Progress::Over { job, events, report: None, loaded });

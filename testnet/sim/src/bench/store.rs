@@ -53,12 +53,14 @@ impl Store {
         (stored.made_with == self.made_with).then_some(stored.result)
     }
 
-    /// Whole or not at all: a killed bench leaves no half of a file under this name.
-    pub(super) fn save<T: Serialize>(&self, name: &str, result: &T) -> Result<(), BenchError> {
+    /// Whole or not at all: a killed bench leaves no half of a file under this name. Gives back what [`Self::load`] will read: the
+    /// last digit of a fraction may differ, and a bench that goes on has to report what it would have in one go.
+    pub(super) fn save<T: Serialize + DeserializeOwned>(&self, name: &str, result: &T) -> Result<T, BenchError> {
         let text = serde_json::to_string(&Stored { made_with: self.made_with.clone(), result })?;
         let (path, partial) = (self.path(name), self.folder.join(format!("{name}.partial")));
-        fs::write(&partial, text).map_err(|source| file_error(&partial, source))?;
-        fs::rename(&partial, &path).map_err(|source| file_error(&path, source))
+        fs::write(&partial, &text).map_err(|source| file_error(&partial, source))?;
+        fs::rename(&partial, &path).map_err(|source| file_error(&path, source))?;
+        Ok(serde_json::from_str::<Stored<T>>(&text)?.result)
     }
 
     fn path(&self, name: &str) -> PathBuf {
