@@ -14,10 +14,10 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pace at which a leaving process is looked at.
 const LEAVE_POLL: Duration = Duration::from_millis(20);
 
-/// Many nodes share one machine, and each should hold only what it uses: glibc's allocator gives memory back soon, and one worker
+/// Many nodes share one machine, and each should hold only what it uses: glibc's allocator keeps one arena and gives memory back soon, and one worker
 /// thread a node is enough where there are more nodes than cores.
 const LEAN: [(&str, &str); 5] = [
-    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_ARENA_MAX", "1"),
     ("MALLOC_MMAP_THRESHOLD_", "65536"),
     ("MALLOC_TRIM_THRESHOLD_", "65536"),
     ("MALLOC_TOP_PAD_", "65536"),
