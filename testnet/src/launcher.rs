@@ -154,6 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn nodes_start_a_few_at_a_time_and_all_of_them_in_the_end() {
+        let home = tempfile::tempdir().unwrap();
+        let nodes = STARTING_MAX + 3;
+        let size = Size::new(nodes, 1, u32::try_from(nodes).unwrap()).unwrap();
+        let layout = Layout::create(home.path(), size).unwrap();
+        let mut fleet = Fleet::start(&layout, Path::new("/bin/sh")).unwrap();
+        let mut started = vec![fleet.processes().len()];
+        for joined in [0, 2, 3, nodes] {
+            fleet.start_waiting(joined).unwrap();
+            started.push(fleet.processes().len());
+        }
+        assert_eq!(started, [STARTING_MAX, STARTING_MAX, STARTING_MAX + 2, nodes, nodes]);
+    }
+
+    #[test]
     fn only_the_last_lines_are_shown() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("log");

@@ -165,3 +165,28 @@ impl LeadMachine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_of_one_sector_fall_together_and_none_comes_early_or_a_grid_late() {
+        for sector in [0, 1, 35, 36, 999].map(SectorId) {
+            let mut turns = Vec::new();
+            for at in (1_000_000..1_500_000).step_by(7_919).map(MeshTimeUs) {
+                let turn = on_grid(at, IDLE_GRID_US, sector);
+                assert!((0..IDLE_GRID_US).contains(&turn.since_us(at)), "{sector}: {at:?} became {turn:?}");
+                turns.push(turn);
+            }
+            turns.dedup();
+            assert!(turns.len() <= 3, "half a second has at most three turns: {turns:?}");
+        }
+        let at = MeshTimeUs(1_000_000);
+        assert_ne!(
+            on_grid(at, IDLE_GRID_US, SectorId(0)),
+            on_grid(at, IDLE_GRID_US, SectorId(1)),
+            "sectors are shifted"
+        );
+    }
+}
