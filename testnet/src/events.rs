@@ -12,7 +12,7 @@ use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::types::{AgentClass, AgentId, Scope, SectorId};
 use mesh30k_node::api::types::{EventAccepted, EventReport, HexBody, PlanAnswer, PlanRequest, ReleaseRow};
 use mesh30k_node::clock::wall_us;
-use mesh30k_node::mesh::arrival::EventKind;
+use mesh30k_node::mesh::arrival::{EventKind, SUMMARY_AFTER};
 
 use crate::client::{ApiClient, ClientError};
 use crate::wallet::Wallet;
@@ -27,8 +27,6 @@ const TOO_NEAR_NOW: u16 = 409;
 const WAIT_STEP: Duration = Duration::from_secs(20);
 /// T of an event that ends above the agents lies so far ahead: time to reach the leads.
 const CONFIRM_AHEAD_US: i64 = 300_000;
-/// How long after T a summary may take unless ordered otherwise.
-pub const SUMMARY_AFTER: Duration = Duration::from_millis(1_200);
 /// Longest interest in late answers, the bound of an event's field.
 const TTL_MS_MAX: u32 = 3_600_000;
 /// Pause between two looks at a report that the node answered too early.
@@ -170,9 +168,9 @@ impl EventOrder {
         let mut event = self.kind.event(self.strategy, MeshTimeUs(at_us), self.payload.clone(), &nonce);
         let after_us = i64::try_from(self.summary_after.as_micros()).unwrap_or(i64::MAX);
         event.deadline = event.target.plus_us(after_us);
-        // Late answers are of interest for three times as long as the summary may take, as they are by default.
+        // Late answers are of interest for at least three times as long as the summary may take.
         let ttl_ms = u32::try_from(self.summary_after.as_millis().saturating_mul(3)).unwrap_or(u32::MAX);
-        event.ttl_ms = ttl_ms.min(TTL_MS_MAX);
+        event.ttl_ms = event.ttl_ms.max(ttl_ms).min(TTL_MS_MAX);
         event.effects = self.effects;
         event.priority = self.priority;
         event.scope = self.sector.map_or(Scope::Global, Scope::Sector);

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use mesh30k_core::event::{ClassSet, Event, EventId, Reach, Strategy, Verb};
 use mesh30k_core::time::TimeUs;
 use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::types::{AgentClass, Hash, Scope};
 
-/// From T to the wanted summary.
-const SUMMARY_AFTER_US: i64 = 1_200_000;
+/// From T to the wanted summary, unless ordered otherwise.
+pub const SUMMARY_AFTER: Duration = Duration::from_millis(1_200);
 /// How long after T a late answer still corrects the summary.
 const TTL_MS: u32 = 6_000;
 /// Longest answer of an agent, bytes.
@@ -60,7 +61,7 @@ impl EventKind {
             classes: ClassSet::MACHINES,
             capabilities: 0,
             priority: 1,
-            deadline: target.plus_us(SUMMARY_AFTER_US),
+            deadline: target.plus_us(i64::try_from(SUMMARY_AFTER.as_micros()).unwrap_or(i64::MAX)),
             ttl_ms: TTL_MS,
             scope: Scope::Global,
             agents: Vec::new(),

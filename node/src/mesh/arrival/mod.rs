@@ -36,7 +36,7 @@ use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::state::StateError;
 use mesh30k_ledger::types::NodeId;
 
-pub use content::{EventKind, EventKindError};
+pub use content::{EventKind, EventKindError, SUMMARY_AFTER};
 pub use handle::{ArrivalHandle, follow_rules, serve};
 pub use orchestrating::{Admission, PlanAsk};
 pub use refusal::EventError;
