@@ -138,6 +138,10 @@ pub fn lines(book: &CarbonBook) -> Vec<String> {
     lines
 }
 
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
 /// The report of some accounts or hours; the funds of all make no sense beside it.
 #[must_use]
 pub fn part_lines(book: &CarbonBook) -> Vec<String> {
@@ -147,12 +151,12 @@ pub fn part_lines(book: &CarbonBook) -> Vec<String> {
     let (agents, requesters) = (report.by(|key| key.agent).len(), report.by(|key| key.requester).len());
     lines.extend(wrap(
         &format!(
-            "Up to block {} ({}): {} parts of tasks by {} agents for {} accounts. Energy {}, footprint {} CO2e, paid {} FTNS.",
+            "Up to block {} ({}): {} of tasks by {} for {}. Energy {}, footprint {} CO2e, paid {} FTNS.",
             book.height,
             utc(book.time),
-            grouped(total.parts),
-            grouped(agents as u64),
-            grouped(requesters as u64),
+            counted(total.parts, "part"),
+            counted(agents as u64, "agent"),
+            counted(requesters as u64, "account"),
             energy(total.energy_mj),
             carbon(total.carbon_ug),
             ftns(total.total_uftns)
