@@ -11,17 +11,20 @@ use crate::api::types::{PauseRow, ReleaseRow};
 
 /// Events remembered.
 pub const EVENTS_MAX: usize = 32;
-/// Agents remembered per event; a host has far fewer.
+/// Agents and slots they release, remembered per event; a host has far fewer.
 pub const AGENTS_MAX: usize = 8_192;
 /// Freezes and thaws remembered.
 pub const PAUSES_MAX: usize = 64;
 
 #[derive(Debug, Default)]
 struct Records {
-    events: BTreeMap<EventId, BTreeMap<AgentId, Truth>>,
+    events: BTreeMap<EventId, BTreeMap<Place, Truth>>,
     order: VecDeque<EventId>,
     pauses: VecDeque<PauseRow>,
 }
+
+/// A slot and who releases it. A standby may be hosted beside the agent it stands by for, and each has a clock of its own.
+type Place = (AgentId, AgentId);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Truth {
@@ -52,19 +55,19 @@ impl Harness {
         self.0.is_some()
     }
 
-    /// The lead told an agent an instant of its clock that is `clock_error_us` after the true one.
-    pub fn note_target(&self, event: EventId, agent: AgentId, clock_error_us: i64) {
+    /// The lead told `agent`, for a slot, an instant of its clock that is `clock_error_us` after the true one.
+    pub fn note_target(&self, event: EventId, slot: AgentId, agent: AgentId, clock_error_us: i64) {
         if let Some(mut records) = self.lock()
-            && let Some(truth) = records.truth(event, agent)
+            && let Some(truth) = records.truth(event, (slot, agent))
         {
             truth.clock_error_us = Some(clock_error_us);
         }
     }
 
-    /// A slot ended; of two releases the first counts.
+    /// An agent is done with a slot; of two releases by it the first counts.
     pub fn note_record(&self, record: HarnessRecord) {
         if let Some(mut records) = self.lock()
-            && let Some(truth) = records.truth(record.event, record.slot)
+            && let Some(truth) = records.truth(record.event, (record.slot, record.agent))
             && truth.record.is_none_or(|known| known.released_us.is_none())
         {
             truth.record = Some(record);
@@ -82,7 +85,8 @@ impl Harness {
         records.pauses.push_back(row);
     }
 
-    /// True releases of the agents hosted here; none when disabled. Who never released is not in it.
+    /// True releases by the agents hosted here; none when disabled. Who never released is not in it; a slot that its agent and
+    /// its standby released is in it twice.
     #[must_use]
     pub fn releases(&self, event: EventId) -> Option<Vec<ReleaseRow>> {
         let records = self.lock()?;
@@ -102,8 +106,8 @@ impl Harness {
 }
 
 impl Records {
-    /// The place of one agent in one event; none beyond [`AGENTS_MAX`].
-    fn truth(&mut self, event: EventId, agent: AgentId) -> Option<&mut Truth> {
+    /// What is known of one place in one event; none beyond [`AGENTS_MAX`].
+    fn truth(&mut self, event: EventId, place: Place) -> Option<&mut Truth> {
         if !self.events.contains_key(&event) {
             if self.order.len() >= EVENTS_MAX
                 && let Some(oldest) = self.order.pop_front()
@@ -112,11 +116,11 @@ impl Records {
             }
             self.order.push_back(event);
         }
-        let agents = self.events.entry(event).or_default();
-        if agents.len() >= AGENTS_MAX && !agents.contains_key(&agent) {
+        let places = self.events.entry(event).or_default();
+        if places.len() >= AGENTS_MAX && !places.contains_key(&place) {
             return None;
         }
-        Some(agents.entry(agent).or_default())
+        Some(places.entry(place).or_default())
     }
 }
 
@@ -161,13 +165,25 @@ mod tests {
     #[test]
     fn a_release_is_scored_against_t_with_the_clock_error_beside_it() {
         let harness = Harness::enabled();
-        harness.note_target(event(1), AgentId(7), -40);
+        harness.note_target(event(1), AgentId(7), AgentId(7), -40);
         assert_eq!(harness.releases(event(1)).unwrap().len(), 0, "told is not released");
         harness.note_record(record(event(1), Some(10_250)));
         let rows = harness.releases(event(1)).unwrap();
         assert_eq!((rows[0].error_us, rows[0].armed_us, rows[0].clock_error_us), (250, Some(-1_000), Some(-40)));
         harness.note_record(record(event(2), None));
         assert!(harness.releases(event(2)).unwrap().is_empty(), "a conflict is no release");
+    }
+
+    #[test]
+    fn an_agent_and_its_standby_on_one_host_keep_a_truth_each() {
+        let harness = Harness::enabled();
+        let standby = HarnessRecord { agent: AgentId(8), ..record(event(1), Some(10_090)) };
+        harness.note_target(event(1), AgentId(7), AgentId(7), -40);
+        harness.note_target(event(1), AgentId(7), AgentId(8), 60);
+        [record(event(1), Some(10_250)), standby].into_iter().for_each(|record| harness.note_record(record));
+        let rows = harness.releases(event(1)).unwrap();
+        let truths: Vec<_> = rows.iter().map(|row| (row.agent.0, row.error_us, row.clock_error_us)).collect();
+        assert_eq!(truths, [(7, 250, Some(-40)), (7, 90, Some(60))]);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Engine {
             for entry in &prepare.entries {
                 if let Some(offset_us) = self.hosted.true_offset_us(entry.agent, target_us) {
                     let error_us = entry.target.0.saturating_sub(target_us.saturating_add(offset_us));
-                    self.shared.harness.note_target(prepare.event, entry.agent, error_us);
+                    self.shared.harness.note_target(prepare.event, entry.slot, entry.agent, error_us);
                 }
             }
         }

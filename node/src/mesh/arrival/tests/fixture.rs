@@ -251,9 +251,12 @@ impl Trio {
         self.metrics[usize::try_from(node).unwrap() - 1].encode(None).unwrap()
     }
 
-    /// True releases on all nodes.
+    /// True releases on all nodes, of each slot the first: on a busy machine a standby may act for an agent as well.
     pub(super) fn releases(&self, event: mesh30k_core::event::EventId) -> Vec<ReleaseRow> {
-        self.nodes.iter().flat_map(|node| node.releases(event).unwrap()).collect()
+        let mut rows: Vec<ReleaseRow> = self.nodes.iter().flat_map(|node| node.releases(event).unwrap()).collect();
+        rows.sort_by_key(|row| (row.agent, row.error_us));
+        rows.dedup_by_key(|row| row.agent);
+        rows
     }
 
     /// A node that dies: its thread ends and nothing reaches it.
