@@ -1,6 +1,6 @@
-//! Four levels of a tree in one record: a read or write for each, where single nodes would take up to thirty-one.
+//! Four levels of a tree, above its buckets, in one entry: a read or write for each, where single nodes would take up to thirty-one.
 
-use super::node::{inner_hash, leaf_hash};
+use super::node::inner_hash;
 use crate::state::keyspace::TREE;
 use crate::types::Hash;
 
@@ -15,18 +15,26 @@ const SLOTS: usize = 32;
 pub(super) enum Slot {
     /// Nothing below.
     Empty,
-    /// The only leaf below.
-    Leaf { path: Hash, value: Hash },
-    /// Two or more leaves below; the hash of them all.
+    /// So few leaves that they stand in one bucket; the hash of them all.
+    Bucket { hash: Hash, leaves: u8 },
+    /// More leaves below; the hash of them all.
     Inner(Hash),
 }
 
 impl Slot {
-    pub(super) fn hash(&self) -> Hash {
+    pub(super) const fn hash(&self) -> Hash {
         match self {
             Self::Empty => Hash::ZERO,
-            Self::Leaf { path, value } => leaf_hash(path, value),
-            Self::Inner(hash) => *hash,
+            Self::Bucket { hash, .. } | Self::Inner(hash) => *hash,
+        }
+    }
+
+    /// How many leaves stand below, if they are few.
+    pub(super) fn leaves(&self) -> Option<usize> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Bucket { leaves, .. } => Some(usize::from(*leaves)),
+            Self::Inner(_) => None,
         }
     }
 }
@@ -55,28 +63,28 @@ impl Page {
         inner_hash(&self.slot(left(position)).hash(), &self.slot(right(position)).hash())
     }
 
-    /// Two maps of positions (inner nodes, leaves; little endian), then what stands there in order.
+    /// Two maps of positions (inner nodes, buckets; little endian), then what stands there in order.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let (mut inner, mut leaves, mut bytes) = (0_u32, 0_u32, 8_usize);
+        let (mut inner, mut buckets, mut bytes) = (0_u32, 0_u32, 8_usize);
         let mut bit = 1_u32;
         for slot in &self.0 {
             match slot {
                 Slot::Empty => {}
                 Slot::Inner(_) => (inner, bytes) = (inner | bit, bytes.saturating_add(32)),
-                Slot::Leaf { .. } => (leaves, bytes) = (leaves | bit, bytes.saturating_add(64)),
+                Slot::Bucket { .. } => (buckets, bytes) = (buckets | bit, bytes.saturating_add(33)),
             }
             bit = bit.wrapping_shl(1);
         }
         let mut out = Vec::with_capacity(bytes);
         out.extend_from_slice(&inner.to_le_bytes());
-        out.extend_from_slice(&leaves.to_le_bytes());
+        out.extend_from_slice(&buckets.to_le_bytes());
         for slot in &self.0 {
             match slot {
                 Slot::Empty => {}
                 Slot::Inner(hash) => out.extend_from_slice(&hash.0),
-                Slot::Leaf { path, value } => {
-                    out.extend_from_slice(&path.0);
-                    out.extend_from_slice(&value.0);
+                Slot::Bucket { hash, leaves } => {
+                    out.extend_from_slice(&hash.0);
+                    out.push(*leaves);
                 }
             }
         }
@@ -86,9 +94,9 @@ impl Page {
     /// Reads exactly what [`Page::encode`] writes; nothing for anything else.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (inner, rest) = bytes.split_first_chunk::<4>()?;
-        let (leaves, mut rest) = rest.split_first_chunk::<4>()?;
-        let (inner, leaves) = (u32::from_le_bytes(*inner), u32::from_le_bytes(*leaves));
-        if inner & leaves != 0 {
+        let (buckets, mut rest) = rest.split_first_chunk::<4>()?;
+        let (inner, buckets) = (u32::from_le_bytes(*inner), u32::from_le_bytes(*buckets));
+        if inner & buckets != 0 {
             return None;
         }
         let mut page = Self::new();
@@ -96,8 +104,10 @@ impl Page {
         for slot in &mut page.0 {
             if inner & bit != 0 {
                 *slot = Slot::Inner(take(&mut rest)?);
-            } else if leaves & bit != 0 {
-                *slot = Slot::Leaf { path: take(&mut rest)?, value: take(&mut rest)? };
+            } else if buckets & bit != 0 {
+                let hash = take(&mut rest)?;
+                let (leaves, after) = rest.split_first()?;
+                (*slot, rest) = (Slot::Bucket { hash, leaves: *leaves }, after);
             }
             bit = bit.wrapping_shl(1);
         }
@@ -127,4 +137,10 @@ pub(super) fn storage_key(domain: u8, depth: u16, path: &Hash) -> Vec<u8> {
     key.extend_from_slice(&[TREE, domain]);
     key.extend(path.0.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(halves));
     key
+}
+
+/// Whether an entry of a state is a page: it follows from the buckets and need not be stored, see [`super::rebuild_pages`].
+#[must_use]
+pub fn is_page(key: &[u8]) -> bool {
+    key.first() == Some(&TREE)
 }

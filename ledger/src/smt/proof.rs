@@ -3,9 +3,10 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use super::bucket::{Leaf, split, subtree};
 use super::node::{inner_hash, leaf_hash, path_of, turns_right, value_hash};
 use super::page::{BOTTOM, Slot, TOP, left, right};
-use super::update::load;
+use super::read::{load_bucket, load_page};
 use super::{DomainRoot, join};
 use crate::state::{StateError, StateRead, keyspace, read_or_corrupt};
 use crate::types::Hash;
@@ -51,18 +52,18 @@ pub fn prove(state: &dyn StateRead, key: &[u8]) -> Result<StateProof, StateError
     let mut proof = StateProof { domains, siblings: Vec::new(), other_leaf: None };
     let Some(DomainRoot { domain, root }) = root.filter(|root| root.root != Hash::ZERO) else { return Ok(proof) };
     let path = path_of(key);
-    let mut page = load(state, domain, 0, &path, &root)?;
+    let mut page = load_page(state, domain, 0, &path, &root)?;
     let mut position = TOP;
     for depth in 0..=256_u16 {
         match page.slot(position) {
             Slot::Empty => break,
-            Slot::Leaf { path: found, value } => {
-                proof.other_leaf = (found != path).then_some((found, value));
+            bucket @ Slot::Bucket { .. } => {
+                prove_in(&load_bucket(state, domain, depth, &path, &bucket)?, depth, &path, &mut proof);
                 break;
             }
             Slot::Inner(hash) => {
                 if position >= BOTTOM {
-                    (page, position) = (load(state, domain, depth, &path, &hash)?, TOP);
+                    (page, position) = (load_page(state, domain, depth, &path, &hash)?, TOP);
                 }
                 let (own, other) = if turns_right(&path, depth) {
                     (right(position), left(position))
@@ -75,6 +76,20 @@ pub fn prove(state: &dyn StateRead, key: &[u8]) -> Result<StateProof, StateError
         }
     }
     Ok(proof)
+}
+
+/// The rest of the way, from the top of a bucket at this depth.
+fn prove_in(mut leaves: &[Leaf], depth: u16, path: &Hash, proof: &mut StateProof) {
+    for depth in depth..=256 {
+        if let [] | [_] = leaves {
+            break;
+        }
+        let (left, right) = split(leaves, depth);
+        let (own, other) = if turns_right(path, depth) { (right, left) } else { (left, right) };
+        proof.siblings.push(subtree(other, depth.saturating_add(1)));
+        leaves = own;
+    }
+    proof.other_leaf = leaves.first().filter(|(found, _)| found != path).copied();
 }
 
 impl StateProof {

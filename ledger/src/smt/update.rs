@@ -1,21 +1,18 @@
-//! Bringing the trees up to date, once a block, with all changed leaves together: every page on a changed path is read and
-//! written once, every inner node hashed once.
+//! Bringing the trees up to date, once a block, with all changed leaves together: every page and every bucket on a changed path is
+//! read and written once, every inner node hashed once.
 
 use std::collections::BTreeMap;
 
-use super::node::{path_of, turns_right, value_hash};
+use super::bucket::{self, BUCKET, Change, Leaf, merge, split, subtree};
+use super::node::{path_of, value_hash};
 use super::page::{BOTTOM, Page, Slot, TOP, left, right, storage_key};
-use super::{DomainRoot, join};
+use super::read::{corrupt, load_bucket, load_page};
+use super::{DomainRoot, empty_roots, join};
 use crate::codec::encode;
 use crate::state::{ChangeSet, StateError, StateRead, keyspace, read};
 use crate::types::Hash;
 
-/// Something at a path.
-type ByPath<T> = (Hash, T);
-/// A leaf to set (its value's hash) or to take away.
-type Change = (Hash, Option<Hash>);
-
-/// Adds to `changes` what the trees' pages become, and gives the state root after them. `state` is the state before.
+/// Adds to `changes` what the trees' pages and buckets become, and gives the state root after them. `state` is the state before.
 ///
 /// # Errors
 /// State that cannot be read, or a tree that does not hang together.
@@ -27,29 +24,17 @@ pub fn update(state: &dyn StateRead, changes: &mut ChangeSet) -> Result<Hash, St
         };
         by_domain.entry(*domain).or_default().push((path_of(key), value.as_deref().map(value_hash)));
     }
-    let empty = || keyspace::COMMITTED.map(|domain| DomainRoot { domain, root: Hash::ZERO }).to_vec();
-    let mut roots: Vec<DomainRoot> = read(state, keyspace::DOMAIN_ROOTS)?.unwrap_or_else(empty);
+    let mut roots: Vec<DomainRoot> = read(state, keyspace::DOMAIN_ROOTS)?.unwrap_or_else(empty_roots);
     for root in &mut roots {
         let Some(mut leaves) = by_domain.remove(&root.domain) else { continue };
         leaves.sort_unstable_by_key(|(path, _)| *path);
         let mut writer = Writer { state, domain: root.domain, changes };
-        root.root = writer.rebuild_root(root.root, &leaves)?;
+        let before = (root.root != Hash::ZERO).then_some(root.root);
+        root.root = writer.rebuild_page(Place::top(0, Hash::ZERO), before, &leaves)?.hash();
     }
     let state_root = join(&roots);
     changes.insert(keyspace::DOMAIN_ROOTS.to_vec(), Some(encode(&roots)));
     Ok(state_root)
-}
-
-/// Reads the page whose top has this hash.
-///
-/// # Errors
-/// A page that is missing, is none, or has another hash.
-pub(super) fn load(state: &dyn StateRead, domain: u8, depth: u16, at: &Hash, hash: &Hash) -> Result<Page, StateError> {
-    let key = storage_key(domain, depth, at);
-    let corrupt = |reason: &str| StateError::Corrupt { key: hex::encode(&key), reason: reason.into() };
-    let bytes = state.get(&key)?.ok_or_else(|| corrupt("a page of the state tree is missing"))?;
-    let page = Page::decode(&bytes).ok_or_else(|| corrupt("it is no page of the state tree"))?;
-    if page.slot(TOP).hash() == *hash { Ok(page) } else { Err(corrupt("a page of the state tree has another hash")) }
 }
 
 struct Writer<'a> {
@@ -82,55 +67,38 @@ impl Place {
 }
 
 impl Writer<'_> {
-    fn rebuild_root(&mut self, root: Hash, leaves: &[Change]) -> Result<Hash, StateError> {
-        let before = if root == Hash::ZERO { Slot::Empty } else { Slot::Inner(root) };
-        let top = self.rebuild_page(0, Hash::ZERO, before, leaves)?;
-        if let Slot::Leaf { .. } = top {
-            // A lone leaf rises no further than the top of all.
-            let mut page = Page::new();
-            page.set(TOP, top);
-            self.changes.insert(storage_key(self.domain, 0, &Hash::ZERO), Some(page.encode()));
-        }
-        Ok(top.hash())
-    }
-
-    /// What the subtree under a page becomes. The page is written, or taken away when no two leaves are left in it.
-    fn rebuild_page(&mut self, depth: u16, at: Hash, before: Slot, changes: &[Change]) -> Result<Slot, StateError> {
-        let existed = before != Slot::Empty;
+    /// What the subtree under a page becomes; `before` is the hash of the page's top, if there is one. The page is written, or taken
+    /// away when so few leaves are left in it that they stand in a bucket. The uppermost page stays as long as there is anything.
+    fn rebuild_page(&mut self, place: Place, before: Option<Hash>, changes: &[Change]) -> Result<Slot, StateError> {
         let mut page = match before {
-            Slot::Inner(hash) => load(self.state, self.domain, depth, &at, &hash)?,
-            _ => Page::new(),
+            Some(hash) => load_page(self.state, self.domain, place.depth, &place.at, &hash)?,
+            None => Page::new(),
         };
-        let top = self.rebuild(&mut page, Place::top(depth, at), changes)?;
+        let top = self.rebuild(&mut page, place, changes)?;
         page.set(TOP, top);
-        let kept = matches!(top, Slot::Inner(_));
-        if kept || existed {
-            self.changes.insert(storage_key(self.domain, depth, &at), kept.then(|| page.encode()));
+        let kept = matches!(top, Slot::Inner(_)) || (place.depth == 0 && top != Slot::Empty);
+        if kept || before.is_some() {
+            let key = storage_key(self.domain, place.depth, &place.at);
+            self.changes.insert(key, kept.then(|| page.encode()));
         }
         Ok(top)
     }
 
     fn rebuild(&mut self, page: &mut Page, place: Place, changes: &[Change]) -> Result<Slot, StateError> {
         match page.slot(place.position) {
-            Slot::Empty => self.build(page, place, &present(changes)),
-            Slot::Leaf { path, value } => {
-                let mut leaves = present(changes);
-                if let Err(spot) = changes.binary_search_by_key(&path, |(changed, _)| *changed) {
-                    // Its place among those that are set: as many as are set before it.
-                    let before = present(changes.get(..spot).unwrap_or_default()).len();
-                    leaves.insert(before, (path, value));
+            Slot::Empty => Ok(self.build(page, place, &merge(&[], changes))),
+            bucket @ Slot::Bucket { .. } => {
+                let before = load_bucket(self.state, self.domain, place.depth, &place.at, &bucket)?;
+                let leaves = merge(&before, changes);
+                if !(1..=BUCKET).contains(&leaves.len()) {
+                    self.changes.insert(self.bucket_key(place), None);
                 }
-                self.build(page, place, &leaves)
+                Ok(self.build(page, place, &leaves))
             }
-            inner @ Slot::Inner(_) if place.position >= BOTTOM => {
-                self.rebuild_page(place.depth, place.at, inner, changes)
+            Slot::Inner(hash) if place.position >= BOTTOM => {
+                self.rebuild_page(Place::top(place.depth, place.at), Some(hash), changes)
             }
-            Slot::Inner(hash) => {
-                if page.joined(place.position) != hash {
-                    let key = hex::encode(storage_key(self.domain, place.depth, &place.at));
-                    let reason = "a node of the state tree has another hash than its children give".into();
-                    return Err(StateError::Corrupt { key, reason });
-                }
+            Slot::Inner(_) => {
                 let (to_left, to_right) = split(changes, place.depth);
                 for (child, changes) in [(place.left(), to_left), (place.right(), to_right)] {
                     if !changes.is_empty() {
@@ -138,54 +106,69 @@ impl Writer<'_> {
                         page.set(child.position, slot);
                     }
                 }
-                Ok(close(page, place.position))
+                self.close(page, place)
             }
         }
     }
 
     /// A subtree of these leaves alone.
-    fn build(&mut self, page: &mut Page, place: Place, leaves: &[(Hash, Hash)]) -> Result<Slot, StateError> {
-        match leaves {
-            [] => Ok(Slot::Empty),
-            [(path, value)] => Ok(Slot::Leaf { path: *path, value: *value }),
-            _ if place.position >= BOTTOM => {
-                let mut below = Page::new();
-                let top = self.build(&mut below, Place::top(place.depth, place.at), leaves)?;
-                below.set(TOP, top);
-                self.changes.insert(storage_key(self.domain, place.depth, &place.at), Some(below.encode()));
-                Ok(top)
-            }
-            _ => {
-                let (to_left, to_right) = split(leaves, place.depth);
-                for (child, leaves) in [(place.left(), to_left), (place.right(), to_right)] {
-                    let slot = self.build(page, child, leaves)?;
-                    page.set(child.position, slot);
-                }
-                Ok(close(page, place.position))
+    fn build(&mut self, page: &mut Page, place: Place, leaves: &[Leaf]) -> Slot {
+        if leaves.is_empty() {
+            return Slot::Empty;
+        }
+        if leaves.len() <= BUCKET {
+            self.changes.insert(self.bucket_key(place), Some(bucket::encode(leaves)));
+            let hash = subtree(leaves, place.depth);
+            return Slot::Bucket { hash, leaves: u8::try_from(leaves.len()).unwrap_or(u8::MAX) };
+        }
+        if place.position >= BOTTOM {
+            let mut below = Page::new();
+            let top = self.build(&mut below, Place::top(place.depth, place.at), leaves);
+            below.set(TOP, top);
+            self.changes.insert(storage_key(self.domain, place.depth, &place.at), Some(below.encode()));
+            return top;
+        }
+        let (to_left, to_right) = split(leaves, place.depth);
+        for (child, leaves) in [(place.left(), to_left), (place.right(), to_right)] {
+            let slot = self.build(page, child, leaves);
+            page.set(child.position, slot);
+        }
+        Slot::Inner(page.joined(place.position))
+    }
+
+    /// What an inner node becomes by its children: two that have few leaves give way to one bucket.
+    fn close(&mut self, page: &mut Page, place: Place) -> Result<Slot, StateError> {
+        let children = [place.left(), place.right()];
+        let below = children.map(|child| page.slot(child.position).leaves());
+        let [Some(to_left), Some(to_right)] = below else { return Ok(Slot::Inner(page.joined(place.position))) };
+        if to_left.saturating_add(to_right) > BUCKET {
+            return Ok(Slot::Inner(page.joined(place.position)));
+        }
+        let mut leaves = Vec::with_capacity(BUCKET);
+        for child in children {
+            if let slot @ Slot::Bucket { .. } = page.slot(child.position) {
+                leaves.extend(self.take_bucket(child, &slot)?);
+                page.set(child.position, Slot::Empty);
             }
         }
+        Ok(self.build(page, place, &leaves))
     }
-}
 
-/// What an inner node becomes by its children: one that is left with a lone leaf gives way to it.
-fn close(page: &mut Page, position: usize) -> Slot {
-    let (below_left, below_right) = (page.slot(left(position)), page.slot(right(position)));
-    let lone = match (below_left, below_right) {
-        (Slot::Empty, lone @ (Slot::Empty | Slot::Leaf { .. })) | (lone @ Slot::Leaf { .. }, Slot::Empty) => lone,
-        _ => return Slot::Inner(page.joined(position)),
-    };
-    page.set(left(position), Slot::Empty);
-    page.set(right(position), Slot::Empty);
-    lone
-}
+    /// Takes a bucket away, whether it was there before or is of this update.
+    fn take_bucket(&mut self, place: Place, slot: &Slot) -> Result<Vec<Leaf>, StateError> {
+        let key = self.bucket_key(place);
+        let leaves = match self.changes.get(&key) {
+            Some(bytes) => bytes.as_deref().and_then(bucket::decode),
+            None => Some(load_bucket(self.state, self.domain, place.depth, &place.at, slot)?),
+        };
+        let leaves = leaves.ok_or_else(|| corrupt(&key, "a bucket of the state tree is lost"))?;
+        self.changes.insert(key, None);
+        Ok(leaves)
+    }
 
-fn present(changes: &[Change]) -> Vec<(Hash, Hash)> {
-    changes.iter().filter_map(|(path, value)| Some((*path, (*value)?))).collect()
-}
-
-/// Those that turn left at this depth, and those that turn right; they are in order of path.
-fn split<T>(sorted: &[ByPath<T>], depth: u16) -> (&[ByPath<T>], &[ByPath<T>]) {
-    sorted.split_at(sorted.partition_point(|(path, _)| !turns_right(path, depth)))
+    fn bucket_key(&self, place: Place) -> Vec<u8> {
+        bucket::storage_key(self.domain, place.depth, &place.at)
+    }
 }
 
 /// The path with a turn to the right at this depth; below it, all turns are left.

@@ -20,7 +20,9 @@ pub(crate) const GOVERNANCE: u8 = b'g';
 pub(crate) const TOPOLOGY: u8 = b't';
 /// The domains under the state root, in order.
 pub(crate) const COMMITTED: [u8; 5] = [ACCOUNTS, CHAIN, ESCROWS, GOVERNANCE, TOPOLOGY];
-/// Nodes of the sparse Merkle trees (follow from the rest).
+/// Leaves of the sparse Merkle trees, in buckets (follow from the records).
+pub(crate) const LEAVES: u8 = b'L';
+/// Nodes of the sparse Merkle trees, in pages (follow from the leaves).
 pub(crate) const TREE: u8 = b'S';
 /// The mountain range of blocks (follows from the headers).
 pub(crate) const BLOCKS: u8 = b'M';
