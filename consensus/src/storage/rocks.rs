@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, ErrorKind, IteratorMode,
-    LogLevel, Options, ReadOptions,
+    LogLevel, LruCacheOptions, Options, ReadOptions,
 };
 
 use crate::storage::flusher::Flusher;
@@ -18,6 +18,10 @@ const BUSY_TABLES: usize = 3;
 const MAX_WAL_BYTES: u64 = 64 << 20;
 /// Files kept open.
 const MAX_OPEN_FILES: i32 = 128;
+/// Part of a write buffer for a filter, so that a key that is not in it costs little.
+const MEMTABLE_BLOOM: f64 = 0.05;
+/// Values from so many bytes on stand in files of their own.
+const BLOB_BYTES_MIN: u64 = 4_096;
 /// RocksDB's own text logs kept, and their size.
 const TEXT_LOGS: usize = 2;
 const TEXT_LOG_BYTES: usize = 1 << 20;
@@ -27,7 +31,7 @@ const TEXT_LOG_BYTES: usize = 1 << 20;
 pub struct RocksMemory {
     /// Cached blocks, shared by all tables.
     pub block_cache_bytes: usize,
-    /// Write buffer of one table; all of them together take at most three times as much.
+    /// Write buffer of one table, of the state's twice as much; all of them together take at most three times as much.
     pub memtable_bytes: usize,
 }
 
@@ -65,8 +69,14 @@ impl RocksStore {
     /// other, [`StoreError::Io`] otherwise.
     pub fn open_with(path: &Path, memory: RocksMemory, fatal: FatalHandler) -> Result<Self, StoreError> {
         let options = database_options(memory);
-        let cache = Cache::new_lru_cache(memory.block_cache_bytes);
-        let tables = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(&cache, memory)));
+        let mut lru = LruCacheOptions::default();
+        lru.set_capacity(memory.block_cache_bytes);
+        // By default a small cache falls into shards of half a MiB, in which the index of a large file finds no place: it was read
+        // anew for each key.
+        lru.set_num_shard_bits(0);
+        let cache = Cache::new_lru_cache_opts(&lru);
+        let tables =
+            Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache, memory)));
         let db = DB::open_cf_descriptors(&options, path, tables).map_err(|e| open_error(path, &e))?;
         let db = Arc::new(db);
         let failed = Arc::new(AtomicBool::new(false));
@@ -203,7 +213,7 @@ fn database_options(memory: RocksMemory) -> Options {
     options
 }
 
-fn table_options(cache: &Cache, memory: RocksMemory) -> Options {
+fn table_options(table: Table, cache: &Cache, memory: RocksMemory) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
@@ -212,6 +222,23 @@ fn table_options(cache: &Cache, memory: RocksMemory) -> Options {
     options.set_write_buffer_size(memory.memtable_bytes);
     options.set_max_write_buffer_number(2);
     options.set_compression_type(DBCompressionType::Lz4);
+    options.set_memtable_whole_key_filtering(true);
+    options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM);
+    match table {
+        Table::State => {
+            // Hashes and keys, which don't get smaller; the more of them a write buffer holds, the less often they are merged.
+            options.set_compression_type(DBCompressionType::None);
+            options.set_write_buffer_size(memory.memtable_bytes.saturating_mul(2));
+        }
+        Table::Blocks | Table::RaftLog => {
+            // Whole blocks are written once, beside the tree of keys, which is merged again and again.
+            options.set_enable_blob_files(true);
+            options.set_min_blob_size(BLOB_BYTES_MIN);
+            options.set_blob_compression_type(DBCompressionType::Lz4);
+            options.set_enable_blob_gc(true);
+        }
+        Table::RaftMeta | Table::Registry | Table::Misc => {}
+    }
     options.set_block_based_table_factory(&blocks);
     options
 }

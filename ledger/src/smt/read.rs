@@ -17,9 +17,15 @@ pub(super) fn load_page(
     hash: &Hash,
 ) -> Result<Page, StateError> {
     let key = page::storage_key(domain, depth, at);
-    let bytes = state.get(&key)?.ok_or_else(|| corrupt(&key, "a page of the state tree is missing"))?;
-    let page = Page::decode(&bytes).ok_or_else(|| corrupt(&key, "it is no page of the state tree"))?;
-    if page.slot(TOP).hash() == *hash { Ok(page) } else { Err(corrupt(&key, "a page of the state tree has another hash")) }
+    let mut page = None;
+    state.view(&key, &mut |bytes| page = Some(Page::decode(bytes)))?;
+    let page = page.ok_or_else(|| corrupt(&key, "a page of the state tree is missing"))?;
+    let page = page.ok_or_else(|| corrupt(&key, "it is no page of the state tree"))?;
+    if page.slot(TOP).hash() == *hash {
+        Ok(page)
+    } else {
+        Err(corrupt(&key, "a page of the state tree has another hash"))
+    }
 }
 
 /// Reads the bucket that a slot stands for, at this depth of this path.
@@ -34,8 +40,10 @@ pub(super) fn load_bucket(
     slot: &Slot,
 ) -> Result<Vec<Leaf>, StateError> {
     let key = bucket::storage_key(domain, depth, &way(path, depth));
-    let bytes = state.get(&key)?.ok_or_else(|| corrupt(&key, "a bucket of the state tree is missing"))?;
-    let leaves = bucket::decode(&bytes).ok_or_else(|| corrupt(&key, "it is no bucket of the state tree"))?;
+    let mut leaves = None;
+    state.view(&key, &mut |bytes| leaves = Some(bucket::decode(bytes)))?;
+    let leaves = leaves.ok_or_else(|| corrupt(&key, "a bucket of the state tree is missing"))?;
+    let leaves = leaves.ok_or_else(|| corrupt(&key, "it is no bucket of the state tree"))?;
     if slot.leaves() == Some(leaves.len()) && slot.hash() == subtree(&leaves, depth) {
         Ok(leaves)
     } else {

@@ -48,6 +48,13 @@ impl StateRead for MemoryState {
         Ok(self.0.get(&ordered(key.to_vec())).cloned())
     }
 
+    fn view(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<(), StateError> {
+        if let Some(value) = self.0.get(&ordered(key.to_vec())) {
+            see(value);
+        }
+        Ok(())
+    }
+
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
         let start = ordered(prefix.max(from).to_vec());
         Ok(self

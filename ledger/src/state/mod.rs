@@ -42,6 +42,18 @@ pub trait StateRead {
     /// Storage that fails.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
 
+    /// Shows the value of a key, if it has one, where it lies: as [`StateRead::get`] for whoever needs no copy. Nothing else may be
+    /// asked of the state meanwhile.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    fn view(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<(), StateError> {
+        if let Some(value) = self.get(key)? {
+            see(&value);
+        }
+        Ok(())
+    }
+
     /// Up to `limit` entries in ascending order of key whose key begins with `prefix` and is not below `from`
     /// (a whole key; empty for the beginning).
     ///
@@ -53,6 +65,9 @@ pub trait StateRead {
 impl<S: StateRead + ?Sized> StateRead for &S {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         (**self).get(key)
+    }
+    fn view(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<(), StateError> {
+        (**self).view(key, see)
     }
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
         (**self).scan(prefix, from, limit)

@@ -57,6 +57,18 @@ impl<S: StateRead> StateRead for Overlay<S> {
         self.base.get(key)
     }
 
+    fn view(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<(), StateError> {
+        for layer in self.layers.iter().rev() {
+            if let Some(value) = layer.get(key) {
+                if let Some(value) = value {
+                    see(value);
+                }
+                return Ok(());
+            }
+        }
+        self.base.view(key, see)
+    }
+
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
         let layers: Vec<&ChangeSet> = self.layers.iter().map(AsRef::as_ref).collect();
         merged_scan(&self.base, &layers, prefix, from, limit)

@@ -14,7 +14,9 @@ where
     T: BorshDeserialize + BorshSerialize,
     S: StateRead + ?Sized,
 {
-    state.get(key)?.map(|bytes| decode_record(key, &bytes)).transpose()
+    let mut record = None;
+    state.view(key, &mut |bytes| record = Some(decode_record(key, bytes)))?;
+    record.transpose()
 }
 
 /// Reads a record every state has.

@@ -9,6 +9,7 @@ mod catch_up;
 mod core;
 mod mempool;
 mod order;
+mod resident;
 mod restart;
 mod snapshot;
 mod store;

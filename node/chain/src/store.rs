@@ -10,9 +10,11 @@ use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::finality::{Certificate, Commitment};
 use mesh30k_ledger::outcome::{DueEvent, Outcome};
+use mesh30k_ledger::smt::is_page;
 use mesh30k_ledger::state::{ChangeSet, Entry, StateError, StateRead};
 use mesh30k_ledger::types::{AccountId, Height, TxId};
 
+use crate::resident::Resident;
 use crate::restart::{SignedRestart, SignedStatement};
 
 const BLOCK_PREFIX: u8 = b'b';
@@ -65,18 +67,28 @@ pub struct FinalBlock<'a> {
 
 /// Final state over the node's one database.
 ///
-/// Readers see whole blocks: a commit takes the lock for the one batch it writes.
+/// Readers see whole blocks: a commit takes the lock for the one batch it writes. What is in memory of it, all its copies share.
 #[derive(Clone)]
 pub struct LedgerStore {
     kv: Arc<dyn KvStore>,
     commit: Arc<RwLock<()>>,
+    resident: Arc<Resident>,
 }
 
 impl LedgerStore {
     /// Final state in `kv`.
     #[must_use]
     pub fn new(kv: Arc<dyn KvStore>) -> Self {
-        Self { kv, commit: Arc::new(RwLock::new(())) }
+        Self { kv, commit: Arc::default(), resident: Arc::default() }
+    }
+
+    /// Makes what follows from the stored state and is kept in memory, and checks the state's trees by it. Whatever asks first does
+    /// so if nobody did before.
+    ///
+    /// # Errors
+    /// Storage that fails, or a tree that does not lead to its root.
+    pub fn prepare(&self) -> Result<(), StateError> {
+        self.resident.prepare(self)
     }
 
     /// Writes state that no block here made: genesis, or that of a verified snapshot whose block is `tip`. Whatever
@@ -100,7 +112,7 @@ impl LedgerStore {
             put_tip(&mut batch, tip);
         }
         let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.kv.write(&batch)
+        self.resident.replace(changes, || self.kv.write(&batch))
     }
 
     /// Writes a final block and the state after it, at once or not at all.
@@ -133,7 +145,7 @@ impl LedgerStore {
             put_position(&mut batch, position);
         }
         let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.kv.write(&batch)
+        self.resident.change(block.changes, || self.kv.write(&batch))
     }
 
     /// Holds commits back while several reads belong together.
@@ -223,7 +235,7 @@ impl LedgerStore {
         batch.delete(Table::Misc, POSITION_KEY.to_vec());
         batch.put(Table::Misc, RESTART_KEY.to_vec(), encode(signed));
         let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.kv.write(&batch)
+        self.resident.change(changes, || self.kv.write(&batch))
     }
 
     /// The last order of the operators that was carried out here.
@@ -269,7 +281,17 @@ impl LedgerStore {
 
 impl StateRead for LedgerStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        self.kv.get(Table::State, key).map_err(|error| StateError::Storage(error.to_string()))
+        let mut found = None;
+        self.view(key, &mut |value| found = Some(value.to_vec()))?;
+        Ok(found)
+    }
+
+    fn view(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<(), StateError> {
+        if is_page(key) {
+            return self.resident.view_page(self, key, see);
+        }
+        let stored = || self.kv.get(Table::State, key).map_err(|error| StateError::Storage(error.to_string()));
+        self.resident.view_record(key, see, stored)
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
@@ -280,8 +302,9 @@ impl StateRead for LedgerStore {
     }
 }
 
+/// All but the pages of the trees, which are not stored.
 fn put_changes(batch: &mut WriteBatch, changes: &ChangeSet) {
-    for (key, value) in changes {
+    for (key, value) in changes.iter().filter(|(key, _)| !is_page(key)) {
         match value {
             Some(value) => batch.put(Table::State, key.clone(), value.clone()),
             None => batch.delete(Table::State, key.clone()),
@@ -300,12 +323,17 @@ fn put_position(batch: &mut WriteBatch, position: LogPosition) {
 fn put_block(batch: &mut WriteBatch, stored: &StoredBlock, transactions: &[TxId]) {
     let height = stored.block.header.height;
     batch.put(Table::Blocks, block_key(height), encode(stored));
+    let mut index_entries = Vec::new();
     for (index, (id, signed)) in transactions.iter().zip(&stored.block.transactions).enumerate() {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        batch.put(Table::Blocks, prefixed(TRANSACTION_PREFIX, id.as_bytes()), encode(&(height.0, index)));
-        for account in touched(signed) {
-            batch.put(Table::Blocks, history_key(&account, height, index), Vec::new());
-        }
+        index_entries.push((prefixed(TRANSACTION_PREFIX, id.as_bytes()), encode(&(height.0, index))));
+        let accounts = touched(signed).into_iter();
+        index_entries.extend(accounts.map(|account| (history_key(&account, height, index), Vec::new())));
+    }
+    // In order, each is put right after the one before it, and not searched for a place.
+    index_entries.sort_unstable();
+    for (key, value) in index_entries {
+        batch.put(Table::Blocks, key, value);
     }
 }
 

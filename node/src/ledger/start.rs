@@ -159,6 +159,7 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         if found != context.genesis {
             return Err(LedgerStartError::OtherChain { found, expected: context.genesis });
         }
+        store.prepare()?;
     } else {
         store.replace_state(&genesis.initial_changes()?, None)?;
     }
