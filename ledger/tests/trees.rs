@@ -42,6 +42,17 @@ fn naive_subtree(leaves: Vec<(Hash, Hash)>, depth: usize) -> Hash {
     }
 }
 
+/// The pages of a state as they are, and as they follow from its buckets.
+fn pages(state: &MemoryState) -> Model {
+    state.entries().filter(|(key, _)| smt::is_page(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn made_anew(state: &MemoryState) -> Model {
+    let mut made = Model::new();
+    smt::rebuild_pages(state, |key, page| assert!(made.insert(key, page).is_none(), "each once")).unwrap();
+    made
+}
+
 fn steps() -> impl Strategy<Value = Vec<Vec<(u8, u8, Option<u8>)>>> {
     let change = (0..5_u8, 0..24_u8, proptest::option::weighted(0.6, any::<u8>()));
     proptest::collection::vec(proptest::collection::vec(change, 0..12), 1..12)
@@ -71,6 +82,7 @@ proptest! {
             smt::update(&fresh, &mut all).unwrap();
             fresh.apply(all);
             prop_assert_eq!(&state, &fresh);
+            prop_assert_eq!(made_anew(&state), pages(&state));
         }
         let root = naive_root(&model);
         for domain in *b"acegt" {
@@ -104,21 +116,29 @@ proptest! {
         let root = smt::update(&state, &mut changes).unwrap();
         prop_assert_eq!(root, naive_root(&model));
         state.apply(changes);
+        prop_assert_eq!(made_anew(&state), pages(&state));
         for (n, _) in changed.iter().take(20) {
             let value = model.get(&key(*n)).map(Vec::as_slice);
             let proof = smt::prove(&state, &key(*n)).unwrap();
             prop_assert_eq!(proof.verify(&root, &key(*n), value), Ok(()));
         }
-        // A page that was changed where it lies is noticed.
-        let entry = state.entries().filter(|(key, _)| key[0] == b'S' && key.len() > 3).map(|(k, v)| (k.clone(), v.clone())).next();
-        if let Some((page, mut bytes)) = entry {
+        // A page or a bucket that was changed where it lies is noticed.
+        for kind in *b"SL" {
+            let entry = state.entries().find(|(key, _)| key[0] == kind && key.len() > 3);
+            let Some((key, mut bytes)) = entry.map(|(key, value)| (key.clone(), value.clone())) else { continue };
             let last = bytes.len() - 1;
             bytes[last] ^= 1;
             let mut spoiled = state.clone();
-            spoiled.apply([(page, Some(bytes))].into());
+            spoiled.apply([(key, Some(bytes))].into());
             let mut all: ChangeSet = model.keys().map(|key| (key.clone(), Some(vec![3]))).collect();
             prop_assert!(smt::update(&spoiled, &mut all).is_err());
+            prop_assert_eq!(smt::rebuild_pages(&spoiled, |_, _| {}).is_err(), kind == b'L');
         }
+        // So is one that is not there, as in a data directory of an earlier version.
+        let mut without = state.clone();
+        without.apply(state.entries().filter(|(key, _)| key[0] == b'L').map(|(key, _)| (key.clone(), None)).collect());
+        let refused = smt::rebuild_pages(&without, |_, _| {}).unwrap_err().to_string();
+        prop_assert!(refused.contains("of an earlier version, start with an empty one"), "{}", refused);
     }
 
     #[test]

@@ -156,3 +156,7 @@ impl Records {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "resident_tests.rs"]
+mod tests;
