@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh30k_core::event::{
     AgentAnswer, AnswerBody, DownMessage, Event, FoldedAck, HostMessage, HostReply, MAX_NAMED_AGENTS, MAX_WAVES,
-    Prepare, Probe, Session, SignedEvent, Strategy, Tally, UpMessage,
+    Prepare, Probe, Session, SignedEvent, StageReport, Strategy, Tally, UpMessage,
 };
 use mesh30k_core::lead::{Fencing, Rank, Tenure};
 use mesh30k_core::time::TimeUs;
@@ -11,7 +11,7 @@ use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::types::{AgentId, Hash, NodeId, Scope, SectorId};
 
-use super::super::wire::{Message, Sealer};
+use super::super::wire::{LedStage, Message, Sealer};
 use super::super::*;
 use super::fixture::{AGENTS, Trio, cluster_of, context, host_key, request, signed, unsigned};
 use crate::api::types::PlanRequest;
@@ -239,6 +239,14 @@ async fn messages_without_the_right_to_be_sent_are_dropped_and_counted() {
     let up = |tenure| Message::Up { tenure, message: UpMessage::Fold(Box::new(fold.clone())), answers: Vec::new() };
     assert_eq!(judged(&trio, 2, &[sealed(context(), 2, 3, now + 6, &up(Some(tenure)))], "wrong_signer").await, 1);
     assert_eq!(judged(&trio, 2, &[sealed(context(), 2, 2, now + 7, &up(None))], "no_right").await, 1);
+    let stage =
+        |cluster| LedStage { tenure, report: Box::new(StageReport::empty(Scope::Cluster(cluster), TimeUs(now))) };
+    let stages = Message::Stages { reports: vec![stage(cluster_of(1)), stage(led)] };
+    assert_eq!(
+        judged(&trio, 2, &[sealed(context(), 2, 2, now + 9, &stages)], "not_lead").await,
+        2,
+        "one is not its own"
+    );
     let mut torn = sealed(context(), 2, 2, now + 8, &up(Some(tenure))).to_vec();
     let last = torn.len() - 1;
     torn[last] ^= 1;
