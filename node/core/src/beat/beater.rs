@@ -9,12 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A host reports every 5 s.
 pub const BEAT_EVERY_US: i64 = 5_000_000;
-/// A host reports early, but not more often than once a second, when its agents jump.
+/// A host reports early, but not more often than once a second, when an agent jumps.
 pub const MIN_BEAT_GAP_US: i64 = 1_000_000;
 /// A change of `Z` by this share (20 %) is a jump.
 pub const JUMP_PPM: u32 = 200_000;
-/// A host reports early when one in so many of its agents jumped: of three hundred some do each second, on a calm day (ADR 0014).
-const JUMPS_ONE_IN: usize = 50;
 /// After this many batches since the last committed full one, everything is sent again: once a minute.
 pub const FULL_EVERY: u32 = 12;
 /// A change of a measured delay below this share (5 %) is noise and not worth an entry.
@@ -39,10 +37,7 @@ pub struct Beater {
     unsettled: BTreeMap<AgentId, u64>,
     since_full: u32,
     wants_full: bool,
-    /// Something that can't wait for the next beat, whomever it concerns.
-    hurries: bool,
-    /// Whose `Z` jumped since it was last told.
-    jumped: BTreeSet<AgentId>,
+    jumped: bool,
     last_sent: Option<MeshTimeUs>,
 }
 
@@ -61,8 +56,7 @@ impl Beater {
             unsettled: BTreeMap::new(),
             since_full: 0,
             wants_full: false,
-            hurries: false,
-            jumped: BTreeSet::new(),
+            jumped: false,
             last_sent: None,
         }
     }
@@ -74,17 +68,10 @@ impl Beater {
     pub fn observe(&mut self, report: AgentReport) -> Result<(), BatchError> {
         report.check()?;
         let last = self.last_told(report.agent);
-        let hurries = last.is_none_or(|last| last.state != report.state);
-        let jumped = last.is_some_and(|last| change_ppm(report.impedance.z_us(), last.impedance.z_us()) >= JUMP_PPM);
+        self.jumped |= last.is_none_or(|last| is_jump(last, &report));
         if self.current.len() >= MAX_REPORTS && !self.current.contains_key(&report.agent) {
             let (count, limit) = (self.current.len().saturating_add(1), MAX_REPORTS);
             return Err(BatchError::TooMany { host: self.host, sequence: self.sequence, count, limit });
-        }
-        self.hurries |= hurries;
-        if jumped {
-            self.jumped.insert(report.agent);
-        } else {
-            self.jumped.remove(&report.agent);
         }
         self.current.insert(report.agent, report);
         Ok(())
@@ -93,7 +80,6 @@ impl Beater {
     /// Forgets an agent that the host no longer has; the next batch is a full one, which says so.
     pub fn remove(&mut self, agent: AgentId) {
         self.wants_full |= self.current.remove(&agent).is_some();
-        self.jumped.remove(&agent);
     }
 
     /// The batch to sign and send, if one is due.
@@ -113,8 +99,7 @@ impl Beater {
     /// When [`Self::poll`] has the next batch.
     #[must_use]
     pub fn next_wakeup(&self) -> MeshTimeUs {
-        let jumps = !self.jumped.is_empty() && self.jumped.len().saturating_mul(JUMPS_ONE_IN) >= self.current.len();
-        let gap_us = if self.hurries || jumps { MIN_BEAT_GAP_US } else { BEAT_EVERY_US };
+        let gap_us = if self.jumped { MIN_BEAT_GAP_US } else { BEAT_EVERY_US };
         self.last_sent.map_or(MeshTimeUs(i64::MIN), |last| last.plus_us(gap_us))
     }
 
@@ -149,7 +134,7 @@ impl Beater {
     /// Somebody found a gap in this host's batches: everything is sent again, until a full batch is committed.
     pub fn on_full_requested(&mut self) {
         self.wants_full = true;
-        self.hurries = true;
+        self.jumped = true;
     }
 
     /// A sequence at least as high as ours was seen under our name (an earlier run with a clock ahead of ours): go on
@@ -185,8 +170,7 @@ impl Beater {
         self.sequence = self.sequence.saturating_add(1);
         self.since_full = self.since_full.saturating_add(1);
         self.last_sent = Some(now);
-        self.hurries = false;
-        self.jumped.clear();
+        self.jumped = false;
         let batch = HostBatch { host: self.host, sequence: self.sequence, sent, kind, reports };
         self.unsettled.extend(batch.reports.iter().map(|report| (report.agent, batch.sequence)));
         self.in_flight.insert(batch.sequence, batch.clone());
@@ -195,6 +179,10 @@ impl Beater {
         }
         batch
     }
+}
+
+fn is_jump(old: &AgentReport, new: &AgentReport) -> bool {
+    old.state != new.state || change_ppm(new.impedance.z_us(), old.impedance.z_us()) >= JUMP_PPM
 }
 
 fn is_change(old: &AgentReport, new: &AgentReport) -> bool {
