@@ -47,7 +47,9 @@ pub fn export(config: &Config, out: impl Write) -> Result<Height, LedgerFileErro
 pub fn journal(config: &Config, out: impl Write) -> Result<Height, LedgerFileError> {
     let stopped = Stopped::open(config)?;
     let mut lines = Lines::to(out);
-    let height = stopped.store.journal(stopped.genesis.initial_changes()?, |entry| lines.write(&entry))?;
+    let height = stopped
+        .store
+        .journal(stopped.genesis.initial_changes()?, |entry| lines.write(entry.strip_suffix('\n').unwrap_or(&entry)))?;
     lines.finish()?;
     Ok(height)
 }

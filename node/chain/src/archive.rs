@@ -34,6 +34,11 @@ pub enum ArchiveError {
     /// Only genesis is there.
     #[error("no block is final here yet: there is nothing but the genesis, which is a file already")]
     NothingFinal,
+    /// The state came from elsewhere, its proof did not stay.
+    #[error(
+        "block {0} is not kept here: this node began from a snapshot or an archive; write a file after its next block"
+    )]
+    NoProof(Height),
     /// The first line.
     #[error("the first line is no `{FORMAT}`: {0}")]
     Head(String),
@@ -88,12 +93,15 @@ impl LedgerStore {
     /// Hands out the lines of an archive of the state after the last final block, without line ends.
     ///
     /// # Errors
-    /// [`ArchiveError::NothingFinal`], or storage that fails.
+    /// [`ArchiveError::NothingFinal`] and [`ArchiveError::NoProof`], or storage that fails.
     pub fn archive(&self, mut each: impl FnMut(String)) -> Result<Height, ArchiveError> {
         // Commits wait meanwhile, so that all entries are of one height.
         let _reading = self.reading();
         let height = query::tip(self)?.height;
-        let stored = self.block(height)?.ok_or(ArchiveError::NothingFinal)?;
+        if height == Height(0) {
+            return Err(ArchiveError::NothingFinal);
+        }
+        let stored = self.block(height)?.ok_or(ArchiveError::NoProof(height))?;
         let (header, commitment) = (stored.block.header, stored.commitment);
         let head = Head { format: FORMAT.into(), header, commitment, certificate: stored.certificate };
         each(serde_json::to_string(&head).map_err(|error| StateError::Storage(error.to_string()))?);

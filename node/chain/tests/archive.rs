@@ -120,6 +120,7 @@ fn a_node_that_begins_with_an_archive_goes_on_like_the_one_that_made_it() {
     let lines = archived(&old);
     let new = newcomer(&genesis);
     assert_eq!(read(&new, &lines).unwrap(), Height(5));
+    assert!(matches!(new.archive(drop), Err(ArchiveError::NoProof(Height(5)))));
     assert_eq!((new.final_tip().unwrap(), archived_state(&new)), (old.final_tip().unwrap(), archived_state(&old)));
     for store in [&old, &new] {
         step(store, &genesis);
