@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use mesh30k_testnet::bench::arrival::{self, ArrivalOptions};
+use mesh30k_testnet::bench::ledger::{self, LedgerOptions};
 use mesh30k_testnet::bench::mesh::{self, MeshOptions};
 use mesh30k_testnet::bench::messages::{self, MessagesOptions, Part};
 use mesh30k_testnet::bench::registry::{self, RegistryOptions};
@@ -33,6 +34,20 @@ pub(crate) enum Bench {
     /// A whole mesh of processes: how it forms, idles and lets its agents act at one instant, beside the machine itself.
     #[command(after_help = "Example: mesh30k testnet bench mesh --nodes 100 --agents 30000 --cascades 20")]
     Mesh(MeshArgs),
+    /// Replicated writes, signed transfers to final and a leader that dies, beside etcd and PostgreSQL.
+    #[command(after_help = "Example: mesh30k testnet bench ledger --out ledger")]
+    Ledger(LedgerArgs),
+}
+
+/// What of the ledger is measured.
+#[derive(Args)]
+pub(crate) struct LedgerArgs {
+    /// Seconds of each load, after its warm-up.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Validators of the transfers to final.
+    #[arg(long, value_delimiter = ',', default_values_t = [4, 3])]
+    validators: Vec<usize>,
 }
 
 /// How long and how often.
@@ -144,6 +159,7 @@ impl Bench {
             Self::Arrival(args) => arrival::run(&args.options(session)),
             Self::Messages(args) => args.run(session),
             Self::Mesh(args) => args.run(session),
+            Self::Ledger(args) => args.run(session),
         }
     }
 }
@@ -176,6 +192,17 @@ impl MessagesArgs {
             MessagesOptions { duration: self.run.duration(), runs: self.run.runs(), core_only: self.core_only };
         let report = messages::run(&options, |text| tell(session, text))?;
         if session.wants_json() { json(&report) } else { show(&report.lines()) }
+    }
+}
+
+impl LedgerArgs {
+    fn run(self, session: &Session) -> Result<()> {
+        let report = ledger::run(&LedgerOptions {
+            duration: Duration::from_secs(self.seconds),
+            validators: self.validators,
+            json: session.wants_json(),
+        })?;
+        json(&report)
     }
 }
 

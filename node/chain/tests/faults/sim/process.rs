@@ -388,7 +388,7 @@ impl Process {
             Err(rejection) => return Err(rejection.to_string()),
         }
         let mut pool = self.pool.lock().unwrap();
-        let is_new = pool.insert(signed.id(), signed.clone()).map_err(|refusal| refusal.to_string())?;
+        let is_new = pool.insert(self.clock.now(), signed.id(), signed.clone()).map_err(|refusal| refusal.to_string())?;
         drop(pool);
         if is_new {
             self.shared.wake();
@@ -409,13 +409,13 @@ impl Process {
     fn submit_forwarded(&self, signed: &SignedTransaction) {
         let verdict = check(&self.store, self.clock.now(), signed, self.common.verdicts.as_ref());
         let fits = matches!(verdict, Ok(Ok(()) | Err(mesh30k_ledger::rejection::Rejection::NonceAhead { .. })));
-        if fits && self.pool.lock().unwrap().insert(signed.id(), signed.clone()) == Ok(true) {
+        if fits && self.pool.lock().unwrap().insert(self.clock.now(), signed.id(), signed.clone()) == Ok(true) {
             self.shared.wake();
         }
     }
 
     fn forward(&self) {
-        let batch: Vec<SignedTransaction> = self.pool.lock().unwrap().sample(64).cloned().collect();
+        let batch: Vec<SignedTransaction> = self.pool.lock().unwrap().overdue(self.clock.now(), 64).cloned().collect();
         if !batch.is_empty() {
             self.send_on(batch);
         }
