@@ -78,7 +78,9 @@ impl Fleet {
 
     fn run(&self, node: &NodeLayout) -> Result<NodeProcess> {
         let config = node.config.to_str().ok_or_else(|| anyhow!("{:?} is not UTF-8", node.config))?;
-        let arguments = ["node", "run", "--config", config].map(str::to_owned);
+        let base = ["node", "run", "--config", config];
+        let arguments: Vec<String> =
+            base.iter().chain(self.environment.settings()).map(|argument| (*argument).to_owned()).collect();
         NodeProcess::start_in(self.environment, &node.name, &self.program, &arguments, &node.log)
             .with_context(|| format!("starting {}", self.program.display()))
     }

@@ -41,6 +41,15 @@ impl Environment {
             Self::Roomy => &[],
         }
     }
+
+    /// What `node run` is told besides its configuration.
+    #[must_use]
+    pub fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Lean => &[],
+            Self::Roomy => &["--set", "ledger.memtable_mib=64", "--set", "ledger.block_cache_mib=64"],
+        }
+    }
 }
 
 /// A child that can't be started, or ended otherwise than asked.

@@ -42,12 +42,30 @@ pub(crate) enum Bench {
 /// What of the ledger is measured.
 #[derive(Args)]
 pub(crate) struct LedgerArgs {
-    /// Seconds of each load, after its warm-up.
+    /// Parts with commas between them: writes, transfers, gaps; without it all.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    parts: Vec<ledger::Part>,
+    /// Seconds of each load of writes, after its warm-up.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
+    write_seconds: u64,
+    /// Seconds of the transfers, after their warm-up.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// Validators of the transfers to final.
     #[arg(long, value_delimiter = ',', default_values_t = [4, 3])]
     validators: Vec<usize>,
+    /// Leaders killed on either side.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=15))]
+    kills: u64,
+    /// Runs of writes and transfers, of which the median is shown.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    runs: u64,
+    /// The program whose nodes are measured; this one when none is given.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// Folder for CSV and JSON.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 /// How long and how often.
@@ -197,12 +215,19 @@ impl MessagesArgs {
 
 impl LedgerArgs {
     fn run(self, session: &Session) -> Result<()> {
+        let all = vec![ledger::Part::Writes, ledger::Part::Transfers, ledger::Part::Gaps];
         let report = ledger::run(&LedgerOptions {
-            duration: Duration::from_secs(self.seconds),
+            parts: if self.parts.is_empty() { all } else { self.parts },
+            writes: Duration::from_secs(self.write_seconds),
+            transfers: Duration::from_secs(self.seconds),
             validators: self.validators,
+            kills: usize::try_from(self.kills).unwrap_or(usize::MAX),
+            runs: usize::try_from(self.runs).unwrap_or(usize::MAX),
             json: session.wants_json(),
+            program: self.program,
+            out: self.out,
         })?;
-        json(&report)
+        if session.wants_json() { json(&report) } else { show(&report.lines()) }
     }
 }
 

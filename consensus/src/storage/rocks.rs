@@ -16,6 +16,8 @@ use crate::storage::{Durable, FatalHandler, KeyValue, KvStore, ScanLimit, StoreE
 const BUSY_TABLES: usize = 3;
 /// Size of all logs after which idle tables are flushed, so that no quiet table pins old logs.
 const MAX_WAL_BYTES: u64 = 64 << 20;
+/// With large write buffers the logs may be as long as so many of them.
+const WAL_BUFFERS: u64 = 4;
 /// Files kept open.
 const MAX_OPEN_FILES: i32 = 128;
 /// RocksDB's own text logs kept, and their size.
@@ -66,7 +68,8 @@ impl RocksStore {
     pub fn open_with(path: &Path, memory: RocksMemory, fatal: FatalHandler) -> Result<Self, StoreError> {
         let options = database_options(memory);
         let cache = Cache::new_lru_cache(memory.block_cache_bytes);
-        let tables = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(&cache, memory)));
+        let tables =
+            Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache, memory)));
         let db = DB::open_cf_descriptors(&options, path, tables).map_err(|e| open_error(path, &e))?;
         let db = Arc::new(db);
         let failed = Arc::new(AtomicBool::new(false));
@@ -193,7 +196,7 @@ fn database_options(memory: RocksMemory) -> Options {
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_paranoid_checks(true);
     options.set_db_write_buffer_size(memory.memtable_bytes.saturating_mul(BUSY_TABLES));
-    options.set_max_total_wal_size(MAX_WAL_BYTES);
+    options.set_max_total_wal_size(MAX_WAL_BYTES.max(WAL_BUFFERS.saturating_mul(memory.memtable_bytes as u64)));
     options.set_max_open_files(MAX_OPEN_FILES);
     options.set_max_background_jobs(2);
     options.set_keep_log_file_num(TEXT_LOGS);
@@ -203,7 +206,7 @@ fn database_options(memory: RocksMemory) -> Options {
     options
 }
 
-fn table_options(cache: &Cache, memory: RocksMemory) -> Options {
+fn table_options(table: Table, cache: &Cache, memory: RocksMemory) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
@@ -211,7 +214,9 @@ fn table_options(cache: &Cache, memory: RocksMemory) -> Options {
     let mut options = Options::default();
     options.set_write_buffer_size(memory.memtable_bytes);
     options.set_max_write_buffer_number(2);
-    options.set_compression_type(DBCompressionType::Lz4);
+    // Entries of the log are mostly signatures and soon deleted.
+    let is_log = matches!(table, Table::RaftLog);
+    options.set_compression_type(if is_log { DBCompressionType::None } else { DBCompressionType::Lz4 });
     options.set_block_based_table_factory(&blocks);
     options
 }

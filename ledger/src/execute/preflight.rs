@@ -73,10 +73,7 @@ fn open(state: &dyn StateRead, now: TimeMs) -> Result<Working<'_>, StateError> {
     Working::open(state, tip.height.next(), now)
 }
 
-fn keyed(
-    signed: &SignedTransaction,
-    message: Hash,
-) -> impl Iterator<Item = (PublicKey, Hash, Signature)> {
+fn keyed(signed: &SignedTransaction, message: Hash) -> impl Iterator<Item = (PublicKey, Hash, Signature)> {
     let lists = signed.signatures.iter().chain(&signed.sponsor_signatures);
     lists.map(move |keyed| (keyed.key, message, keyed.signature))
 }
@@ -148,11 +145,7 @@ fn admit(
     envelope::check_fee(working, signed)
 }
 
-fn check_signatures(
-    signed: &SignedTransaction,
-    message: &Hash,
-    oracle: &dyn SignatureOracle,
-) -> Result<(), Rejection> {
+fn check_signatures(signed: &SignedTransaction, message: &Hash, oracle: &dyn SignatureOracle) -> Result<(), Rejection> {
     let bad = keyed(signed, *message).find(|(key, message, signature)| !oracle.verify(key, message, signature));
     bad.map_or(Ok(()), |(key, ..)| Err(Rejection::BadSignature(key)))
 }

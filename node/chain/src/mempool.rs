@@ -176,7 +176,8 @@ impl Mempool {
 
     /// Up to `limit` transactions that have waited since `since` or longer, to send again to the validators.
     pub fn overdue(&self, since: TimeMs, limit: usize) -> impl Iterator<Item = &SignedTransaction> {
-        let waiting = self.turns.values().filter_map(|account| self.accounts.get(account)).flat_map(|own| own.waiting.values());
+        let waiting =
+            self.turns.values().filter_map(|account| self.accounts.get(account)).flat_map(|own| own.waiting.values());
         waiting.filter(move |waiting| waiting.since <= since).map(|waiting| &waiting.signed).take(limit)
     }
 

@@ -82,7 +82,9 @@ pub(super) async fn submit_batch(
 ) -> Result<(StatusCode, Json<BatchAnswer>), ApiError> {
     if body.hex.len() > MAX_TRANSACTIONS {
         let found = body.hex.len();
-        return Err(ApiError::too_large(format!("`hex` holds {found} transactions; at most {MAX_TRANSACTIONS} are taken")));
+        return Err(ApiError::too_large(format!(
+            "`hex` holds {found} transactions; at most {MAX_TRANSACTIONS} are taken"
+        )));
     }
     let batch = body.hex.iter().map(|hex| read_signed("hex", hex)).collect::<Result<Vec<_>, _>>()?;
     if batch.iter().any(FreezeHandle::is_order) {
@@ -114,10 +116,7 @@ fn read_signed(field: &str, hex: &str) -> Result<SignedTransaction, ApiError> {
         .map_err(|error| ApiError::bad_request(format!("`{field}` is no signed transaction: {}", sentence(&error))))
 }
 
-async fn admit(
-    state: &ApiState,
-    batch: Vec<SignedTransaction>,
-) -> Result<Vec<Result<TxId, SubmitError>>, ApiError> {
+async fn admit(state: &ApiState, batch: Vec<SignedTransaction>) -> Result<Vec<Result<TxId, SubmitError>>, ApiError> {
     state.ledger().admit(batch).await.map_err(|error| submit_problem(&error))
 }
 

@@ -9,7 +9,7 @@ use super::handle::{LedgerHandle, Origin, SubmitError};
 /// Requests that wait at the door, at most; further ones wait before it, in their connections.
 const WAITING_MAX: usize = 512;
 /// Transactions after which no further request joins a batch.
-const BATCH_TRANSACTIONS: usize = 256;
+const BATCH_TRANSACTIONS: usize = 1_000;
 /// Batches from this size on are worth telling the runtime that this thread is busy.
 const LARGE_BATCH: usize = 32;
 

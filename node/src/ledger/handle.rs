@@ -226,11 +226,7 @@ impl LedgerHandle {
     }
 
     /// Accepts transactions, each on its own merits. Cheap checks come before signatures, which are verified all at once.
-    pub(crate) fn submit_all(
-        &self,
-        batch: Vec<SignedTransaction>,
-        origin: Origin,
-    ) -> Vec<Result<TxId, SubmitError>> {
+    pub(crate) fn submit_all(&self, batch: Vec<SignedTransaction>, origin: Origin) -> Vec<Result<TxId, SubmitError>> {
         if let Some(reason) = self.halted() {
             return batch.iter().map(|_| Err(SubmitError::Halted(reason.clone()))).collect();
         }
@@ -262,11 +258,7 @@ impl LedgerHandle {
     }
 
     /// What is wrong with each transaction that is not in the pool yet.
-    fn verdicts_on(
-        &self,
-        ids: &[TxId],
-        batch: &[SignedTransaction],
-    ) -> Result<Vec<Result<(), Rejection>>, StateError> {
+    fn verdicts_on(&self, ids: &[TxId], batch: &[SignedTransaction]) -> Result<Vec<Result<(), Rejection>>, StateError> {
         let now = TimeMs(clock::wall_ms());
         let known: Vec<bool> = {
             let pool = self.pool();
@@ -320,9 +312,7 @@ impl LedgerHandle {
         if matches!(first, TxStatus::Final(..)) || timeout.is_zero() {
             return Ok(first);
         }
-        let wait = async {
-            while self.0.recent.get(id).is_none() && finals.changed().await.is_ok() {}
-        };
+        let wait = async { while self.0.recent.get(id).is_none() && finals.changed().await.is_ok() {} };
         // Either way, what is said is how far it has come.
         let _ = tokio::time::timeout(timeout, wait).await;
         self.status_of(id)

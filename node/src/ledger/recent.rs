@@ -1,7 +1,7 @@
 //! What became of the transactions of the last blocks, for those who wait for it: reading it back from the database would decode a
 //! whole block for each of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesh30k_ledger::outcome::Outcome;
@@ -16,7 +16,7 @@ pub(crate) struct RecentFinals(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    outcomes: BTreeMap<TxId, (Height, Outcome)>,
+    outcomes: HashMap<TxId, (Height, Outcome)>,
     blocks: VecDeque<Vec<TxId>>,
 }
 

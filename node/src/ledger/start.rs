@@ -16,7 +16,7 @@ use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::query;
 use mesh30k_ledger::state::StateError;
 use mesh30k_ledger::types::{Epoch, Hash, NodeId, TimeMs};
-use mesh30k_p2p::{AcceptError, Control};
+use mesh30k_p2p::{AcceptError, Control, Verdict};
 use openraft::impls::TokioRuntime;
 use tokio::sync::{Notify, mpsc};
 
@@ -398,15 +398,20 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// Hands over a gossiped announcement; true when its certificate holds, so that it may be relayed.
+    /// Hands over a gossiped announcement. It is passed on when its certificate holds; what this validator knows is neither checked
+    /// nor passed on, for it announced the block itself.
     #[must_use]
-    pub fn on_announcement(&self, from: NodeId, data: &[u8]) -> bool {
-        let Ok(announcement) = decode::<Announcement>(data, ANNOUNCEMENT_BYTES_MAX) else { return false };
+    pub fn on_announcement(&self, from: NodeId, data: &[u8]) -> Verdict {
+        let Ok(announcement) = decode::<Announcement>(data, ANNOUNCEMENT_BYTES_MAX) else { return Verdict::Reject };
+        if self.sink.knows(&announcement.certificate) {
+            return Verdict::Ignore;
+        }
         let validators = self.handle.read(|state| query::validator_set(state));
         let valid = validators.is_ok_and(|set| announcement.certificate.verify(&set, &self.handle.context()).is_ok());
-        if valid {
-            self.sink.take(from, announcement);
+        if !valid {
+            return Verdict::Reject;
         }
-        valid
+        self.sink.take(from, announcement);
+        Verdict::Accept
     }
 }

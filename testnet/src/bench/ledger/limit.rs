@@ -59,7 +59,8 @@ fn one(number: u32) -> (PublicKey, Hash, Signature) {
 }
 
 fn verify_for(batch: &[(PublicKey, Hash, Signature)], duration: Duration) -> Result<f64> {
-    let items: Vec<_> = batch.iter().map(|(key, message, signature)| (*key, message.0.as_slice(), *signature)).collect();
+    let items: Vec<_> =
+        batch.iter().map(|(key, message, signature)| (*key, message.0.as_slice(), *signature)).collect();
     let (start, mut verified) = (now(), 0_usize);
     while now() - start < duration {
         if !verify_batch(&items) {

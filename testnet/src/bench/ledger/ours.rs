@@ -1,7 +1,7 @@
 //! Our side: validators as processes, accounts with money, clients that sign.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -42,6 +42,16 @@ const FUNDING_TIMEOUT: Duration = Duration::from_secs(30);
 const RESTART_TRIES: u32 = 300;
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
+/// What a run of nodes needs of the bench around it.
+pub struct Watched {
+    /// The program whose nodes are measured.
+    pub program: PathBuf,
+    /// Where progress is told.
+    pub console: Console,
+    /// Somebody asked to end.
+    pub stop: StopFlag,
+}
+
 /// A running network of validators.
 pub struct Ours {
     fleet: Fleet,
@@ -67,6 +77,12 @@ impl Payer {
         Self { key, account, context, nonce: 0 }
     }
 
+    /// Its account.
+    #[must_use]
+    pub const fn account(&self) -> AccountId {
+        self.account
+    }
+
     /// Signs the next transfer of one uFTNS.
     pub fn transfer(&mut self, to: AccountId, memo: &str) -> SignedTransaction {
         let op = Operation::Transfer(Transfer { to, amount: Uftns(1), memo: memo.to_owned() });
@@ -82,12 +98,12 @@ impl Ours {
     ///
     /// # Errors
     /// They don't come up, or the accounts can't be funded.
-    pub fn start(dir: &Path, validators: usize, console: &Console, stop: &StopFlag) -> Result<Self> {
+    pub fn start(dir: &Path, validators: usize, watched: &Watched) -> Result<Self> {
+        let Watched { program, console, stop } = watched;
         let agents = u32::try_from(validators)?;
         let layout = Layout::create(dir, Size::new(validators, validators, agents)?)?;
-        let program = std::env::current_exe().context("finding this program")?;
         let started_us = monotonic_us();
-        let mut fleet = Fleet::start_in(&layout, &program, Environment::Roomy)?;
+        let mut fleet = Fleet::start_in(&layout, program, Environment::Roomy)?;
         ready::wait(&mut fleet, &layout, console, stop, started_us).context("forming")?;
         let context = layout.genesis.context();
         let ours = Self { fleet, layout, context };
@@ -193,11 +209,6 @@ impl OneByOne {
         let (http, path) = (Http::connect(api).await?, format!("/v1/transactions?wait_ms={WAIT_MS}"));
         let to = payer.account;
         Ok(Self { http, path, payer, to, memo: "m".repeat(memo_bytes) })
-    }
-
-    /// The payer as far as it has come.
-    pub fn into_payer(self) -> Payer {
-        self.payer
     }
 }
 

@@ -7,13 +7,15 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::closed_loop::{self, Load};
-use super::ours::{InBatches, Ours, Payer};
+use super::ours::{InBatches, Ours, Payer, Watched};
+use super::postgres::{self, Postgres, Transferrer};
+use super::runtime;
 use crate::bench::tools::cpu_of;
-use crate::render::Console;
-use crate::stop::StopFlag;
 
 /// Connections that hand in batches.
 const CONNECTIONS: usize = 16;
+/// Connections to PostgreSQL, each with one transaction at a time.
+const POSTGRES_CONNECTIONS: usize = 64;
 /// Transfers in a batch.
 const BATCH: usize = 250;
 /// What does not count at the beginning.
@@ -26,9 +28,9 @@ pub struct Transfers {
     pub replicas: usize,
     /// What the clients did.
     pub load: Load,
-    /// Processor time of all servers for one transfer, microseconds.
+    /// Processor time of all servers for one transfer, microseconds; only of ours.
     pub servers_cpu_us: f64,
-    /// Processor time of the client program for one transfer, signing included, microseconds.
+    /// Processor time of the client program for one transfer, signing included, microseconds; only of ours.
     pub client_cpu_us: f64,
 }
 
@@ -36,14 +38,8 @@ pub struct Transfers {
 ///
 /// # Errors
 /// A transfer that does not become final, or validators that don't come up.
-pub fn ours(
-    dir: &Path,
-    validators: usize,
-    duration: Duration,
-    console: &Console,
-    stop: &StopFlag,
-) -> Result<Transfers> {
-    let ours = Ours::start(&dir.join("ours"), validators, console, stop)?;
+pub fn ours(dir: &Path, validators: usize, duration: Duration, watched: &Watched) -> Result<Transfers> {
+    let ours = Ours::start(&dir.join("ours"), validators, watched)?;
     let (leader, payers) = (ours.leader_api()?, ours.payers());
     let runtime = runtime()?;
     let clients = runtime.block_on(async {
@@ -72,11 +68,23 @@ pub fn ours(
     })
 }
 
-fn cpu_of_all(pids: &[u32]) -> Result<Vec<Duration>> {
-    pids.iter().map(|pid| cpu_of(*pid)).collect()
+/// PostgreSQL's transfers, each a transaction that both standbys have on disk when it is answered; `None` where it is not installed.
+///
+/// # Errors
+/// A transaction that fails, or servers that don't come up.
+pub fn postgres(dir: &Path, duration: Duration) -> Result<Option<Transfers>> {
+    let runtime = runtime()?;
+    let Some(postgres) = runtime.block_on(Postgres::start(&dir.join("postgres")))? else { return Ok(None) };
+    let load = runtime.block_on(async {
+        let mut clients = Vec::with_capacity(POSTGRES_CONNECTIONS);
+        for seed in 0..POSTGRES_CONNECTIONS as u64 {
+            clients.push(Transferrer::new(postgres.connect().await?, seed).await?);
+        }
+        closed_loop::run(clients, WARM_UP, duration).await
+    })?;
+    Ok(Some(Transfers { replicas: postgres::REPLICAS, load, ..Transfers::default() }))
 }
 
-/// The client program takes one core at most.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the clients")
+fn cpu_of_all(pids: &[u32]) -> Result<Vec<Duration>> {
+    pids.iter().map(|pid| cpu_of(*pid)).collect()
 }
