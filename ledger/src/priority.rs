@@ -65,6 +65,15 @@ impl Purpose {
         }
     }
 
+    /// Its place among those that lend quota to disaster response in an emergency, the least urgent first; nothing when it lends none.
+    pub(crate) const fn yields(self) -> Option<u8> {
+        match self {
+            Self::ProofOfWork => Some(0),
+            Self::Luxury => Some(1),
+            _ => None,
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -8,6 +8,7 @@ use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
 use crate::priority::Purpose;
+use crate::quota;
 use crate::records::{Escrow, EscrowStatus, Office, PurposeRecord};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
@@ -47,6 +48,7 @@ impl DeclarePurpose {
         }
         let record = PurposeRecord { declared: self.purpose, in_force: self.purpose, words: Vec::new() };
         working.write(key, &record);
+        quota::purpose_changed(working, &self.escrow, &escrow, None, self.purpose.yields())?;
         Ok(Effect::PurposeSet { escrow: self.escrow, purpose: self.purpose })
     }
 }
@@ -65,8 +67,11 @@ impl ReclassifyPurpose {
         record.words.push((call.account, self.purpose));
         let alike = record.words.iter().filter(|(_, purpose)| *purpose == self.purpose).count() as u64;
         if alike >= working.parameter(Parameter::CreditReviewers) {
+            let before = record.in_force;
             record.in_force = self.purpose;
             record.words.clear();
+            let escrow: Escrow = working.must_read(&keyspace::escrow(&self.escrow))?;
+            quota::purpose_changed(working, &self.escrow, &escrow, before.yields(), self.purpose.yields())?;
         }
         let purpose = record.in_force;
         working.write(key, &record);

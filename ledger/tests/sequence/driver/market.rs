@@ -116,7 +116,7 @@ impl Client {
     }
 
     pub fn signal(&self, rng: &mut ChaCha8Rng) -> Draft {
-        let until = rng.random_ratio(3, 4).then(|| self.now.plus_ms(rng.random_range(0..100_000)));
+        let until = rng.random_ratio(3, 4).then(|| self.now.plus_ms(rng.random_range(0..300_000)));
         let op = SignalEmergency { region: region("BD"), kind: "flood".into(), until };
         Draft { from: key(rng.random_range(1..=4)), op: Operation::SignalEmergency(op) }
     }
