@@ -367,6 +367,19 @@ pub enum Effect {
         /// It goes back then, or when the task ends before.
         until: TimeMs,
     },
+    /// Reviewers found a declared purpose too high.
+    PurposeFalse {
+        /// Of which task.
+        escrow: EscrowId,
+        /// In force now.
+        purpose: Purpose,
+        /// Who had declared it, and pays.
+        account: AccountId,
+        /// What it pretended of the task's size.
+        difference: Uftns,
+        /// What it costs on top.
+        penalty: Uftns,
+    },
 }
 
 /// What happened by itself in a block because its time had come.

@@ -137,6 +137,8 @@ parameters! {
     QuotaAgentUnits, "quota_agent_units", 4_800, 0..=1_000_000_000;
     /// Free balance that whoever offers or takes quota must have, in uFTNS.
     QuotaMinBalance, "quota_min_balance_uftns", 100_000_000, 0..=1_000_000_000_000;
+    /// What a purpose that reviewers found too high costs beyond the difference, in ppm of the task's size.
+    PurposePenaltyPpm, "purpose_penalty_ppm", 100_000, 0..=1_000_000;
 }
 
 /// Text that names no parameter.

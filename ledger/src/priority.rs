@@ -51,7 +51,7 @@ impl Purpose {
     ];
 
     /// Its factor in thousandths.
-    const fn factor_milli(self, access: bool) -> u64 {
+    pub(crate) const fn factor_milli(self, access: bool) -> u64 {
         match self {
             Self::ClimateAdaptation => 5_000,
             Self::DisasterResponse => 4_000,

@@ -67,6 +67,9 @@ impl Effect {
                 format!("{amount_ug} ug of credits retired, {retired_ug} ug by this account so far")
             }
             Self::PurposeSet { escrow, purpose } => format!("task of escrow {escrow} counts as {purpose}"),
+            Self::PurposeFalse { escrow, purpose, account, difference, penalty } => format!(
+                "task of escrow {escrow} counts as {purpose}; {account} pays {difference} for the difference and {penalty} on top"
+            ),
             Self::EmergencySignalled { region, signals, until: None } => {
                 format!("{signals} signals alike for {region}, no emergency in force")
             }

@@ -10,7 +10,7 @@ use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::pricing::{Price, PriceInput, price};
 use crate::quota;
-use crate::records::{Account, AgentRecord, Escrow, EscrowStatus, FreezeRecord, NodeRecord, Regions, VolumeRecord};
+use crate::records::{AgentRecord, Escrow, EscrowStatus, FreezeRecord, NodeRecord, VolumeRecord};
 use crate::rejection::Rejection;
 use crate::reputation;
 use crate::state::keyspace;
@@ -177,9 +177,6 @@ fn price_of(
     unit_price: u64,
     covered_units: u64,
 ) -> Result<Price, Stop> {
-    let regions: Regions = working.must_read(keyspace::REGIONS)?;
-    let opener: Account = working.account(&escrow.opener)?.unwrap_or_default();
-    let listed = opener.region.is_some_and(|region| regions.access_list.contains(&region));
     let totals = working.globals().totals;
     let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
     let input = PriceInput {
@@ -191,7 +188,7 @@ fn price_of(
         limit,
         carbon_ug: report.carbon_ug,
         renewable_ppm: report.renewable_ppm,
-        access: listed && opener.region_attested,
+        access: working.has_access(&escrow.opener)?,
         access_fund: totals.access_fund,
         carbon_pool: totals.carbon_pool,
     };

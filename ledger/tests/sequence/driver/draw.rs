@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..195) {
+            let draft = match rng.random_range(0..200) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -64,7 +64,8 @@ impl Client {
                 179..187 => self.reserve_quota(rng),
                 187..190 => self.declare_for_quota(rng),
                 190..194 => self.draw_quota(rng),
-                _ => Some(self.signal(rng)),
+                194..195 => Some(self.signal(rng)),
+                _ => self.reclassify(rng),
             };
             if let Some(draft) = draft {
                 return draft;

@@ -66,7 +66,7 @@ impl Auditor {
             | Operation::RotateKey(_)
             | Operation::Anchor(_)
             | Operation::SignalEmergency(_) => {}
-            Operation::DeclarePurpose(op) => self.declared(op.escrow, op.purpose),
+            Operation::DeclarePurpose(op) => self.declared(tx.account, op.escrow, op.purpose),
             Operation::ReclassifyPurpose(op) => self.reclassified(tx.account, op.escrow, op.purpose),
             _ => self.quota_moved(tx, id),
         }

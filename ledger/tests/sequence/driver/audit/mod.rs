@@ -15,7 +15,6 @@ use super::proposer;
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::{EscrowOpen, Operation, RegisterContent, TaskReport};
 use mesh30k_ledger::outcome::DueEvent;
-use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::records::{Contribution, Duty, ProposalStatus};
 use mesh30k_ledger::transaction::Transaction;
 use mesh30k_ledger::types::{AccountId, Hash, ProposalId, Region, TimeMs, TxId};
@@ -114,9 +113,8 @@ pub struct Auditor {
     /// Day, units in it, units in the one before.
     volumes: BTreeMap<AccountId, (u64, i128, i128)>,
     quotas: quotas::Quotas,
-    /// What tasks count for, where it was declared, and what reviewers say instead.
-    purposes: BTreeMap<TxId, Purpose>,
-    words: BTreeMap<TxId, BTreeMap<AccountId, Purpose>>,
+    /// Of tasks for which one was declared.
+    purposes: BTreeMap<TxId, purposes::Declared>,
 }
 
 impl Auditor {
@@ -164,7 +162,6 @@ impl Auditor {
             volumes: BTreeMap::new(),
             quotas: quotas::Quotas::default(),
             purposes: BTreeMap::new(),
-            words: BTreeMap::new(),
         };
         auditor.quarters_begin(genesis.time);
         auditor

@@ -156,11 +156,11 @@ impl Auditor {
 
     /// From proof-of-work first, then from luxury, in order of task; sixteen at most, nothing from oneself.
     fn draw_quota(&mut self, opener: AccountId, task: TxId, units: i128) {
-        assert_eq!(self.purposes.get(&task), Some(&Purpose::DisasterResponse), "audit: drawn for other work");
+        assert_eq!(self.purpose(&task), Some(Purpose::DisasterResponse), "audit: drawn for other work");
         let mut sources = BTreeSet::new();
         for (owner, quota) in &self.quotas.of {
             for from in quota.reserved.keys() {
-                match self.purposes.get(from) {
+                match self.purpose(from) {
                     Some(Purpose::ProofOfWork) => sources.insert((0, *from, *owner)),
                     Some(Purpose::Luxury) => sources.insert((1, *from, *owner)),
                     _ => false,
