@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
+pub mod archive;
 pub mod bridge;
 pub mod clock;
 pub mod config;
@@ -21,5 +22,6 @@ pub mod priority;
 pub mod recovery;
 pub mod roster;
 pub mod sectors;
+pub mod stopped;
 pub mod tasks;
 pub mod telemetry;

@@ -3,15 +3,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 pub use mesh30k_chain::{Restart, SignedRestart, SignedStatement};
 
-use mesh30k_chain::{LedgerStore, ObeyError, RestartRefused, StatementError, make_statement, obey};
+use mesh30k_chain::{ObeyError, RestartRefused, StatementError, make_statement, obey};
 use mesh30k_consensus::finality::{FinalTip, HaltReport};
 use mesh30k_consensus::group::GroupId;
 use mesh30k_consensus::raft::{Durability, LogError, RaftLog};
-use mesh30k_consensus::storage::{KvStore, RocksStore, StoreError, abort_on_fatal};
+use mesh30k_consensus::storage::StoreError;
 use mesh30k_ledger::finality::{Validator, ValidatorSet};
 use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::query;
@@ -20,22 +19,21 @@ use mesh30k_ledger::types::{NodeId, TimeMs};
 
 use crate::clock;
 use crate::config::Config;
-use crate::datadir::DataDir;
 use crate::identity::{IdentityError, NodeIdentity};
 use crate::ledger::{halt_path, halt_report, open_sign_log};
-use crate::node::{NodeError, open_data, read_genesis};
+use crate::stopped::{Stopped, StoppedError};
 
 /// Why a recovery cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    /// Folder or genesis.
+    /// The node's folder.
     #[error(transparent)]
-    Node(Box<NodeError>),
+    Stopped(#[from] StoppedError),
     /// Keys.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The database, for example because the node still runs.
-    #[error("the node's database can't be opened; the node has to be stopped")]
+    /// The database.
+    #[error("the node's database can't be read or written")]
     Store(#[from] StoreError),
     /// State.
     #[error("the ledger's state cannot be read")]
@@ -82,35 +80,10 @@ pub enum RecoveryError {
     },
 }
 
-/// A node's folder, taken while the node does not run.
-struct Stopped {
-    data: DataDir,
-    kv: Arc<dyn KvStore>,
-    store: LedgerStore,
-}
-
 impl Stopped {
-    fn open(config: &Config) -> Result<Self, RecoveryError> {
-        let node = |error| RecoveryError::Node(Box::new(error));
-        let genesis = read_genesis(&config.network.genesis).map_err(node)?;
-        let data = open_data(config, &genesis).map_err(node)?;
-        let kv: Arc<dyn KvStore> =
-            Arc::new(RocksStore::open_with(&data.db(), config.ledger.memory(), abort_on_fatal())?);
-        let store = LedgerStore::new(Arc::clone(&kv));
-        Ok(Self { data, kv, store })
-    }
-
     fn halted(&self) -> Result<Option<HaltReport>, RecoveryError> {
         let path = halt_path(self.data.path());
         halt_report(&path).map_err(|source| RecoveryError::File { path, action: "read", source })
-    }
-
-    /// Returns once everything written is on disk.
-    fn sync(&self) -> Result<(), RecoveryError> {
-        let (synced, on_disk) = sync_channel(1);
-        // Nobody waits any more if the receiver is gone, which it is not before this returns.
-        self.kv.flush(Box::new(move |result| drop(synced.send(result))));
-        Ok(on_disk.recv().unwrap_or(Err(StoreError::Closed))?)
     }
 }
 

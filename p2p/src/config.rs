@@ -77,14 +77,14 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             idle_connection: Duration::from_secs(300),
-            ping_interval: Duration::from_secs(15),
+            ping_interval: Duration::from_secs(30),
             handshake: Duration::from_secs(5),
             identify: Duration::from_secs(5),
             redial_first: Duration::from_millis(200),
             redial_max: Duration::from_secs(5),
             refusal: Duration::from_secs(60),
             verdict: Duration::from_secs(3),
-            gossip_heartbeat: Duration::from_secs(1),
+            gossip_heartbeat: Duration::from_secs(3),
             discovery: Duration::from_secs(10),
         }
     }

@@ -1,6 +1,7 @@
 //! `mesh30k ledger`: balances, payments, receipts.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use mesh30k_ledger::ops::{Operation, Transfer};
 use mesh30k_ledger::receipt::Receipt;
 use mesh30k_ledger::types::{AccountId, ChainId, Height, TxId, Uftns};
 use mesh30k_node::api::types::{AccountRow, TransactionRow};
+use mesh30k_node::archive;
 use serde::Serialize;
 
+use crate::cmd::recover::NodeArgs;
 use crate::output::{json, line, or_dash, table};
 use crate::session::Session;
 
@@ -74,6 +77,33 @@ pub(crate) enum Ledger {
         #[arg(long)]
         genesis: PathBuf,
     },
+    /// Write the whole state of a stopped node's ledger to a file, with the proof that it is final.
+    #[command(after_help = "Example: mesh30k ledger export ledger.jsonl --config node.toml")]
+    Export {
+        /// The file to write; one that is there is not overwritten.
+        file: PathBuf,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Let a node that has only its genesis begin with an exported ledger instead of fetching every block.
+    #[command(after_help = "Example: mesh30k ledger import ledger.jsonl --config node.toml")]
+    Import {
+        /// What `export` wrote. Take it only from whom you trust: it proves that the validators named in it certified it.
+        file: PathBuf,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Carry every block of a stopped node out again, compare it with what was certified, and write all movements of money as a
+    /// double-entry journal that hledger reads.
+    #[command(
+        after_help = "Example: mesh30k ledger journal ledger.journal --config node.toml && hledger -f ledger.journal check"
+    )]
+    Journal {
+        /// The file to write; one that is there is not overwritten.
+        file: PathBuf,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
 }
 
 /// What a valid receipt proves.
@@ -95,6 +125,35 @@ impl Ledger {
             Self::Show { id } => show(session, id),
             Self::Receipt { id } => json(&session.client()?.get::<Receipt>(&format!("/v1/receipts/{id}"))?),
             Self::Verify { receipt, genesis } => verify(session, &receipt, &genesis),
+            Self::Export { file, node } => write_new(&file, "state", |out| Ok(archive::export(&node.read()?, out)?)),
+            Self::Journal { file, node } => {
+                write_new(&file, "movements", |out| Ok(archive::journal(&node.read()?, out)?))
+            }
+            Self::Import { file, node } => {
+                let lines = File::open(&file).with_context(|| format!("{} can't be read", file.display()))?;
+                let height = archive::import(&node.read()?, BufReader::new(lines))?;
+                line(format!(
+                    "this node's ledger is that after block {height}; start the node, and it goes on from there"
+                ));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Fills a file that was not there; a half-written one is taken away again.
+fn write_new(path: &Path, what: &str, fill: impl FnOnce(BufWriter<&File>) -> Result<Height>) -> Result<()> {
+    let file = File::create_new(path).with_context(|| format!("{} can't be made", path.display()))?;
+    let synced = fill(BufWriter::new(&file)).and_then(|height| Ok(file.sync_all().map(|()| height)?));
+    match synced {
+        Ok(height) => {
+            line(format!("{what} up to block {height} written to {}", path.display()));
+            Ok(())
+        }
+        Err(error) => {
+            fs::remove_file(path)
+                .with_context(|| format!("{} is half-written and can't be removed", path.display()))?;
+            Err(error)
         }
     }
 }

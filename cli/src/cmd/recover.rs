@@ -127,7 +127,7 @@ impl Recover {
 }
 
 impl NodeArgs {
-    fn read(&self) -> Result<Config> {
+    pub(crate) fn read(&self) -> Result<Config> {
         Ok(layers(Some(&self.config), &self.settings)?.finish()?)
     }
 }

@@ -130,11 +130,10 @@ pub(crate) fn end_draw(working: &mut Working<'_>, task: &EscrowId, events: &mut 
     let key = keyspace::quota_draw(task);
     let Some(draw) = working.read::<QuotaDraw>(&key)? else { return Ok(()) };
     let open = quota::is_open(working, task)?;
-    if let Some(until) = in_force(working, draw.region)?.filter(|_| open) {
-        if is_disaster_response(working, task)? {
-            working.schedule(until, &Due::QuotaDrawEnds(*task));
-            return Ok(());
-        }
+    let goes_on = open && is_disaster_response(working, task)?;
+    if let Some(until) = in_force(working, draw.region)?.filter(|_| goes_on) {
+        working.schedule(until, &Due::QuotaDrawEnds(*task));
+        return Ok(());
     }
     let units = draw.units();
     let mut record = quota::quota(working, &draw.opener, draw.capability)?;

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod app;
+mod archive;
 mod catch_up;
 mod core;
 mod mempool;
@@ -16,6 +17,7 @@ mod validator;
 mod verdicts;
 
 pub use app::{Hooks, LedgerApp, MAX_ORDER_AHEAD_MS, Shared};
+pub use archive::ArchiveError;
 pub use catch_up::{CatchUp, Wanted};
 pub use core::{Applied, Core, Finalized, StorageFailed};
 pub use mempool::{Mempool, PoolRefusal};

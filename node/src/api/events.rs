@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use mesh30k_core::event::{
-    DEFAULT_READY_PPM, DEFAULT_WINDOW_US, EventId, GatherRequest, MAX_NAMED_AGENTS, MAX_PAYLOAD_LEN, SignedEvent,
+    DEFAULT_READY_PPM, DEFAULT_WINDOW_US, EventError as SpecError, EventId, GatherRequest, MAX_NAMED_AGENTS,
+    MAX_PAYLOAD_LEN, SignedEvent,
 };
 use mesh30k_ledger::codec::decode;
 use serde::Deserialize;
@@ -99,7 +100,7 @@ fn problem(error: &EventError) -> ApiError {
         EventError::EmptySet => ApiError::nobody(sentence(error)),
         EventError::Word { .. }
         | EventError::UnknownAgents { .. }
-        | EventError::AgentsOutOfOrder(_)
+        | EventError::Event(SpecError::AgentsOutOfOrder(_))
         | EventError::Gather(_) => ApiError::bad_request(sentence(error)),
         EventError::InsufficientLead { .. }
         | EventError::InPast { .. }
@@ -110,14 +111,6 @@ fn problem(error: &EventError) -> ApiError {
             ApiError::unavailable(sentence(error))
         }
         EventError::State(_) => ApiError::internal(error),
-        EventError::Signature
-        | EventError::ForeignChain { .. }
-        | EventError::SessionExpired { .. }
-        | EventError::ForgedSession(_)
-        | EventError::NotAnOperator(_)
-        | EventError::PayloadTooLarge { .. }
-        | EventError::Limit { .. }
-        | EventError::DeadlineBeforeTarget { .. }
-        | EventError::TooFarAhead { .. } => ApiError::refused(sentence(error)),
+        EventError::Event(_) | EventError::TooFarAhead { .. } => ApiError::refused(sentence(error)),
     }
 }

@@ -26,10 +26,12 @@ use crate::lanes;
 pub(crate) const FEED_MAX: usize = 256;
 /// How long one fetch may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// The loop looks around at least this often.
-const TICK: Duration = Duration::from_millis(250);
-/// How often a peer is asked how far it is, in case gossip was lost.
+/// The loop looks around at least this often; what is to be tried again says when.
+const TICK: Duration = Duration::from_secs(5);
+/// How often a peer is asked how far it is, in case gossip was lost,
 const TIP_EVERY: Duration = Duration::from_secs(2);
+/// unless a block came in the last 8 s: one comes every 5 s in a mesh where nothing happens.
+const HEARD_MS: u64 = 8_000;
 
 /// What reaches an observer.
 pub(crate) enum Feed {
@@ -47,6 +49,8 @@ pub(crate) struct ObserverDriver {
     pub(crate) control: Control,
     pub(crate) feed: mpsc::Receiver<Feed>,
     pub(crate) feeder: mpsc::Sender<Feed>,
+    /// When a block was last carried out here.
+    pub(crate) applied: Option<TimeMs>,
 }
 
 fn now() -> TimeMs {
@@ -128,6 +132,7 @@ impl ObserverDriver {
             Err(error) => super::stop_process(&error),
         };
         let commitment = execution.commitment;
+        self.applied = Some(now());
         if commitment.hash() == certificate.commitment {
             let stored =
                 StoredBlock { block, certificate, outcomes: execution.outcomes, due: execution.due, commitment };
@@ -159,7 +164,8 @@ impl ObserverDriver {
 
     /// Asks a peer for the block after the tip, in case every announcement was lost.
     fn ask_ahead(&self) {
-        if self.observer.halted().is_none() {
+        let is_silent = self.applied.is_none_or(|at| now().0.saturating_sub(at.0) >= HEARD_MS);
+        if is_silent && self.observer.halted().is_none() {
             let next = self.observer.tip().height.next();
             let last = Height(next.0.saturating_add(super::wire::BLOCKS_PER_ANSWER - 1));
             let attempt = u32::try_from(now().0 / 1_000 % 1_000).unwrap_or(0);

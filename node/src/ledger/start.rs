@@ -354,7 +354,7 @@ impl ObserverPending {
                 observer.resume_halt(report);
             }
             let (feed, feeder, peers) = (self.feed, self.feeder, self.peers);
-            ObserverDriver { observer, ledger, peers, control, feed, feeder }.run().await;
+            ObserverDriver { observer, ledger, peers, control, feed, feeder, applied: None }.run().await;
         });
         Ok(())
     }

@@ -23,8 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const HURRY_EVERY: Duration = Duration::from_millis(250);
 /// A kept copy that heard nothing for this long asks a voter.
 const SILENT_AFTER_US: i64 = 10_000_000;
-/// A coordinator not heard of for so many halves of the time between two summaries may have been replaced unheard.
+/// A coordinator not heard of for so many halves of the time between two summaries, or for so long in a mesh of many sectors,
+/// may have been replaced unheard.
 const LEADER_SILENT_HALVES: i64 = 5;
+const LEADER_SILENT_MAX_US: i64 = 60_000_000;
 /// Sectors asked after at a time, at most, and how many all nodes together may ask after at a time: in a large mesh gossip
 /// brings nearly all of it, and who asks everybody ends up connected to everybody.
 const QUESTIONS_AT_ONCE: usize = 8;
@@ -134,7 +136,8 @@ impl SectorService {
         let wanted = self.handle.take_wanted();
         is_hurried |= !wanted.is_empty();
         let sectors: BTreeSet<SectorId> = self.handle.kept().into_iter().chain(wanted).collect();
-        let silent_us = (summary_period_us(roster.sectors.len()) / 2).saturating_mul(LEADER_SILENT_HALVES);
+        let halves_us = (summary_period_us(roster.sectors.len()) / 2).saturating_mul(LEADER_SILENT_HALVES);
+        let silent_us = halves_us.min(LEADER_SILENT_MAX_US);
         let unheard = sectors
             .iter()
             .filter(|sector| roster.sectors.contains_key(*sector))

@@ -155,6 +155,14 @@ pub enum EventError {
         /// What it may hold.
         limit: u64,
     },
+    /// The payload is too large.
+    #[error("event payload has {bytes} bytes, the limit is {limit}; put larger things into a blob and name it by hash")]
+    PayloadTooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// No class selected.
     #[error("event selects no agent class")]
     NoClasses,
@@ -202,8 +210,11 @@ impl Event {
     /// # Errors
     /// The first field that breaks its bound.
     pub fn check(&self) -> Result<(), EventError> {
+        if self.payload.len() > MAX_PAYLOAD_LEN {
+            let (bytes, limit) = (self.payload.len() as u64, MAX_PAYLOAD_LEN as u64);
+            return Err(EventError::PayloadTooLarge { bytes, limit });
+        }
         let limits = [
-            ("payload length", self.payload.len() as u64, MAX_PAYLOAD_LEN as u64),
             ("weight", u64::from(self.weight_milli), u64::from(MAX_WEIGHT_MILLI)),
             ("priority", u64::from(self.priority), 3),
             ("classes", u64::from(self.classes.0), u64::from(ClassSet::ALL.0)),

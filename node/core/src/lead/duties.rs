@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A coordinator tells the mesh how its sector is every 10 s,
 pub const SUMMARY_EVERY_US: i64 = 10_000_000;
-/// but all of them together not more than about three times a second: every node reads what each of them says (ADR 0012).
-const SUMMARY_SHARE_US: i64 = 300_000;
+/// but all of them together not more than once a second: every node reads what each of them says (ADR 0012).
+const SUMMARY_SHARE_US: i64 = 1_000_000;
 
 /// How often a coordinator tells how its sector is, in a mesh of so many sectors.
 #[must_use]

@@ -252,11 +252,11 @@ proptest! {
 }
 
 #[test]
-fn all_sectors_together_summarise_at_most_a_few_times_a_second() {
+fn all_sectors_together_summarise_at_most_once_a_second() {
     assert_eq!(summary_period_us(0), SUMMARY_EVERY_US);
-    assert_eq!(summary_period_us(30), SUMMARY_EVERY_US, "a small mesh hears of each sector every 10 s");
+    assert_eq!(summary_period_us(10), SUMMARY_EVERY_US, "a small mesh hears of each sector every 10 s");
     for sectors in [50, 100, 1_000] {
         let per_second = sectors as f64 * 1e6 / summary_period_us(sectors) as f64;
-        assert!((3.0..3.5).contains(&per_second), "{sectors}: {per_second}");
+        assert!((0.9..=1.0).contains(&per_second), "{sectors}: {per_second}");
     }
 }

@@ -21,12 +21,12 @@ use super::thread::Input;
 use super::topology::Topology;
 use super::view::{ArrivalClock, Link, MeshView, Now, Rules};
 use super::watching::{Ask, Watching};
-use super::wire::{Message, Sealer};
+use super::wire::{LedStage, Message, Sealer};
 use crate::mesh::freeze::FreezeView;
 use crate::roster::SharedRoster;
 
 /// How often the roster, leases and coordinators are looked at again.
-pub(super) const REFRESH_US: i64 = 200_000;
+pub(super) const REFRESH_US: i64 = 500_000;
 /// How often what others read is brought up to date.
 const PUBLISH_US: i64 = 500_000;
 /// Messages of this node to itself that wait, at most.
@@ -117,6 +117,8 @@ pub(super) struct Engine {
     /// Who acted last for the clusters of hosted agents, by their own word.
     pub(super) acting: BTreeMap<ClusterId, (NodeId, Tenure)>,
     pub(super) leads: BTreeMap<ClusterId, Led>,
+    /// What led clusters need, until it is sent at the end of the same turn.
+    pub(super) stages: BTreeMap<NodeId, Vec<LedStage>>,
     pub(super) sectors: BTreeMap<SectorId, Coordinated>,
     pub(super) orchestrator: ParentMachine,
     /// One parent per sector that only plans: for events that mean a sector or less.
@@ -159,6 +161,7 @@ impl Engine {
             staged: Book::new(EVENTS_MAX),
             acting: BTreeMap::new(),
             leads: BTreeMap::new(),
+            stages: BTreeMap::new(),
             sectors: BTreeMap::new(),
             planners: BTreeMap::new(),
             answers: AnswerBook::default(),

@@ -11,7 +11,7 @@ use super::answers::Groups;
 use super::engine::Engine;
 use super::refusal::Refusal;
 use super::view::Now;
-use super::wire::{AnswerCount, Message, Opened};
+use super::wire::{AnswerCount, LedStage, Message, Opened};
 
 impl Engine {
     /// A frame that came from `from` at `arrived_us` by the machine's clock.
@@ -73,6 +73,7 @@ impl Engine {
                 Ok(())
             }
             Message::Watch { sector } => self.on_watch(now, from, sector),
+            Message::Stages { reports } => self.accept_stages(from, reports, now),
         }
     }
 
@@ -139,6 +140,14 @@ impl Engine {
             self.verified.insert_first(event, digest);
         }
         Ok(())
+    }
+
+    /// Each report is judged by itself; the first refusal is told after the others were heard.
+    fn accept_stages(&mut self, from: NodeId, reports: Vec<LedStage>, now: &Now) -> Result<(), Refusal> {
+        let judged = reports
+            .into_iter()
+            .map(|LedStage { tenure, report }| self.accept_up(from, Some(tenure), UpMessage::Stage(report), &[], now));
+        judged.fold(Ok(()), Result::and)
     }
 
     fn accept_up(

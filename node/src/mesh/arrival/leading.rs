@@ -9,12 +9,14 @@ use mesh30k_ledger::types::{AgentId, ClusterId, NodeId, Scope};
 use super::engine::{Engine, Led};
 use super::refusal::Refusal;
 use super::view::Now;
-use super::wire::{Estimate, Message, Said};
+use super::wire::{Estimate, LedStage, Message, Said};
 
 /// What a lead measured is kept this long after its lease ended, for leases come back.
 const PARKED_US: i64 = 30_000_000;
 /// How often a lead tells hosts how it sees their agents.
 const ESTIMATES_EVERY_US: i64 = 5_000_000;
+/// Stage reports in one message: some 16 KiB.
+const STAGES_MAX: usize = 32;
 
 impl Engine {
     /// Makes the led clusters those whose lease this node holds; true when one came or came back.
@@ -68,6 +70,7 @@ impl Engine {
             }
             self.tell_estimates(cluster, &now);
         }
+        self.send_stages();
     }
 
     /// After a vote: what the clusters need is said at once, not at the next turn.
@@ -80,6 +83,21 @@ impl Engine {
             .collect();
         for (cluster, report) in reports {
             self.lead_actions(cluster, vec![LeadAction::ToParent(UpMessage::Stage(report))]);
+        }
+        self.send_stages();
+    }
+
+    /// What clusters need leaves together, one message for each coordinator.
+    fn send_stages(&mut self) {
+        for (coordinator, mut reports) in std::mem::take(&mut self.stages) {
+            while !reports.is_empty() {
+                let later = reports.split_off(reports.len().min(STAGES_MAX));
+                // The parent learns from it how long the way takes, not how long the other clusters took to sum up.
+                let sent_at = self.clock.now().mesh;
+                reports.iter_mut().for_each(|led| led.report.sent_at = sent_at);
+                self.send(coordinator, Message::Stages { reports });
+                reports = later;
+            }
         }
     }
 
@@ -133,9 +151,12 @@ impl Engine {
                     if let Some(led) = self.leads.get_mut(&cluster) {
                         (led.agents, led.warm) = (report.agents(ClassSet::MACHINES), report.warm);
                     }
-                    let up =
-                        Message::Up { tenure: Some(tenure), message: UpMessage::Stage(report), answers: Vec::new() };
-                    self.send_up(self.view.coordinator(cluster.sector), up);
+                    match self.view.coordinator(cluster.sector) {
+                        Some(coordinator) => {
+                            self.stages.entry(coordinator).or_default().push(LedStage { tenure, report });
+                        }
+                        None => self.shared.count("no_parent"),
+                    }
                 }
                 LeadAction::ToParent(UpMessage::Fold(fold)) => {
                     let origin = self.origins.get(&(fold.event, scope)).copied();

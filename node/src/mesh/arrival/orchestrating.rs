@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mesh30k_core::event::{
-    DownMessage, Event, EventId, MAX_AHEAD_US, MAX_NAMED_AGENTS, MAX_WAVES, ParentAction, ParentMachine, PlanError,
-    PlanRequest as CorePlanRequest, Prepare, Reach, SignedEvent, Strategy, UpMessage, sample,
+    DownMessage, Event, EventError as SpecError, EventId, MAX_AHEAD_US, MAX_NAMED_AGENTS, MAX_WAVES, ParentAction,
+    ParentMachine, PlanError, PlanRequest as CorePlanRequest, Prepare, Reach, SignedEvent, Strategy, UpMessage, sample,
 };
 use mesh30k_core::registry::Impedance;
 use mesh30k_core::time::TimeUs;
@@ -102,7 +102,7 @@ impl Engine {
         let (value, limit) = (named.len() as u64, MAX_NAMED_AGENTS as u64);
         match named.len() {
             0 => Err(EventError::EmptySet),
-            _ if value > limit => Err(EventError::Limit { field: "number of named agents", value, limit }),
+            _ if value > limit => Err(SpecError::Limit { field: "number of named agents", value, limit }.into()),
             _ => Ok(named),
         }
     }

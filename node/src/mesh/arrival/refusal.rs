@@ -1,13 +1,12 @@
 //! Why messages and events are refused.
 
-use mesh30k_core::event::{EventError as CoreEventError, EventId, GatherError, PlanError};
+use mesh30k_core::event::{EventError as SpecError, EventId, GatherError, PlanError};
 use mesh30k_core::lead::LeaseError;
-use mesh30k_core::time::TimeUs;
 use mesh30k_core::wire::{MessageId, WireError};
 use mesh30k_ledger::codec::CodecError;
 use mesh30k_ledger::keys::PublicKey;
 use mesh30k_ledger::state::StateError;
-use mesh30k_ledger::types::{AgentId, ClusterId, Hash, NodeId, Scope, SectorId};
+use mesh30k_ledger::types::{AgentId, ClusterId, NodeId, Scope, SectorId};
 
 /// Why a message from another node was dropped. Nothing is answered.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +41,7 @@ pub(super) enum Refusal {
         /// Which.
         event: EventId,
         /// Why.
-        source: CoreEventError,
+        source: SpecError,
     },
     /// An event whose time is over.
     #[error("event {event} expired {late_us} us ago")]
@@ -155,38 +154,9 @@ impl Refusal {
 /// Why an event was not started, or not planned.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// The signature is not its origin's.
-    #[error("event signature is not by its origin")]
-    Signature,
-    /// Its origin may not start events.
-    #[error("event origin {0} is no operator of this network")]
-    NotAnOperator(PublicKey),
-    /// The payload is too large.
-    #[error("event payload has {bytes} bytes, the limit is {limit}; put larger things into a blob and name it by hash")]
-    PayloadTooLarge {
-        /// Its size.
-        bytes: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// Another field is out of its bounds.
-    #[error("event {field} is {value}, the limit is {limit}")]
-    Limit {
-        /// Which field.
-        field: &'static str,
-        /// Its value.
-        value: u64,
-        /// Its limit.
-        limit: u64,
-    },
-    /// The summary is wanted before the release.
-    #[error("event deadline {deadline} is before its target {target}")]
-    DeadlineBeforeTarget {
-        /// Wanted summary.
-        deadline: TimeUs,
-        /// T.
-        target: TimeUs,
-    },
+    /// By itself, whoever is to act on it.
+    #[error(transparent)]
+    Event(SpecError),
     /// Everything about it is over.
     #[error("event expired {late_ms} ms ago")]
     Expired {
@@ -232,28 +202,6 @@ pub enum EventError {
         /// How many.
         unknown: u64,
     },
-    /// Named agents are not in rising order.
-    #[error("event agents must be named in rising order, agent {0} is not")]
-    AgentsOutOfOrder(AgentId),
-    /// Signed for another chain.
-    #[error("event is for chain {found}, this is chain {expected}")]
-    ForeignChain {
-        /// Digest of the event's chain.
-        found: Hash,
-        /// Digest of this one.
-        expected: Hash,
-    },
-    /// The session that signed it ends before T.
-    #[error("event session ended at {expires}, before the event's target {target}; open a new session")]
-    SessionExpired {
-        /// The session's last instant.
-        expires: TimeUs,
-        /// T.
-        target: TimeUs,
-    },
-    /// The session is not its operator's, or not for the key that signed the event.
-    #[error("event session of operator {0} is not signed by that operator for the event's origin")]
-    ForgedSession(PublicKey),
     /// This node orchestrates as many events as it can keep.
     #[error("{under_way} events are under way from this node, the limit is {limit}; wait for one to end")]
     TooMany {
@@ -302,21 +250,13 @@ impl EventError {
     /// A short constant name, for counters.
     pub(super) const fn name(&self) -> &'static str {
         match self {
-            Self::Signature => "start_signature",
-            Self::NotAnOperator(_) => "start_not_an_operator",
-            Self::PayloadTooLarge { .. } => "start_payload",
-            Self::Limit { .. } => "start_limit",
-            Self::DeadlineBeforeTarget { .. } => "start_deadline",
+            Self::Event(error) => spec_name(error),
             Self::Expired { .. } => "start_expired",
             Self::InPast { .. } => "start_in_past",
             Self::TooFarAhead { .. } => "start_too_far_ahead",
             Self::InsufficientLead { .. } => "start_insufficient_lead",
             Self::EmptySet => "start_empty_set",
             Self::UnknownAgents { .. } => "start_unknown_agents",
-            Self::AgentsOutOfOrder(_) => "start_agents_out_of_order",
-            Self::ForeignChain { .. } => "start_foreign_chain",
-            Self::SessionExpired { .. } => "start_session_expired",
-            Self::ForgedSession(_) => "start_forged_session",
             Self::TooMany { .. } => "start_too_many",
             Self::Duplicate(_) => "start_duplicate",
             Self::Frozen { .. } => "start_frozen",
@@ -328,23 +268,27 @@ impl EventError {
     }
 }
 
-impl From<CoreEventError> for EventError {
-    fn from(error: CoreEventError) -> Self {
+const fn spec_name(error: &SpecError) -> &'static str {
+    match error {
+        SpecError::Signature => "start_signature",
+        SpecError::NotAnOperator(_) => "start_not_an_operator",
+        SpecError::PayloadTooLarge { .. } => "start_payload",
+        SpecError::Limit { .. } => "start_limit",
+        SpecError::NoClasses => "start_empty_set",
+        SpecError::DeadlineBeforeTarget { .. } => "start_deadline",
+        SpecError::AgentsOutOfOrder(_) => "start_agents_out_of_order",
+        SpecError::ForeignChain { .. } => "start_foreign_chain",
+        SpecError::SessionExpired { .. } => "start_session_expired",
+        SpecError::ForgedSession(_) => "start_forged_session",
+    }
+}
+
+impl From<SpecError> for EventError {
+    fn from(error: SpecError) -> Self {
         match error {
-            CoreEventError::Signature => Self::Signature,
-            CoreEventError::NotAnOperator(key) => Self::NotAnOperator(key),
-            CoreEventError::Limit { field: "payload length", value, limit } => {
-                Self::PayloadTooLarge { bytes: value, limit }
-            }
-            CoreEventError::Limit { field, value, limit } => Self::Limit { field, value, limit },
-            CoreEventError::NoClasses => Self::EmptySet,
-            CoreEventError::DeadlineBeforeTarget { deadline, target } => {
-                Self::DeadlineBeforeTarget { deadline, target }
-            }
-            CoreEventError::AgentsOutOfOrder(agent) => Self::AgentsOutOfOrder(agent),
-            CoreEventError::ForeignChain { found, expected } => Self::ForeignChain { found, expected },
-            CoreEventError::SessionExpired { expires, target } => Self::SessionExpired { expires, target },
-            CoreEventError::ForgedSession(operator) => Self::ForgedSession(operator),
+            // No class means no agent.
+            SpecError::NoClasses => Self::EmptySet,
+            error => Self::Event(error),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
-use mesh30k_core::event::{DownMessage, EventId, HostMessage, HostReply, UpMessage};
+use mesh30k_core::event::{DownMessage, EventId, HostMessage, HostReply, StageReport, UpMessage};
 use mesh30k_core::lead::Tenure;
 use mesh30k_core::wire::{
     Envelope, Frame, HlcClock, MAX_BODY_BYTES, MessageIdSource, Priority, Seen, SeenIds, WireError, context_digest,
@@ -58,7 +58,7 @@ pub(super) struct Estimate {
 pub(super) enum Message {
     /// To the coordinator of a sector or the lead of a cluster.
     Down { child: Scope, message: DownMessage },
-    /// From a lead (with its right) or a coordinator (without one). Summaries are signed in the envelope.
+    /// From a lead (with its right; what its cluster needs goes into `Stages`) or a coordinator (without one). Summaries are signed in the envelope.
     Up { tenure: Option<Tenure>, message: UpMessage, answers: Vec<AnswerCount> },
     /// From a lead to a host.
     Host { cluster: ClusterId, tenure: Tenure, message: HostMessage },
@@ -68,6 +68,16 @@ pub(super) enum Message {
     Estimates { cluster: ClusterId, tenure: Tenure, estimates: Vec<Estimate> },
     /// To a coordinator: please report this sector's needs to me for a while.
     Watch { sector: SectorId },
+    /// To a coordinator: what the clusters need that a node leads there. A message for each would be most of what an idle mesh
+    /// sends.
+    Stages { reports: Vec<LedStage> },
+}
+
+/// What a cluster needs, and its lead's right to say so.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub(super) struct LedStage {
+    pub(super) tenure: Tenure,
+    pub(super) report: Box<StageReport>,
 }
 
 impl Message {
@@ -83,7 +93,7 @@ impl Message {
             }
             Self::Host { message: HostMessage::Cancel { .. } | HostMessage::Rights(_), .. } => Priority::Critical,
             Self::Estimates { .. } | Self::Watch { .. } => Priority::Background,
-            Self::Up { .. } | Self::Reply { .. } | Self::Host { .. } => Priority::Normal,
+            Self::Up { .. } | Self::Stages { .. } | Self::Reply { .. } | Self::Host { .. } => Priority::Normal,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::roster::Roster;
 use crate::sectors::{BeatNotice, SectorHandle, home_hosts};
 
 /// The loop looks this often at the leases: a right that is lost is not used for longer than that.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A coordinator that heard from this node so recently need not be told again that it lives.
 const ALIVE_GAP_US: i64 = 900_000;

@@ -237,10 +237,9 @@ impl Auditor {
 
     /// A task is over: paid, or its rest went back. What was drawn for it goes back later.
     pub(super) fn quota_freed(&mut self, opener: AccountId, task: TxId) {
-        if !self.quotas.draws.contains_key(&task) {
-            if let Some(quota) = self.quotas.of.get_mut(&opener) {
-                quota.reserved.remove(&task);
-            }
+        let drawn = self.quotas.draws.contains_key(&task);
+        if let Some(quota) = self.quotas.of.get_mut(&opener).filter(|_| !drawn) {
+            quota.reserved.remove(&task);
         }
     }
 

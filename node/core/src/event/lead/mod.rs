@@ -283,7 +283,7 @@ impl LeadMachine {
         let ids: Vec<EventId> = self.waves.keys().copied().collect();
         actions.extend(ids.into_iter().filter_map(|id| self.settle(now, id)));
         if now >= self.next_stage {
-            self.next_stage = now.plus_us(self.stage_period_us(now));
+            self.next_stage = self.next_stage_after(now);
             actions.push(LeadAction::ToParent(UpMessage::Stage(Box::new(self.stage_again(now)))));
         }
         actions

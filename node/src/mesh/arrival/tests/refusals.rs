@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh30k_core::event::{
-    AgentAnswer, AnswerBody, DownMessage, Event, FoldedAck, HostMessage, HostReply, MAX_NAMED_AGENTS, MAX_WAVES,
-    Prepare, Probe, Session, SignedEvent, Strategy, Tally, UpMessage,
+    AgentAnswer, AnswerBody, DownMessage, Event, EventError as SpecError, FoldedAck, HostMessage, HostReply,
+    MAX_NAMED_AGENTS, MAX_WAVES, Prepare, Probe, Session, SignedEvent, StageReport, Strategy, Tally, UpMessage,
 };
 use mesh30k_core::lead::{Fencing, Rank, Tenure};
 use mesh30k_core::time::TimeUs;
@@ -11,7 +11,7 @@ use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::types::{AgentId, Hash, NodeId, Scope, SectorId};
 
-use super::super::wire::{Message, Sealer};
+use super::super::wire::{LedStage, Message, Sealer};
 use super::super::*;
 use super::fixture::{AGENTS, Trio, cluster_of, context, host_key, request, signed, unsigned};
 use crate::api::types::PlanRequest;
@@ -55,17 +55,17 @@ async fn each_bad_event_has_its_own_refusal() {
 
     let mut forged = cascade(soon);
     forged.event.payload = b"more".to_vec();
-    assert!(matches!(bench.refusal(forged, "start_signature").await, EventError::Signature));
+    assert!(matches!(bench.refusal(forged, "start_signature").await, EventError::Event(SpecError::Signature)));
 
     let stranger = SecretKey::from_seed([9; 32]);
     let foreign = soon_event(soon).sign(&context(), &stranger);
     let refused = bench.refusal(foreign, "start_not_an_operator").await;
-    assert!(matches!(refused, EventError::NotAnOperator(key) if key == stranger.public()));
+    assert!(matches!(refused, EventError::Event(SpecError::NotAnOperator(key)) if key == stranger.public()));
 
     let elsewhere = ChainContext { genesis: Hash::of(b"other genesis"), ..context() };
     let other_chain = soon_event(soon).sign(&elsewhere, &super::fixture::operator());
     let refused = bench.refusal(other_chain, "start_foreign_chain").await;
-    assert!(matches!(refused, EventError::ForeignChain { found, expected } if found != expected));
+    assert!(matches!(refused, EventError::Event(SpecError::ForeignChain { found, expected }) if found != expected));
 
     let past = cascade(wall_us() - 1_500_000);
     assert!(matches!(bench.refusal(past, "start_in_past").await, EventError::InPast { past_ms: 1_500.. }));
@@ -76,10 +76,10 @@ async fn each_bad_event_has_its_own_refusal() {
 
     let large = signed(EventKind::Broadcast, Strategy::Hold, soon, &[7; 64 * 1024 + 1]);
     let refused = bench.refusal(large, "start_payload").await;
-    assert!(matches!(refused, EventError::PayloadTooLarge { bytes: 65_537, limit: 65_536 }));
+    assert!(matches!(refused, EventError::Event(SpecError::PayloadTooLarge { bytes: 65_537, limit: 65_536 })));
     let urgent = sign(Event { priority: 4, ..soon_event(soon) });
     let refused = bench.refusal(urgent, "start_limit").await;
-    assert!(matches!(refused, EventError::Limit { field: "priority", value: 4, limit: 3 }));
+    assert!(matches!(refused, EventError::Event(SpecError::Limit { field: "priority", value: 4, limit: 3 })));
 
     let nobody = sign(Event { scope: Scope::Sector(SectorId(77)), ..soon_event(soon) });
     assert!(matches!(bench.refusal(nobody, "start_empty_set").await, EventError::EmptySet));
@@ -98,19 +98,20 @@ async fn named_agents_and_sessions_are_checked_before_anything_is_sent() {
     let refused = bench.refusal(naming(vec![5, AGENTS + 1, AGENTS + 2]), "start_unknown_agents").await;
     assert!(matches!(refused, EventError::UnknownAgents { first: AgentId(61), unknown: 2 }), "{refused:?}");
     let refused = bench.refusal(naming(vec![5, 4]), "start_agents_out_of_order").await;
-    assert!(matches!(refused, EventError::AgentsOutOfOrder(AgentId(4))));
+    assert!(matches!(refused, EventError::Event(SpecError::AgentsOutOfOrder(AgentId(4)))));
     let many = naming((0..=MAX_NAMED_AGENTS as u64).collect());
     let refused = bench.refusal(many, "start_limit").await;
-    assert!(matches!(refused, EventError::Limit { field: "number of named agents", value: 4_097, limit: 4_096 }));
+    let limit = SpecError::Limit { field: "number of named agents", value: 4_097, limit: 4_096 };
+    assert!(matches!(refused, EventError::Event(found) if found == limit));
 
     let helper = SecretKey::from_seed([77; 32]);
     let session = |until| Session::grant(&context(), &super::fixture::operator(), helper.public(), TimeUs(until));
     let by = |session, key: &SecretKey| soon_event(soon).sign_by_session(&context(), key, session);
     let refused = bench.refusal(by(session(soon - 1), &helper), "start_session_expired").await;
-    assert!(matches!(refused, EventError::SessionExpired { expires, target } if expires < target));
+    assert!(matches!(refused, EventError::Event(SpecError::SessionExpired { expires, target }) if expires < target));
     let stranger = SecretKey::from_seed([9; 32]);
     let refused = bench.refusal(by(session(soon), &stranger), "start_forged_session").await;
-    assert!(matches!(refused, EventError::ForgedSession(_)));
+    assert!(matches!(refused, EventError::Event(SpecError::ForgedSession(_))));
 
     let plan = PlanRequest { agents: vec![AgentId(AGENTS + 9)], ..request("hold") };
     let refused = bench.trio.nodes[0].plan(&plan).await;
@@ -239,6 +240,14 @@ async fn messages_without_the_right_to_be_sent_are_dropped_and_counted() {
     let up = |tenure| Message::Up { tenure, message: UpMessage::Fold(Box::new(fold.clone())), answers: Vec::new() };
     assert_eq!(judged(&trio, 2, &[sealed(context(), 2, 3, now + 6, &up(Some(tenure)))], "wrong_signer").await, 1);
     assert_eq!(judged(&trio, 2, &[sealed(context(), 2, 2, now + 7, &up(None))], "no_right").await, 1);
+    let stage =
+        |cluster| LedStage { tenure, report: Box::new(StageReport::empty(Scope::Cluster(cluster), TimeUs(now))) };
+    let stages = Message::Stages { reports: vec![stage(cluster_of(1)), stage(led)] };
+    assert_eq!(
+        judged(&trio, 2, &[sealed(context(), 2, 2, now + 9, &stages)], "not_lead").await,
+        2,
+        "one is not its own"
+    );
     let mut torn = sealed(context(), 2, 2, now + 8, &up(Some(tenure))).to_vec();
     let last = torn.len() - 1;
     torn[last] ^= 1;
