@@ -83,6 +83,8 @@ pub struct Client {
     pub offers: Vec<(TxId, AccountId)>,
     /// Tasks of disaster response with their openers.
     pub disasters: Vec<(TxId, AccountId)>,
+    /// The same of luxury and proof-of-work.
+    pub luxuries: Vec<(TxId, AccountId)>,
     /// Who signs for whom, where that is not the first key.
     pub policies: BTreeMap<AccountId, KeyPolicy>,
     pub now: TimeMs,
@@ -116,6 +118,7 @@ impl Client {
             holders: Vec::new(),
             offers: Vec::new(),
             disasters: Vec::new(),
+            luxuries: Vec::new(),
             policies: BTreeMap::new(),
             now: TimeMs(0),
         }
@@ -172,8 +175,10 @@ impl Client {
             }
             (Operation::DeclarePurpose(op), _) => {
                 remember(&mut self.declared, op.escrow);
-                if op.purpose == Purpose::DisasterResponse {
-                    remember(&mut self.disasters, (op.escrow, tx.account));
+                match op.purpose {
+                    Purpose::DisasterResponse => remember(&mut self.disasters, (op.escrow, tx.account)),
+                    Purpose::Luxury | Purpose::ProofOfWork => remember(&mut self.luxuries, (op.escrow, tx.account)),
+                    _ => {}
                 }
             }
             (_, Effect::QuotaOffered { offer, .. }) => remember(&mut self.offers, (*offer, tx.account)),
@@ -213,6 +218,7 @@ impl Client {
             DueEvent::EscrowRefunded { escrow, .. } => {
                 self.tasks.retain(|task| task.id != *escrow);
                 self.disasters.retain(|(id, _)| id != escrow);
+                self.luxuries.retain(|(id, _)| id != escrow);
             }
             DueEvent::Proposal { proposal, status } if *status != ProposalStatus::Succeeded => {
                 self.proposals.retain(|known| known != proposal);

@@ -9,7 +9,7 @@ use mesh30k_ledger::ops::{
     Capabilities, DeclarePurpose, DrawQuota, OfferQuota, Operation, ReserveQuota, TakeQuota, WithdrawQuota,
 };
 use mesh30k_ledger::priority::Purpose;
-use mesh30k_ledger::types::AccountId;
+use mesh30k_ledger::types::{AccountId, TxId};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -49,29 +49,33 @@ impl Client {
         Some(Draft { from, op: Operation::WithdrawQuota(WithdrawQuota { offer }) })
     }
 
-    fn task_of_holder(&self, rng: &mut ChaCha8Rng) -> Option<Task> {
-        let holds = |id: &AccountId| self.holders.contains(id);
-        let tasks: Vec<Task> = self.tasks.iter().filter(|task| holds(&task.opener)).cloned().collect();
+    /// One of the latest: older ones are over mostly.
+    fn task_of_holder(&self, rng: &mut ChaCha8Rng, undeclared: bool) -> Option<Task> {
+        let fits =
+            |task: &&Task| self.holders.contains(&task.opener) && !(undeclared && self.declared.contains(&task.id));
+        let tasks: Vec<Task> = self.tasks.iter().rev().filter(fits).take(12).cloned().collect();
         one(&tasks, rng)
     }
 
     pub fn reserve_quota(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
-        let task = self.task_of_holder(rng)?;
-        let from = if rng.random_ratio(1, 20) { self.anybody(rng) } else { self.signer(&task.opener)? };
-        let op = ReserveQuota { escrow: task.id, units: rng.random_range(0..40) };
+        let task = self.task_of_holder(rng, false)?;
+        let luxury = latest(&self.luxuries, rng).filter(|_| rng.random_ratio(1, 2));
+        let (escrow, opener) = luxury.unwrap_or((task.id, task.opener));
+        let from = if rng.random_ratio(1, 20) { self.anybody(rng) } else { self.signer(&opener)? };
+        let op = ReserveQuota { escrow, units: rng.random_range(0..40) };
         Some(Draft { from, op: Operation::ReserveQuota(op) })
     }
 
     /// What yields in an emergency, and what asks for it.
     pub fn declare_for_quota(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
-        let task = self.task_of_holder(rng)?;
+        let task = self.task_of_holder(rng, true)?;
         let purpose = [Purpose::Luxury, Purpose::ProofOfWork, Purpose::DisasterResponse][rng.random_range(0..3)];
         let op = DeclarePurpose { escrow: task.id, purpose };
         Some(Draft { from: self.signer(&task.opener)?, op: Operation::DeclarePurpose(op) })
     }
 
     pub fn draw_quota(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
-        let (escrow, opener) = one(&self.disasters, rng)?;
+        let (escrow, opener) = latest(&self.disasters, rng)?;
         let from = if rng.random_ratio(1, 20) { self.anybody(rng) } else { self.signer(&opener)? };
         let op = DrawQuota { escrow, units: rng.random_range(0..60) };
         Some(Draft { from, op: Operation::DrawQuota(op) })
@@ -89,4 +93,8 @@ impl Client {
             self.holds_quota(id_of(&key(n)));
         }
     }
+}
+
+fn latest(tasks: &[(TxId, AccountId)], rng: &mut ChaCha8Rng) -> Option<(TxId, AccountId)> {
+    one(&tasks[tasks.len().saturating_sub(6)..], rng)
 }
