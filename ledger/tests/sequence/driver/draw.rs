@@ -92,7 +92,8 @@ impl Client {
     }
 
     fn open_escrow(&self, rng: &mut ChaCha8Rng) -> Draft {
-        let longest_ms = if rng.random_ratio(1, 4) { 300_000 } else { 60_000 };
+        let rich = rng.random_ratio(1, 4);
+        let longest_ms = if rich { 300_000 } else { 60_000 };
         let op = EscrowOpen {
             task: Hash(rng.random()),
             module: Hash::of(b"module"),
@@ -102,7 +103,7 @@ impl Client {
             reserve_per_part: small(rng),
             release_deadline: self.now.plus_ms(rng.random_range(0..longest_ms)),
         };
-        let from = if rng.random_ratio(1, 4) { self.well_off(rng) } else { self.anybody(rng) };
+        let from = if rich { self.well_off(rng) } else { self.anybody(rng) };
         Draft { from, op: Operation::EscrowOpen(op) }
     }
 
