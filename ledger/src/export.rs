@@ -19,7 +19,7 @@ use crate::records::*;
 use crate::signing::ChainContext;
 use crate::smt;
 use crate::state::{ChangeSet, Entry, MemoryState, StateError, StateRead, decode_record, keyspace};
-use crate::types::{Epoch, Hash};
+use crate::types::{AccountId, Epoch, Hash};
 
 /// What the first line says.
 const FORMAT: &str = "mesh30k ledger export v1";
@@ -228,6 +228,10 @@ forms! {
     keyspace::DIVIDENDS => "dividend": DividendRecord,
     b"cA" => "capability": CapabilityRecord,
     b"cV" => "volume": VolumeRecord,
+    keyspace::QUOTAS => "quota": QuotaRecord,
+    keyspace::QUOTA_OFFERS => "quota_offer": QuotaOffer,
+    keyspace::QUOTA_DRAWS => "quota_draw": QuotaDraw,
+    b"cJ" => "yielding_task": AccountId,
     keyspace::PARAMETERS => "parameters": Parameters,
     keyspace::OPERATORS => "operators": Operators,
     keyspace::PROPOSALS => "proposal": Proposal,

@@ -3,7 +3,7 @@
 use crate::query;
 use crate::records::{
     Account, AuctionRecord, BondRecord, ClaimRecord, CreditRecord, CreditTotals, DividendRecord, Escrow, EscrowStatus,
-    Proposal, ProposalStatus, ScheduleRecord, Totals,
+    Proposal, ProposalStatus, QuotaRecord, ScheduleRecord, Totals,
 };
 use crate::state::{ChangeSet, StateError, StateRead, decode_record, keyspace};
 
@@ -19,6 +19,8 @@ pub enum Breach {
     Step { what: &'static str, found: i128, expected: i128 },
     #[error("carbon credits are not conserved: {0:?}")]
     Credits(CreditTotals),
+    #[error("more quota is lent, offered or set aside than there is: {0:?}")]
+    Quota(Box<QuotaRecord>),
     #[error("state cannot be read")]
     State(#[from] StateError),
 }
@@ -61,6 +63,7 @@ pub fn check(state: &dyn StateRead) -> Result<(), Breach> {
         }
     }
     check_bonds(state)?;
+    check_quotas(state)?;
     check_credits(state)
 }
 
@@ -75,6 +78,32 @@ fn check_bonds(state: &dyn StateRead) -> Result<(), Breach> {
     })?;
     let expected = u128::from(query::totals(state)?.stakes.0);
     if sum == expected { Ok(()) } else { Err(Breach::Sum { what: "bonds", found: sum, expected }) }
+}
+
+/// Nobody lends, offers or sets aside more quota than there is; what somebody lacks another has.
+fn check_quotas(state: &dyn StateRead) -> Result<(), Breach> {
+    let mut sums = [0_u128; 4];
+    let mut bad = None;
+    visit(state, keyspace::QUOTAS, |key, value| {
+        let record: QuotaRecord = decode_record(key, value)?;
+        for (sum, units) in sums.iter_mut().zip([record.lent, record.borrowed, record.yielded, record.drawn]) {
+            *sum = sum.saturating_add(u128::from(units));
+        }
+        if !record.is_within() {
+            bad = Some(record);
+        }
+        Ok(())
+    })?;
+    if let Some(record) = bad {
+        return Err(Breach::Quota(Box::new(record)));
+    }
+    let [lent, borrowed, yielded, drawn] = sums;
+    for (what, found, expected) in [("borrowed quotas", borrowed, lent), ("drawn quotas", drawn, yielded)] {
+        if found != expected {
+            return Err(Breach::Sum { what, found, expected });
+        }
+    }
+    Ok(())
 }
 
 /// Every credit is held by somebody or retired.

@@ -38,6 +38,7 @@ pub mod placement;
 pub mod pricing;
 pub mod priority;
 pub mod query;
+mod quota;
 pub mod receipt;
 pub mod records;
 pub mod rejection;

@@ -322,6 +322,64 @@ pub enum Effect {
         /// Its key now.
         key: PublicKey,
     },
+    /// Quota was offered.
+    QuotaOffered {
+        /// Names the offer.
+        offer: Hash,
+        /// Units a period.
+        units: u64,
+    },
+    /// Quota was lent or sold.
+    QuotaTaken {
+        /// Which offer.
+        offer: Hash,
+        /// Units a period.
+        units: u64,
+        /// What was paid for it.
+        price: Uftns,
+        /// When it goes back; nothing when it was sold.
+        until: Option<TimeMs>,
+    },
+    /// An offer of quota was called off.
+    QuotaWithdrawn {
+        /// Which.
+        offer: Hash,
+        /// What is free again.
+        units: u64,
+    },
+    /// Quota was set aside for a task.
+    QuotaReserved {
+        /// Which task.
+        escrow: EscrowId,
+        /// What it has now.
+        units: u64,
+        /// What is still free.
+        free: u64,
+    },
+    /// Quota was drawn for a task in an emergency.
+    QuotaDrawn {
+        /// Which task.
+        escrow: EscrowId,
+        /// Units.
+        units: u64,
+        /// From so many others.
+        tasks: u64,
+        /// It goes back then, or when the task ends before.
+        until: TimeMs,
+    },
+    /// Reviewers found a declared purpose too high.
+    PurposeFalse {
+        /// Of which task.
+        escrow: EscrowId,
+        /// In force now.
+        purpose: Purpose,
+        /// Who had declared it, and pays.
+        account: AccountId,
+        /// What it pretended of the task's size.
+        difference: Uftns,
+        /// What it costs on top.
+        penalty: Uftns,
+    },
 }
 
 /// What happened by itself in a block because its time had come.
@@ -423,6 +481,26 @@ pub enum DueEvent {
         account: AccountId,
         /// How much.
         amount: Uftns,
+    },
+    /// Lent quota went back.
+    QuotaReturned {
+        /// Which offer it was.
+        offer: Hash,
+        /// Whose it is.
+        owner: AccountId,
+        /// Who had it.
+        borrower: AccountId,
+        /// Units a period.
+        units: u64,
+    },
+    /// What an emergency took for a task went back.
+    QuotaDrawEnded {
+        /// Which task.
+        escrow: EscrowId,
+        /// Units.
+        units: u64,
+        /// To so many others.
+        tasks: u64,
     },
 }
 

@@ -131,6 +131,14 @@ parameters! {
     VolumeUnits, "volume_units", 1_000_000, 1..=1_000_000_000_000;
     /// What money that was held before counts more for a dividend, in ppm.
     DividendHoldingPpm, "dividend_holding_ppm", 250_000, 0..=1_000_000;
+    /// A period of quota, in ms of block time: what was used in it is free again in the next.
+    QuotaPeriodMs, "quota_period_ms", 86_400_000, 60_000..=2_592_000_000;
+    /// Units a period of each of its capabilities that a new agent brings its host as quota: a fifth of what it can do in a day.
+    QuotaAgentUnits, "quota_agent_units", 4_800, 0..=1_000_000_000;
+    /// Free balance that whoever offers or takes quota must have, in uFTNS.
+    QuotaMinBalance, "quota_min_balance_uftns", 100_000_000, 0..=1_000_000_000_000;
+    /// What a purpose that reviewers found too high costs beyond the difference, in ppm of the task's size.
+    PurposePenaltyPpm, "purpose_penalty_ppm", 100_000, 0..=1_000_000;
 }
 
 /// Text that names no parameter.

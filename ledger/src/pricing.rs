@@ -15,6 +15,10 @@ pub struct PriceInput {
     pub units: u64,
     /// What one of them costs, in millionths of a uFTNS.
     pub unit_price: u64,
+    /// Of the units, those that quota covers.
+    pub covered_units: u64,
+    /// What one of these costs, in millionths of a uFTNS.
+    pub covered_price: u64,
     /// The most the worker is paid.
     pub base_limit: Uftns,
     /// The most the requester pays in all; at least `base_limit`.
@@ -57,7 +61,7 @@ pub struct Price {
 #[must_use]
 pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
     let get = |parameter| u128::from(parameters.get(parameter));
-    let base = share(u128::from(input.units), u128::from(input.unit_price)).min(u128::from(input.base_limit.0));
+    let base = base(input).min(u128::from(input.base_limit.0));
     let carbon_due = u128::from(input.carbon_ug).saturating_mul(get(Parameter::CarbonPrice)).div_ceil(PPM);
     let premium_due = if input.access { 0 } else { base.saturating_mul(get(Parameter::PremiumPpm)).div_ceil(PPM) };
     let discount_due = if input.access { share(base, get(Parameter::DiscountPpm)) } else { 0 };
@@ -81,6 +85,14 @@ pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
         uncovered: amount(carbon_due.saturating_add(premium_due).saturating_sub(carbon).saturating_sub(premium)),
         unfunded: amount(discount_due.saturating_add(green_due).saturating_sub(discount).saturating_sub(green)),
     }
+}
+
+/// What the worker is due, rounded down once.
+fn base(input: &PriceInput) -> u128 {
+    let cost = |units: u64, price: u64| u128::from(units).saturating_mul(u128::from(price));
+    let covered = input.covered_units.min(input.units);
+    let plain = cost(input.units.saturating_sub(covered), input.unit_price);
+    plain.saturating_add(cost(covered, input.covered_price)).checked_div(PPM).unwrap_or(0)
 }
 
 fn share(of: u128, ppm: u128) -> u128 {

@@ -51,7 +51,7 @@ impl Purpose {
     ];
 
     /// Its factor in thousandths.
-    const fn factor_milli(self, access: bool) -> u64 {
+    pub(crate) const fn factor_milli(self, access: bool) -> u64 {
         match self {
             Self::ClimateAdaptation => 5_000,
             Self::DisasterResponse => 4_000,
@@ -62,6 +62,15 @@ impl Purpose {
             Self::Education | Self::GeneralResearch => 1_000,
             Self::Luxury => 200,
             Self::ProofOfWork => 100,
+        }
+    }
+
+    /// Its place among those that lend quota to disaster response in an emergency, the least urgent first; nothing when it lends none.
+    pub(crate) const fn yields(self) -> Option<u8> {
+        match self {
+            Self::ProofOfWork => Some(0),
+            Self::Luxury => Some(1),
+            _ => None,
         }
     }
 

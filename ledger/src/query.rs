@@ -9,7 +9,8 @@ use crate::records::{
     Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
     ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DividendRecord, EmergencyRecord, Escrow,
     FreezeRecord, Globals, IntensityRecord, NodeRecord, Office, OfficeRecord, Proposal, PurchaseRecord, PurposeRecord,
-    Regions, ReputationRecord, SavingRecord, ScheduleRecord, SectorRecord, Tip, Totals, VolumeRecord, VoteRecord,
+    QuotaDraw, QuotaOffer, QuotaRecord, Regions, ReputationRecord, SavingRecord, ScheduleRecord, SectorRecord, Tip,
+    Totals, VolumeRecord, VoteRecord,
 };
 use crate::signing::ChainContext;
 use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};
@@ -113,6 +114,12 @@ lookups! {
     capability(capability: Capabilities) -> CapabilityRecord = keyspace::capability(capability);
     /// What a requester has used lately.
     volume(account: &AccountId) -> VolumeRecord = keyspace::volume(account);
+    /// An account's quota of a capability, as last written; what was used counts in its period only.
+    quota(account: &AccountId, capability: Capabilities) -> QuotaRecord = keyspace::quota(account, capability);
+    /// Quota on offer or lent.
+    quota_offer(id: &Hash) -> QuotaOffer = keyspace::quota_offer(id);
+    /// What an emergency took for a task.
+    quota_draw(escrow: &EscrowId) -> QuotaDraw = keyspace::quota_draw(escrow);
     /// What a sector's voters say of a period.
     anchor(period: u64, sector: SectorId) -> AnchorRecord = keyspace::anchor(period, sector);
     /// What a quarter that ended still owes.
@@ -207,6 +214,14 @@ pub fn next_nonce(state: State<'_>, id: &AccountId) -> Answer<u64> {
 /// State that cannot be read.
 pub fn proposals(state: State<'_>, limit: usize) -> Answer<Vec<Proposal>> {
     list(state, keyspace::PROPOSALS, &[], limit)
+}
+
+/// Everything that emergencies took and have not given back.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn quota_draws(state: State<'_>) -> Answer<Vec<QuotaDraw>> {
+    list(state, keyspace::QUOTA_DRAWS, &[], LIST_MAX)
 }
 
 /// Every node in order of number.

@@ -160,6 +160,10 @@ pub enum Rejection {
     BadKey(PublicKey),
     #[error("this may be done after {from} ms, the block's time is {time} ms")]
     TooEarly { from: TimeMs, time: TimeMs },
+    #[error("{needed} units of quota are needed, {free} are free")]
+    QuotaShort { needed: u64, free: u64 },
+    #[error("no emergency lends quota to this task: {0}")]
+    NoEmergency(String),
 }
 
 /// What a rejection does to the block and to the account.

@@ -11,6 +11,8 @@ pub(crate) const PAID: i32 = 2;
 pub(crate) const REFUSED: i32 = -100;
 /// A bid that was sealed and never opened.
 pub(crate) const UNOPENED: i32 = -20;
+/// A purpose that reviewers found too high.
+pub(crate) const FALSE_PURPOSE: i32 = -50;
 /// Two votes at one height.
 pub(crate) const EQUIVOCATED: i32 = -300;
 

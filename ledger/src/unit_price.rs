@@ -15,7 +15,7 @@ impl CapabilityRecord {
     /// One that nobody has yet, at the voted price.
     #[must_use]
     pub fn new(now: TimeMs, parameters: &Parameters) -> Self {
-        let price = voted(parameters);
+        let price = voted_price(parameters);
         let (period, step_ends) = (period_of(now), end_of_step(now, parameters));
         Self { agents: 0, price, anchor: price, period, step_ends, used: 0 }
     }
@@ -24,8 +24,8 @@ impl CapabilityRecord {
     /// target, and within a period by at most half of what it began with.
     #[must_use]
     pub fn at(mut self, now: TimeMs, parameters: &Parameters) -> Self {
-        let floor = voted(parameters).checked_div(PRICE_RANGE).unwrap_or(0);
-        let ceiling = voted(parameters).saturating_mul(PRICE_RANGE);
+        let floor = voted_price(parameters).checked_div(PRICE_RANGE).unwrap_or(0);
+        let ceiling = voted_price(parameters).saturating_mul(PRICE_RANGE);
         while self.step_ends <= now {
             let (least, most) = (self.anchor.div_ceil(2), self.anchor.saturating_add(self.anchor >> 1));
             let moved = damped(self.price, self.used, self.target(parameters)).clamp(least, most.max(least));
@@ -87,7 +87,9 @@ fn end_of_step(now: TimeMs, parameters: &Parameters) -> TimeMs {
     TimeMs(now.0.checked_div(step_ms).unwrap_or(0).saturating_add(1).saturating_mul(step_ms))
 }
 
-fn voted(parameters: &Parameters) -> u64 {
+/// The price of a unit as it was voted, in millionths of a uFTNS.
+#[must_use]
+pub(crate) fn voted_price(parameters: &Parameters) -> u64 {
     parameters.get(Parameter::TaskUnitPrice).saturating_mul(PPM)
 }
 

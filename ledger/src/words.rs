@@ -67,6 +67,9 @@ impl Effect {
                 format!("{amount_ug} ug of credits retired, {retired_ug} ug by this account so far")
             }
             Self::PurposeSet { escrow, purpose } => format!("task of escrow {escrow} counts as {purpose}"),
+            Self::PurposeFalse { escrow, purpose, account, difference, penalty } => format!(
+                "task of escrow {escrow} counts as {purpose}; {account} pays {difference} for the difference and {penalty} on top"
+            ),
             Self::EmergencySignalled { region, signals, until: None } => {
                 format!("{signals} signals alike for {region}, no emergency in force")
             }
@@ -115,6 +118,26 @@ impl Effect {
             Self::ContributionAttested { evidence, attestations, paid } => {
                 format!("contribution {evidence} attested by {attestations}, {paid} paid")
             }
+            _ => self.quota_sentence(),
+        }
+    }
+
+    fn quota_sentence(&self) -> String {
+        match self {
+            Self::QuotaOffered { offer, units } => format!("{units} units of quota offered as {offer}"),
+            Self::QuotaTaken { offer, units, price, until: None } => {
+                format!("{units} units of quota bought for {price}, offer {offer}")
+            }
+            Self::QuotaTaken { offer, units, price, until: Some(until) } => {
+                format!("{units} units of quota borrowed until {until} ms for {price}, offer {offer}")
+            }
+            Self::QuotaWithdrawn { offer, units } => format!("offer {offer} of {units} units of quota called off"),
+            Self::QuotaReserved { escrow, units, free } => {
+                format!("{units} units of quota set aside for escrow {escrow}, {free} still free")
+            }
+            Self::QuotaDrawn { escrow, units, tasks, until } => {
+                format!("{units} units of quota of {tasks} less urgent tasks lent to escrow {escrow} until {until} ms")
+            }
             _ => String::new(),
         }
     }
@@ -128,6 +151,7 @@ impl Effect {
             Self::HostRegistered { node, .. } => vec![node.to_string()],
             Self::Scheduled { schedule, .. } => vec![schedule.to_string()],
             Self::AuctionOpened { auction, .. } => vec![auction.to_string()],
+            Self::QuotaOffered { offer, .. } => vec![offer.to_string()],
             _ => Vec::new(),
         }
     }

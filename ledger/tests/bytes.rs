@@ -12,11 +12,11 @@ use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::ops::{
     Anchor, AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Capabilities, Choice, ClaimContribution,
-    ClaimPart, ClaimSaving, CreditImport, DeclarePurpose, DisputeClaim, EnergyMethod, EscrowOpen, EscrowRelease,
-    Freeze, OfficeChange, OpenAuction, OpenBid, Operation, ParameterChange, ProposalKind, Propose, ProveEquivocation,
-    RateContent, ReclassifyPurpose, RegisterContent, ReportIntensity, RetireCredits, RotateKey, RuleClaim, Schedule,
-    SealBid, SignalEmergency, TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond,
-    Unschedule,
+    ClaimPart, ClaimSaving, CreditImport, DeclarePurpose, DisputeClaim, DrawQuota, EnergyMethod, EscrowOpen,
+    EscrowRelease, Freeze, OfferQuota, OfficeChange, OpenAuction, OpenBid, Operation, ParameterChange, ProposalKind,
+    Propose, ProveEquivocation, RateContent, ReclassifyPurpose, RegisterContent, ReportIntensity, ReserveQuota,
+    RetireCredits, RotateKey, RuleClaim, Schedule, SealBid, SignalEmergency, TakeQuota, TaskReceipt, TaskReport, Thaw,
+    Transfer, TransferCredits, TransferItem, Unbond, Unschedule, WithdrawQuota,
 };
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
@@ -87,6 +87,7 @@ fn operations(world: &World) -> Vec<(&'static str, Operation)> {
     .chain(later_operations(world))
     .chain(market_operations(world))
     .chain(key_operations())
+    .chain(quota_operations())
     .collect()
 }
 
@@ -213,6 +214,18 @@ fn key_operations() -> Vec<(&'static str, Operation)> {
     ]
 }
 
+fn quota_operations() -> Vec<(&'static str, Operation)> {
+    let (offer, escrow) = (Hash::of(b"offer"), Hash::of(b"e"));
+    let offered = OfferQuota { capability: Capabilities::COMPUTE, units: 30, price: Uftns(31), periods: Some(32) };
+    vec![
+        ("offer_quota", Operation::OfferQuota(offered)),
+        ("take_quota", Operation::TakeQuota(TakeQuota { offer })),
+        ("withdraw_quota", Operation::WithdrawQuota(WithdrawQuota { offer })),
+        ("reserve_quota", Operation::ReserveQuota(ReserveQuota { escrow, units: 33 })),
+        ("draw_quota", Operation::DrawQuota(DrawQuota { escrow, units: 34 })),
+    ]
+}
+
 fn story() -> (World, Block, Receipt) {
     let mut world = World::new();
     let transactions = vec![
@@ -327,7 +340,7 @@ fn canonical_all(bytes: &[u8]) {
 }
 
 /// Examples of operations below.
-const KINDS: usize = 39;
+const KINDS: usize = 44;
 
 #[test]
 fn every_example_is_damaged() {

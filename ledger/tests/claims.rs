@@ -9,8 +9,9 @@ use mesh30k_ledger::genesis::GenesisOffice;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
     Bond, ClaimPart, DeclarePurpose, DisputeClaim, EscrowRelease, Freeze, Operation, ReclassifyPurpose, RuleClaim,
+    Transfer,
 };
-use mesh30k_ledger::outcome::{DueEvent, Outcome};
+use mesh30k_ledger::outcome::{DueEvent, Effect, Outcome};
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::query;
@@ -217,4 +218,61 @@ fn purposes_are_declared_once_and_corrected_by_two_reviewers() {
     assert_eq!(in_force(&world), Purpose::DisasterResponse, "two reviewers, two minds");
     assert!(world.one(&key(4), correct(Purpose::ProofOfWork)).is_executed());
     assert_eq!(in_force(&world), Purpose::ProofOfWork);
+}
+
+/// Alice declares a purpose, two reviewers say another; gives what it cost her and her reputation then.
+fn corrected(world: &mut World, declared: Purpose, found: Purpose) -> (u64, u32) {
+    let escrow = open(world, 3, 600_000);
+    let declare = Operation::DeclarePurpose(DeclarePurpose { escrow, purpose: declared });
+    assert!(world.one(&alice(), declare).is_executed());
+    let before = world.balance(&id_of(&alice()));
+    for n in [2, 3] {
+        let op = ReclassifyPurpose { escrow, purpose: found };
+        assert!(world.one(&key(n), Operation::ReclassifyPurpose(op)).is_executed());
+    }
+    let reputation = query::reputation(&world.state, &id_of(&alice())).unwrap();
+    (before - world.balance(&id_of(&alice())), reputation.map_or(500, |record| record.score))
+}
+
+#[test]
+fn a_false_purpose_costs_the_difference_a_penalty_and_reputation() {
+    // Three parts of 10,000; 95 % of that was pretended, a tenth comes on top.
+    let mut world = self::world();
+    let treasury = query::totals(&world.state).unwrap().treasury.0;
+    assert_eq!(corrected(&mut world, Purpose::DisasterResponse, Purpose::Luxury), (28_500 + 3_000, 450));
+    assert_eq!(query::totals(&world.state).unwrap().treasury.0 - treasury, 31_500);
+    // Education counts 2.0 where Alice is: half of that was pretended.
+    assert_eq!(corrected(&mut world, Purpose::Education, Purpose::GeneralResearch), (15_000 + 3_000, 400));
+    // Modesty and words that say the same cost nothing.
+    assert_eq!(corrected(&mut world, Purpose::GeneralResearch, Purpose::ClimateScience), (0, 400));
+}
+
+#[test]
+fn a_false_purpose_costs_once_and_at_most_what_there_is() {
+    let mut world = self::world();
+    let escrow = open(&mut world, 3, 600_000);
+    let declare = DeclarePurpose { escrow, purpose: Purpose::ClimateAdaptation };
+    assert!(world.one(&alice(), Operation::DeclarePurpose(declare)).is_executed());
+    let rest = world.balance(&id_of(&alice())) - 30_000;
+    let poor = Transfer { to: id_of(&bob()), amount: Uftns(rest), memo: String::new() };
+    assert!(world.one(&alice(), Operation::Transfer(poor)).is_executed());
+    let left = world.balance(&id_of(&alice()));
+    let say = |world: &mut World, n: u8, purpose| {
+        world.one(&key(n), Operation::ReclassifyPurpose(ReclassifyPurpose { escrow, purpose }))
+    };
+    say(&mut world, 2, Purpose::ProofOfWork);
+    match say(&mut world, 3, Purpose::ProofOfWork) {
+        // 98 % of 30,000, and what is left of the penalty's 3,000.
+        Outcome::Executed { effect: Effect::PurposeFalse { difference, penalty, .. }, .. } => {
+            assert_eq!((difference.0, penalty.0), (29_400, left - 29_400));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(world.balance(&id_of(&alice())), 0);
+    for purpose in [Purpose::Education, Purpose::Luxury] {
+        for n in [2, 3] {
+            assert!(matches!(say(&mut world, n, purpose), Outcome::Executed { effect: Effect::PurposeSet { .. }, .. }));
+        }
+    }
+    assert_eq!(query::escrow(&world.state, &escrow).unwrap().unwrap().locked, Uftns(3 * (PART.0 + RESERVE.0)));
 }

@@ -13,6 +13,8 @@ fn input() -> impl Strategy<Value = PriceInput> {
         .prop_map(|(units, base, reserve, carbon_ug, renewable_ppm, access, access_fund, carbon_pool)| PriceInput {
             units,
             unit_price: 1_000_000_000,
+            covered_units: 0,
+            covered_price: 0,
             base_limit: Uftns(base),
             limit: Uftns(base + reserve),
             carbon_ug,
@@ -28,6 +30,17 @@ fn of(input: &PriceInput) -> Price {
 }
 
 proptest! {
+    /// One rounding for all units together; none is ever paid twice.
+    #[test]
+    fn more_quota_is_never_dearer_and_never_below_its_price(
+        input in input(), covered_units in 0..1_100_000_u64, more in 0..1_000_u64, covered_price in 0..=1_000_000_000_u64
+    ) {
+        let base = |covered_units| of(&PriceInput { covered_units, covered_price, ..input }).base.0;
+        prop_assert!(base(covered_units + more) <= base(covered_units));
+        let least = u128::from(input.units) * u128::from(covered_price) / 1_000_000;
+        prop_assert!(u128::from(base(covered_units)) >= least.min(u128::from(input.base_limit.0)));
+    }
+
     #[test]
     fn sums_balance_and_no_fund_goes_below_zero(input in input()) {
         let price = of(&input);
@@ -71,6 +84,8 @@ proptest! {
         let (base, fund) = (Uftns(base), Uftns(fund));
         let input = PriceInput {
             units, unit_price, base_limit: base, limit: Uftns(u64::MAX), carbon_ug, renewable_ppm: 1_000_000,
+            covered_units: 0,
+            covered_price: 0,
             access: true, access_fund: fund, carbon_pool: fund,
         };
         prop_assert!(price(&input, &parameters).base <= base);

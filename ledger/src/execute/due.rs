@@ -30,6 +30,8 @@ pub(crate) fn run(working: &mut Working<'_>) -> Result<Vec<DueEvent>, StateError
             Due::DrawPanel(escrow, part) => ops::claim::draw_panel(working, &escrow, part, &mut events),
             Due::AuctionEnds(auction) => ops::auction::close(working, &auction, &mut events),
             Due::QuarterEnds => dividends::end_quarter(working, &mut events),
+            Due::QuotaLoanEnds(offer) => ops::give_quota_back(working, &offer, &mut events),
+            Due::QuotaDrawEnds(task) => ops::end_quota_draw(working, &task, &mut events),
             Due::Unbonding(account) => ops::release_unbonded(working, &account, &mut events),
         };
         done.map_err(|stop| stop.into_damage(&key))?;

@@ -9,7 +9,7 @@ use crate::fees::BaseFee;
 use crate::finality::ValidatorSet;
 use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
-use crate::records::{Account, Due, Globals, Quarter, Tip, Totals};
+use crate::records::{Account, Due, Globals, Quarter, Regions, Tip, Totals};
 use crate::rejection::Rejection;
 use crate::signing::ChainContext;
 use crate::state::{
@@ -224,6 +224,14 @@ impl<'a> Working<'a> {
     /// As [`Working::account`], without a copy where the account is at hand.
     pub(crate) fn look(&self, id: &AccountId) -> Result<Option<Cow<'_, Account>>, StateError> {
         self.accounts.look(self.base, id)
+    }
+
+    /// Whether an account's region is attested and in the access list.
+    pub(crate) fn has_access(&self, id: &AccountId) -> Result<bool, StateError> {
+        let regions: Regions = self.must_read(keyspace::REGIONS)?;
+        let account = self.look(id)?;
+        let region = account.and_then(|account| account.region.filter(|_| account.region_attested));
+        Ok(region.is_some_and(|region| regions.access_list.contains(&region)))
     }
 
     /// Has the account of a transaction at hand, which is asked for again and again.

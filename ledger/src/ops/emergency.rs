@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::{Call, within};
+use super::{Call, quota_draw, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
@@ -61,6 +61,7 @@ impl SignalEmergency {
             record.until = alike.into_iter().flatten().min();
             record.kind = self.kind.clone();
             record.signals.clear();
+            quota_draw::emergency_changed(working, self.region)?;
         }
         let until = record.until.filter(|until| time < *until);
         working.write(key, &record);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Call, Capabilities, claim, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
+use crate::quota;
 use crate::records::{Due, Escrow, EscrowStatus};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
@@ -43,10 +44,7 @@ impl EscrowOpen {
     }
 
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
-        if self.capability.each().count() != 1 || !self.capability.is_known() {
-            let known = Capabilities::ALL.0;
-            return Err(Rejection::BadCapability { found: self.capability.0, known }.into());
-        }
+        self.capability.must_be_one()?;
         within("parts", u64::from(self.parts), 1, u64::from(MAX_PARTS))?;
         if self.amount_per_part.is_zero() {
             return Err(Rejection::ZeroAmount.into());
@@ -115,6 +113,7 @@ pub(crate) fn refund(working: &mut Working<'_>, id: &EscrowId, events: &mut Vec<
     working.credit(&escrow.opener, amount)?;
     escrow.status = EscrowStatus::Refunded;
     working.write(key, &escrow);
+    quota::release(working, id, &escrow)?;
     events.push(DueEvent::EscrowRefunded { escrow: *id, opener: escrow.opener, amount });
     Ok(())
 }

@@ -9,12 +9,13 @@ use super::{Call, Capabilities, TaskReceipt, TaskReport, carbon_ug, intensity_in
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::pricing::{Price, PriceInput, price};
-use crate::records::{Account, AgentRecord, Escrow, EscrowStatus, FreezeRecord, NodeRecord, Regions, VolumeRecord};
+use crate::quota;
+use crate::records::{AgentRecord, Escrow, EscrowStatus, FreezeRecord, NodeRecord, VolumeRecord};
 use crate::rejection::Rejection;
 use crate::reputation;
 use crate::state::keyspace;
 use crate::types::{AccountId, ClusterId, EscrowId, Hash, Scope, Uftns};
-use crate::unit_price::{period_of, unit_price};
+use crate::unit_price::{period_of, unit_price, voted_price};
 
 /// The opener accepts one part: its worker is paid, its carbon charged, the rest returned.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -49,7 +50,8 @@ pub(super) fn settle_part(
     worker: &AccountId,
 ) -> Result<(Price, Uftns), Stop> {
     let unit_price = use_capability(working, &escrow, report)?;
-    let price = price_of(working, &escrow, report, unit_price)?;
+    let covered = quota::cover(working, id, &escrow, task_units(report.fuel))?;
+    let price = price_of(working, &escrow, report, unit_price, covered)?;
     let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
     let returned = limit.checked_sub(price.total).ok_or(Rejection::AmountOverflow)?;
     settle_pools(working, limit, &price)?;
@@ -62,6 +64,9 @@ pub(super) fn settle_part(
         escrow.status = EscrowStatus::Settled;
     }
     working.write(keyspace::escrow(id), &escrow);
+    if escrow.status == EscrowStatus::Settled {
+        quota::release(working, id, &escrow)?;
+    }
     Ok((price, returned))
 }
 
@@ -165,20 +170,25 @@ fn use_capability(working: &mut Working<'_>, escrow: &Escrow, report: &TaskRepor
     Ok(price)
 }
 
-fn price_of(working: &Working<'_>, escrow: &Escrow, report: &TaskReport, unit_price: u64) -> Result<Price, Stop> {
-    let regions: Regions = working.must_read(keyspace::REGIONS)?;
-    let opener: Account = working.account(&escrow.opener)?.unwrap_or_default();
-    let listed = opener.region.is_some_and(|region| regions.access_list.contains(&region));
+fn price_of(
+    working: &Working<'_>,
+    escrow: &Escrow,
+    report: &TaskReport,
+    unit_price: u64,
+    covered_units: u64,
+) -> Result<Price, Stop> {
     let totals = working.globals().totals;
     let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
     let input = PriceInput {
         units: task_units(report.fuel),
         unit_price,
+        covered_units,
+        covered_price: unit_price.min(voted_price(&working.chain.parameters)),
         base_limit: escrow.amount_per_part,
         limit,
         carbon_ug: report.carbon_ug,
         renewable_ppm: report.renewable_ppm,
-        access: listed && opener.region_attested,
+        access: working.has_access(&escrow.opener)?,
         access_fund: totals.access_fund,
         carbon_pool: totals.carbon_pool,
     };

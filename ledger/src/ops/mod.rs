@@ -14,6 +14,9 @@ pub mod freeze;
 mod intensity;
 mod propose;
 mod purpose;
+mod quota_draw;
+mod quota_reserve;
+mod quota_trade;
 mod register_host;
 mod rotate_key;
 mod schedule;
@@ -38,6 +41,9 @@ pub use freeze::{Freeze, FreezeOrder, OrderError, Thaw};
 pub use intensity::{INTENSITY_FLOOR, MAX_INTENSITY_MG_PER_KWH, ReportIntensity, WINDOW_MS, least_believed};
 pub use propose::{CreditImport, MAX_CHANGES, MAX_TITLE_BYTES, OfficeChange, ParameterChange, ProposalKind, Propose};
 pub use purpose::{DeclarePurpose, ReclassifyPurpose};
+pub use quota_draw::{DrawQuota, MAX_DRAWS, MAX_SOURCES};
+pub use quota_reserve::{MAX_RESERVED, ReserveQuota};
+pub use quota_trade::{MAX_LOAN_PERIODS, MAX_OFFERS, OfferQuota, TakeQuota, WithdrawQuota};
 pub use register_host::{
     AgentRegistration, Capabilities, MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_AGENTS_PER_BATCH, MAX_TRANSPORT_KEY_BYTES,
     NodeRegistration, RegisterHost,
@@ -53,6 +59,8 @@ pub(crate) use bond::release as release_unbonded;
 pub(crate) use credits::issue as issue_credits;
 pub(crate) use escrow_open::refund;
 pub(crate) use intensity::in_force as intensity_in_force;
+pub(crate) use quota_draw::end_draw as end_quota_draw;
+pub(crate) use quota_trade::give_back as give_quota_back;
 pub(crate) use schedule::pay_due;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -153,6 +161,16 @@ pub enum Operation {
     RotateKey(RotateKey),
     /// A voter's word on its sector's registry and logs.
     Anchor(Anchor),
+    /// Offers quota to lend or to sell.
+    OfferQuota(OfferQuota),
+    /// Takes quota on offer.
+    TakeQuota(TakeQuota),
+    /// Calls off an offer of quota.
+    WithdrawQuota(WithdrawQuota),
+    /// Sets quota aside for a task.
+    ReserveQuota(ReserveQuota),
+    /// Draws quota for disaster response in an emergency.
+    DrawQuota(DrawQuota),
 }
 
 impl Operation {
@@ -178,6 +196,9 @@ impl Operation {
             Self::DisputeClaim(_) | Self::OpenAuction(_) | Self::SealBid(_) | Self::OpenBid(_) => 20,
             Self::DeclarePurpose(_) | Self::ReclassifyPurpose(_) | Self::SignalEmergency(_) => 10,
             Self::RotateKey(_) | Self::Anchor(_) => 20,
+            Self::OfferQuota(_) | Self::WithdrawQuota(_) | Self::ReserveQuota(_) => 10,
+            Self::TakeQuota(_) => 20,
+            Self::DrawQuota(_) => 150,
         }
     }
 
@@ -220,6 +241,11 @@ impl Operation {
             Self::RateContent(_) => "rate content",
             Self::RotateKey(_) => "rotate key",
             Self::Anchor(_) => "anchor",
+            Self::OfferQuota(_) => "offer quota",
+            Self::TakeQuota(_) => "take quota",
+            Self::WithdrawQuota(_) => "withdraw quota",
+            Self::ReserveQuota(_) => "reserve quota",
+            Self::DrawQuota(_) => "draw quota",
         }
     }
 
@@ -273,6 +299,11 @@ impl Operation {
             Self::RateContent(op) => op.apply(working, call),
             Self::RotateKey(op) => op.apply(working, call),
             Self::Anchor(op) => op.apply(working, call),
+            Self::OfferQuota(op) => op.apply(working, call),
+            Self::TakeQuota(op) => op.apply(working, call),
+            Self::WithdrawQuota(op) => op.apply(working, call),
+            Self::ReserveQuota(op) => op.apply(working, call),
+            Self::DrawQuota(op) => op.apply(working, call),
         }
     }
 }

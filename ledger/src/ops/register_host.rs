@@ -9,6 +9,7 @@ use crate::keys::PublicKey;
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
 use crate::placement;
+use crate::quota;
 use crate::records::{AgentRange, AgentRecord, CapabilityRecord, NodeRecord, Sponsorship};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
@@ -128,6 +129,14 @@ impl Capabilities {
         Self::ALL.contains(self)
     }
 
+    /// Refuses anything but one of those that have a name.
+    pub(crate) fn must_be_one(self) -> Result<(), Rejection> {
+        if self.each().count() == 1 && self.is_known() {
+            return Ok(());
+        }
+        Err(Rejection::BadCapability { found: self.0, known: Self::ALL.0 })
+    }
+
     /// Each of them, those that have a name.
     pub(crate) fn each(self) -> impl Iterator<Item = Self> {
         Self::NAMES.into_iter().map(|(bit, _)| bit).filter(move |bit| self.contains(*bit))
@@ -230,6 +239,7 @@ impl RegisterHost {
         }
         working.globals_mut().counters.next_agent = id;
         self.count_capabilities(working)?;
+        quota::allocate(working, &node.account, &self.agents)?;
         match node.agents.last_mut().filter(|range| range.first.0.checked_add(u64::from(range.count)) == Some(first.0))
         {
             Some(range) => range.count = range.count.saturating_add(count),

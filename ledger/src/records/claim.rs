@@ -66,4 +66,6 @@ pub struct PurposeRecord {
     pub in_force: crate::priority::Purpose,
     /// Reviewers who say otherwise, with what they say.
     pub words: Vec<(AccountId, crate::priority::Purpose)>,
+    /// Whether its requester has paid for declaring too much; once for all.
+    pub false_claim: bool,
 }

@@ -29,4 +29,8 @@ pub enum Due {
     AuctionEnds(Hash),
     /// A quarter ends and its dividend is set aside.
     QuarterEnds,
+    /// Lent quota goes back.
+    QuotaLoanEnds(Hash),
+    /// What an emergency took for a task goes back, unless it goes on.
+    QuotaDrawEnds(EscrowId),
 }

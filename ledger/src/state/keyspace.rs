@@ -122,6 +122,26 @@ pub(crate) fn due(at: TimeMs, due: &Due) -> Vec<u8> {
     bytes.extend_from_slice(&encode(due));
     bytes
 }
+/// Quota by account and capability.
+pub(crate) const QUOTAS: &[u8] = b"cQ";
+pub(crate) fn quota(account: &AccountId, capability: Capabilities) -> Vec<u8> {
+    key(&key(QUOTAS, &account.0), &capability.0.to_be_bytes())
+}
+pub(crate) const QUOTA_OFFERS: &[u8] = b"cO";
+pub(crate) fn quota_offer(id: &Hash) -> Vec<u8> {
+    key(QUOTA_OFFERS, &id.0)
+}
+/// Tasks that yield their quota in an emergency, least urgent first.
+pub(crate) fn yielding_tasks(capability: Capabilities) -> Vec<u8> {
+    key(b"cJ", &capability.0.to_be_bytes())
+}
+pub(crate) fn yielding_task(capability: Capabilities, rank: u8, task: &EscrowId) -> Vec<u8> {
+    key(&key(&yielding_tasks(capability), &[rank]), &task.0)
+}
+pub(crate) const QUOTA_DRAWS: &[u8] = b"cD";
+pub(crate) fn quota_draw(task: &EscrowId) -> Vec<u8> {
+    key(QUOTA_DRAWS, &task.0)
+}
 pub(crate) fn sponsorship(sponsor: &AccountId) -> Vec<u8> {
     key(b"cs", &sponsor.0)
 }

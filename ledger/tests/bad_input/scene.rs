@@ -30,6 +30,10 @@ pub struct Scene {
     pub auction: Hash,
     /// Opens bids; node 3 sealed 9,000 uFTNS and 5 ug.
     pub revealing: Hash,
+    /// Quota for sale by node 1.
+    pub offer: Hash,
+    /// Quota that Alice borrowed.
+    pub lent: Hash,
 }
 
 fn must(world: &mut World, who: &SecretKey, op: Operation) -> Hash {
@@ -116,8 +120,37 @@ pub fn scene() -> Scene {
     let freeze =
         Freeze { scope: Scope::Agent(AgentId(40)), reason: "drill".into(), until: world.now().plus_ms(HOUR_MS) };
     must(&mut world, &operator(), Operation::Freeze(freeze));
+    let (offer, lent) = quotas(&mut world, claimed);
     let panel = query::claim(&world.state, &disputed, 0).unwrap().unwrap().panel;
-    Scene { world, task, claimed, disputed, panel, schedule, auction, revealing }
+    Scene { world, task, claimed, disputed, panel, schedule, auction, revealing, offer, lent }
+}
+
+/// Node 1 sells quota, lends some to Alice, and keeps some for luxury while there is a flood where she is.
+fn quotas(world: &mut World, relief: EscrowId) -> (Hash, Hash) {
+    let offered = |units, periods| OfferQuota { capability: Capabilities::COMPUTE, units, price: Uftns(5), periods };
+    let offer = must(world, &key(1), Operation::OfferQuota(offered(100, None)));
+    let lent = must(world, &key(1), Operation::OfferQuota(offered(50, Some(2))));
+    must(world, &alice(), Operation::TakeQuota(TakeQuota { offer: lent }));
+    let luxury = EscrowOpen {
+        task: Hash::of(b"yacht"),
+        module: Hash::of(b"module"),
+        capability: Capabilities::COMPUTE,
+        parts: 1,
+        amount_per_part: Uftns(7),
+        reserve_per_part: Uftns(8),
+        release_deadline: world.now().plus_ms(9 * HOUR_MS),
+    };
+    let escrow = must(world, &key(1), Operation::EscrowOpen(luxury));
+    must(world, &key(1), Operation::ReserveQuota(ReserveQuota { escrow, units: 10 }));
+    let purpose = Purpose::Luxury;
+    must(world, &key(1), Operation::DeclarePurpose(DeclarePurpose { escrow, purpose }));
+    let until = Some(world.now().plus_ms(5 * HOUR_MS));
+    for who in [key(1), operator()] {
+        let signal = SignalEmergency { region: region("KE"), kind: "flood".into(), until };
+        must(world, &who, Operation::SignalEmergency(signal));
+    }
+    assert!(query::quota_draw(&world.state, &relief).unwrap().is_none());
+    (offer, lent)
 }
 
 fn propose() -> Operation {
@@ -160,6 +193,7 @@ pub fn examples(scene: &Scene) -> Vec<(SecretKey, Operation)> {
     ];
     examples.extend(carbon(scene));
     examples.extend(market(scene));
+    examples.extend(quota(scene));
     examples
 }
 
@@ -213,6 +247,17 @@ fn market(scene: &Scene) -> Vec<(SecretKey, Operation)> {
         (bob(), Operation::RotateKey(RotateKey::Account(KeyPolicy::new(1, vec![key(7).public(), key(8).public()])))),
         (key(3), Operation::RotateKey(RotateKey::Host(key(9).public()))),
         (key(1), Operation::RotateKey(RotateKey::Agent { agent: AgentId(1), key: key(9).public() })),
+    ]
+}
+
+fn quota(scene: &Scene) -> Vec<(SecretKey, Operation)> {
+    let offered = OfferQuota { capability: Capabilities::COMPUTE, units: 9, price: Uftns(0), periods: Some(1) };
+    vec![
+        (key(1), Operation::OfferQuota(offered)),
+        (bob(), Operation::TakeQuota(TakeQuota { offer: scene.offer })),
+        (key(1), Operation::WithdrawQuota(WithdrawQuota { offer: scene.offer })),
+        (alice(), Operation::ReserveQuota(ReserveQuota { escrow: scene.task, units: 50 })),
+        (alice(), Operation::DrawQuota(DrawQuota { escrow: scene.claimed, units: 10 })),
     ]
 }
 

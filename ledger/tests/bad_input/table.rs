@@ -227,6 +227,51 @@ fn anchors() {
 }
 
 #[test]
+fn quotas() {
+    check(|scene| {
+        let offer = |capability, units, periods| {
+            let capability = Capabilities(capability);
+            Operation::OfferQuota(OfferQuota { capability, units, price: Uftns(1), periods })
+        };
+        let compute = Capabilities::COMPUTE.0;
+        let take = |offer| Operation::TakeQuota(TakeQuota { offer });
+        let withdraw = |offer| Operation::WithdrawQuota(WithdrawQuota { offer });
+        let reserve = |escrow, units| Operation::ReserveQuota(ReserveQuota { escrow, units });
+        let draw = |escrow, units| Operation::DrawQuota(DrawQuota { escrow, units });
+        vec![
+            // The capability is looked at before the units, these before the periods, the purse and what there is.
+            ("BadCapability", key(1), offer(0, 0, Some(0))),
+            ("BadCapability", key(1), offer(u64::MAX, 1, None)),
+            ("OutOfBounds { field: \"units", key(1), offer(compute, 0, Some(0))),
+            ("OutOfBounds { field: \"periods", key(1), offer(compute, 1, Some(0))),
+            ("OutOfBounds { field: \"periods", key(1), offer(compute, 1, Some(u32::MAX))),
+            ("Overdrawn", operator(), offer(compute, u64::MAX, None)),
+            ("QuotaShort", key(1), offer(compute, u64::MAX, None)),
+            ("QuotaShort", bob(), offer(compute, 1, None)),
+            // What is borrowed cannot be lent on.
+            ("QuotaShort { needed: 1, free: 0", alice(), offer(compute, 1, Some(1))),
+            ("Unknown {", alice(), take(Hash::ZERO)),
+            ("SelfReference", key(1), take(scene.offer)),
+            ("SelfReference", key(1), take(scene.lent)),
+            ("AlreadyDone", bob(), take(scene.lent)),
+            ("Overdrawn", operator(), take(scene.offer)),
+            ("Unknown {", key(1), withdraw(Hash::ZERO)),
+            ("NotOwner", alice(), withdraw(scene.offer)),
+            ("NotOwner", alice(), withdraw(scene.lent)),
+            ("AlreadyDone", key(1), withdraw(scene.lent)),
+            ("UnknownEscrow", alice(), reserve(Hash::ZERO, 1)),
+            ("NotOpener", bob(), reserve(scene.task, 1)),
+            ("QuotaShort { needed: 51, free: 50", alice(), reserve(scene.task, 51)),
+            ("QuotaShort", alice(), reserve(scene.task, u64::MAX)),
+            ("OutOfBounds { field: \"units", alice(), draw(Hash::ZERO, 0)),
+            ("UnknownEscrow", alice(), draw(Hash::ZERO, 1)),
+            ("NotOpener", bob(), draw(scene.claimed, 1)),
+            ("NoEmergency", alice(), draw(scene.task, 1)),
+        ]
+    });
+}
+
+#[test]
 fn keys() {
     check(|_| {
         let keys = |n: u8| -> Vec<PublicKey> { (1..=n).map(|n| key(n).public()).collect() };

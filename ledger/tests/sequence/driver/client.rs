@@ -5,6 +5,7 @@ use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::outcome::{DueEvent, Effect, Outcome};
+use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::records::{Duty, ProposalStatus};
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::transaction::Transaction;
@@ -76,6 +77,14 @@ pub struct Client {
     pub disputes: Vec<(TxId, u32, Vec<AccountId>)>,
     pub auctions: Vec<Lot>,
     pub bids: Vec<Bid>,
+    /// Who has quota.
+    pub holders: Vec<AccountId>,
+    /// Offers of quota with their owners.
+    pub offers: Vec<(TxId, AccountId)>,
+    /// Tasks of disaster response with their openers.
+    pub disasters: Vec<(TxId, AccountId)>,
+    /// The same of luxury and proof-of-work.
+    pub luxuries: Vec<(TxId, AccountId)>,
     /// Who signs for whom, where that is not the first key.
     pub policies: BTreeMap<AccountId, KeyPolicy>,
     pub now: TimeMs,
@@ -106,6 +115,10 @@ impl Client {
             disputes: Vec::new(),
             auctions: Vec::new(),
             bids: Vec::new(),
+            holders: Vec::new(),
+            offers: Vec::new(),
+            disasters: Vec::new(),
+            luxuries: Vec::new(),
             policies: BTreeMap::new(),
             now: TimeMs(0),
         }
@@ -138,6 +151,7 @@ impl Client {
                 remember(&mut self.tasks, task);
             }
             (Operation::RegisterHost(op), Effect::HostRegistered { node, first_agent, .. }) => {
+                self.hosts_hold_quota();
                 let from = self.keys_used - op.agents.len() as u16;
                 for n in 0..op.agents.len() as u16 {
                     let id = AgentId(first_agent.unwrap().0 + u64::from(n));
@@ -159,7 +173,20 @@ impl Client {
                     panel.retain(|reviewer| *reviewer != tx.account);
                 }
             }
-            (Operation::DeclarePurpose(op), _) => remember(&mut self.declared, op.escrow),
+            (Operation::DeclarePurpose(op), _) => {
+                remember(&mut self.declared, op.escrow);
+                match op.purpose {
+                    Purpose::DisasterResponse => remember(&mut self.disasters, (op.escrow, tx.account)),
+                    Purpose::Luxury | Purpose::ProofOfWork => remember(&mut self.luxuries, (op.escrow, tx.account)),
+                    _ => {}
+                }
+            }
+            (_, Effect::QuotaOffered { offer, .. }) => remember(&mut self.offers, (*offer, tx.account)),
+            (_, Effect::QuotaTaken { offer, .. }) => {
+                self.offers.retain(|(known, _)| known != offer);
+                self.holds_quota(tx.account);
+            }
+            (_, Effect::QuotaWithdrawn { offer, .. }) => self.offers.retain(|(known, _)| known != offer),
             (Operation::OpenAuction(op), _) => {
                 let lot = Lot { id, commit_until: op.commit_until, reveal_until: op.reveal_until };
                 remember(&mut self.auctions, lot);
@@ -188,7 +215,11 @@ impl Client {
 
     pub fn fell_due(&mut self, event: &DueEvent) {
         match event {
-            DueEvent::EscrowRefunded { escrow, .. } => self.tasks.retain(|task| task.id != *escrow),
+            DueEvent::EscrowRefunded { escrow, .. } => {
+                self.tasks.retain(|task| task.id != *escrow);
+                self.disasters.retain(|(id, _)| id != escrow);
+                self.luxuries.retain(|(id, _)| id != escrow);
+            }
             DueEvent::Proposal { proposal, status } if *status != ProposalStatus::Succeeded => {
                 self.proposals.retain(|known| known != proposal);
             }

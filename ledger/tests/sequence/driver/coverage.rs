@@ -77,6 +77,14 @@ const ALL: &[&str] = &[
     "host key rotated",
     "agent key rotated",
     "anchored",
+    "purpose found false",
+    "quota offered",
+    "quota bought",
+    "quota borrowed",
+    "quota withdrawn",
+    "quota reserved",
+    "quota set free",
+    "quota drawn",
     "due: proposal queued",
     "due: proposal executed",
     "due: proposal defeated",
@@ -93,6 +101,8 @@ const ALL: &[&str] = &[
     "due: dividend paid",
     "due: dividend lapsed",
     "due: unbonded",
+    "due: quota returned",
+    "due: quota draw ended",
 ];
 
 /// What the draw does not reach reliably yet: hosts' and agents' keys are only ever rotated by strangers, and too few vote.
@@ -146,6 +156,14 @@ const fn of_effect(effect: &Effect) -> &'static str {
         Effect::HostKeyRotated { .. } => "host key rotated",
         Effect::AgentKeyRotated { .. } => "agent key rotated",
         Effect::Anchored { .. } => "anchored",
+        Effect::PurposeFalse { .. } => "purpose found false",
+        Effect::QuotaOffered { .. } => "quota offered",
+        Effect::QuotaTaken { until: None, .. } => "quota bought",
+        Effect::QuotaTaken { .. } => "quota borrowed",
+        Effect::QuotaWithdrawn { .. } => "quota withdrawn",
+        Effect::QuotaReserved { units: 0, .. } => "quota set free",
+        Effect::QuotaReserved { .. } => "quota reserved",
+        Effect::QuotaDrawn { .. } => "quota drawn",
     }
 }
 
@@ -171,5 +189,7 @@ const fn of_event(event: &DueEvent) -> &'static str {
         DueEvent::DividendPaid { .. } => "due: dividend paid",
         DueEvent::DividendLapsed { .. } => "due: dividend lapsed",
         DueEvent::Unbonded { .. } => "due: unbonded",
+        DueEvent::QuotaReturned { .. } => "due: quota returned",
+        DueEvent::QuotaDrawEnded { .. } => "due: quota draw ended",
     }
 }

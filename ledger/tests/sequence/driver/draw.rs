@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..170) {
+            let draft = match rng.random_range(0..200) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -57,7 +57,15 @@ impl Client {
                 150..153 => self.claim(rng),
                 153..159 => self.dispute(rng),
                 159..169 => self.rule(rng),
-                _ => Some(self.anchor(rng)),
+                169..170 => Some(self.anchor(rng)),
+                170..174 => Some(self.offer_quota(rng)),
+                174..178 => self.take_quota(rng),
+                178..179 => self.withdraw_quota(rng),
+                179..187 => self.reserve_quota(rng),
+                187..190 => self.declare_for_quota(rng),
+                190..194 => self.draw_quota(rng),
+                194..195 => Some(self.signal(rng)),
+                _ => self.reclassify(rng),
             };
             if let Some(draft) = draft {
                 return draft;
@@ -84,6 +92,8 @@ impl Client {
     }
 
     fn open_escrow(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let rich = rng.random_ratio(1, 4);
+        let longest_ms = if rich { 300_000 } else { 60_000 };
         let op = EscrowOpen {
             task: Hash(rng.random()),
             module: Hash::of(b"module"),
@@ -91,9 +101,10 @@ impl Client {
             parts: rng.random_range(0..20),
             amount_per_part: small(rng),
             reserve_per_part: small(rng),
-            release_deadline: self.now.plus_ms(rng.random_range(0..60_000)),
+            release_deadline: self.now.plus_ms(rng.random_range(0..longest_ms)),
         };
-        Draft { from: self.anybody(rng), op: Operation::EscrowOpen(op) }
+        let from = if rich { self.well_off(rng) } else { self.anybody(rng) };
+        Draft { from, op: Operation::EscrowOpen(op) }
     }
 
     fn release(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {

@@ -110,13 +110,17 @@ impl Client {
     }
 
     pub fn reclassify(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
-        let escrow = one(&self.declared, rng)?;
-        let op = ReclassifyPurpose { escrow, purpose: Purpose::ALL[rng.random_range(0..9)] };
+        // Of the latest mostly, and mostly with one mind.
+        let latest = self.declared.len().saturating_sub(8);
+        let escrow = one(&self.declared[latest..], rng)?;
+        let good = Purpose::ALL[usize::from(escrow.0[0]) % 9];
+        let purpose = if rng.random_ratio(1, 4) { Purpose::ALL[rng.random_range(0..9)] } else { good };
+        let op = ReclassifyPurpose { escrow, purpose };
         Some(Draft { from: key(rng.random_range(1..=4)), op: Operation::ReclassifyPurpose(op) })
     }
 
     pub fn signal(&self, rng: &mut ChaCha8Rng) -> Draft {
-        let until = rng.random_ratio(3, 4).then(|| self.now.plus_ms(rng.random_range(0..100_000)));
+        let until = rng.random_ratio(3, 4).then(|| self.now.plus_ms(rng.random_range(0..300_000)));
         let op = SignalEmergency { region: region("BD"), kind: "flood".into(), until };
         Draft { from: key(rng.random_range(1..=4)), op: Operation::SignalEmergency(op) }
     }

@@ -8,6 +8,7 @@ mod draw;
 mod keys;
 mod later;
 mod market;
+mod quotas;
 
 use crate::common::{FOREVER, id_of, key};
 use audit::Auditor;
@@ -20,10 +21,11 @@ use mesh30k_ledger::invariants;
 use mesh30k_ledger::journal;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey, Signature};
-use mesh30k_ledger::ops::Operation;
+use mesh30k_ledger::ops::{Capabilities, Operation};
 use mesh30k_ledger::outcome::{DueEvent, Outcome};
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::query;
+use mesh30k_ledger::records::QuotaRecord;
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::state::MemoryState;
 use mesh30k_ledger::transaction::{KeyedSignature, SignedTransaction, Transaction};
@@ -97,6 +99,8 @@ fn genesis() -> Genesis {
         (Parameter::AgentStepUnits, audit::AGENT_STEP_UNITS),
         (Parameter::VolumeUnits, 1_000),
         (Parameter::DividendQuarterMs, audit::QUARTER_MS),
+        (Parameter::QuotaPeriodMs, audit::QUOTA_PERIOD_MS),
+        (Parameter::QuotaAgentUnits, audit::QUOTA_AGENT_UNITS),
         // A million steps are about six days: small enough that shares run out.
         (Parameter::EmissionPerPeriod, 20_000_000),
     ] {
@@ -199,9 +203,12 @@ impl Driver {
         if let Some(journal) = &mut self.journal {
             journal.push_str(&journal::block(&self.state, &execution.changes).unwrap().unwrap_or_default());
         }
+        let lenders = execution.changes.keys().filter_map(|key| key.strip_prefix(b"cQ")?.first_chunk()).copied();
+        let lenders: Vec<AccountId> = lenders.map(AccountId).collect();
         self.state.apply(execution.changes);
         self.last = Some(block.header);
         self.compare(touched, block.header.height.0);
+        self.compare(lenders, block.header.height.0);
     }
 
     fn compare(&self, accounts: Vec<AccountId>, step: u64) {
@@ -213,11 +220,23 @@ impl Driver {
             let credits = query::credits(&self.state, &id).unwrap().unwrap_or_default();
             let found = (i128::from(credits.held_ug), i128::from(credits.retired_ug));
             assert_eq!(found, self.auditor.credits(&id), "audit of {id} at {step}: credits (held, retired)");
+            self.compare_quota(&id, step);
         }
         let totals = query::totals(&self.state).unwrap();
         let found =
             [totals.burned, totals.access_fund, totals.carbon_pool, totals.treasury, totals.minted, totals.dividends];
         assert_eq!(found.map(|sum| i128::from(sum.0)), self.auditor.pools(), "audit of the pools at {step}");
+    }
+
+    fn compare_quota(&self, id: &AccountId, step: u64) {
+        let quota = query::quota(&self.state, id, Capabilities::COMPUTE).unwrap().unwrap_or_default();
+        let QuotaRecord { allocated, borrowed, lent, offered, drawn, yielded, .. } = quota;
+        let found = [allocated, borrowed, lent, offered, drawn, yielded, quota.reserved_units()].map(i128::from);
+        assert_eq!(found, self.auditor.quota(id), "audit of {id} at {step}: quota");
+        let now = query::tip(&self.state).unwrap().time;
+        if quota.period == now.0 / audit::QUOTA_PERIOD_MS {
+            assert_eq!(i128::from(quota.free()), self.auditor.quota_free(id), "audit of {id} at {step}: free quota");
+        }
     }
 
     fn sign(&self, draft: &Draft) -> SignedTransaction {

@@ -65,10 +65,10 @@ impl Auditor {
             Operation::ReportIntensity(_)
             | Operation::RotateKey(_)
             | Operation::Anchor(_)
-            | Operation::DeclarePurpose(_)
-            | Operation::ReclassifyPurpose(_)
             | Operation::SignalEmergency(_) => {}
-            other => panic!("audit: nobody told the auditor of {other:?}"),
+            Operation::DeclarePurpose(op) => self.declared(tx.account, op.escrow, op.purpose),
+            Operation::ReclassifyPurpose(op) => self.reclassified(tx.account, op.escrow, op.purpose),
+            _ => self.quota_moved(tx, id),
         }
     }
 

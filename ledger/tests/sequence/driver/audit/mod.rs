@@ -4,9 +4,12 @@
 mod dividends;
 mod market;
 mod prices;
+mod purposes;
+mod quotas;
 
 pub use dividends::QUARTER_MS;
 pub use prices::{AGENT_STEP_UNITS, STEP_MS};
+pub use quotas::{QUOTA_AGENT_UNITS, QUOTA_PERIOD_MS};
 
 use super::proposer;
 use mesh30k_ledger::genesis::Genesis;
@@ -109,6 +112,9 @@ pub struct Auditor {
     price: prices::Price,
     /// Day, units in it, units in the one before.
     volumes: BTreeMap<AccountId, (u64, i128, i128)>,
+    quotas: quotas::Quotas,
+    /// Of tasks for which one was declared.
+    purposes: BTreeMap<TxId, purposes::Declared>,
 }
 
 impl Auditor {
@@ -154,6 +160,8 @@ impl Auditor {
             dividends: dividends::Dividends::default(),
             price: prices::Price::new(genesis.time.0),
             volumes: BTreeMap::new(),
+            quotas: quotas::Quotas::default(),
+            purposes: BTreeMap::new(),
         };
         auditor.quarters_begin(genesis.time);
         auditor
@@ -210,6 +218,7 @@ impl Auditor {
             DueEvent::EscrowRefunded { escrow, .. } => {
                 let locked = self.escrows.remove(escrow).expect("audit: an unknown escrow was refunded");
                 self.credit(locked.opener, locked.open_parts * (locked.amount + locked.reserve));
+                self.quota_freed(locked.opener, *escrow);
             }
             DueEvent::Proposal { proposal, status } => self.proposal(*proposal, *status),
             DueEvent::FreezeEnded { .. } => {}
@@ -226,6 +235,7 @@ impl Auditor {
             DueEvent::AuctionClosed { auction, winner, .. } => self.auctioned(*auction, *winner),
             DueEvent::PanelDrawn { .. } | DueEvent::DividendPaid { .. } => {}
             DueEvent::QuarterEnded { .. } | DueEvent::DividendLapsed { .. } => self.quarter(event),
+            DueEvent::QuotaReturned { .. } | DueEvent::QuotaDrawEnded { .. } => self.quota_fell_due(event),
         }
     }
 
@@ -274,7 +284,10 @@ impl Auditor {
                 self.proposals += 1;
                 self.deposits.insert(ProposalId(self.proposals), tx.account);
             }
-            Operation::RegisterHost(op) => self.agents_came(op.agents.len()),
+            Operation::RegisterHost(op) => {
+                self.agents_came(op.agents.len());
+                self.quota_came(tx.account, &op.agents);
+            }
             Operation::Vote(_) | Operation::Freeze(_) | Operation::Thaw(_) => {}
             _ => self.carried_out_later(tx, id),
         }
@@ -401,7 +414,8 @@ impl Auditor {
         assert!(i128::from(report.renewable_ppm) <= self.renewables[host], "audit: more renewable than attested");
         let up = |of: i128, by: i128| (of + by - 1) / by;
         let units = up(i128::from(report.fuel), 1_000_000).max(1);
-        let base = self.wage(opener, units).min(most);
+        let covered = self.quota_covers(opener, escrow, units);
+        let base = self.wage(opener, units, covered).min(most);
         let rest = 1_000_000 - i128::from(report.renewable_ppm);
         let grid = i128::from(report.energy_mj) * i128::from(report.intensity_mg_per_kwh);
         let footprint_ug = up(grid * rest, 3_600_000 * 1_000_000);
@@ -418,6 +432,9 @@ impl Auditor {
         let worker = crate::common::id_of(&crate::common::key(report.host.0 as u8));
         self.credit(worker, base);
         self.credit(opener, limit - (base + carbon + premium - discount - green));
+        if self.escrows[&escrow].open_parts == 0 {
+            self.quota_freed(opener, escrow);
+        }
     }
 }
 
@@ -438,7 +455,9 @@ fn weight(op: &Operation) -> i128 {
         Operation::RegisterContent(_) => 30,
         Operation::BuyUse(_) => 150,
         Operation::RateContent(_) => 10,
-        Operation::RotateKey(_) | Operation::Anchor(_) => 20,
+        Operation::RotateKey(_) | Operation::Anchor(_) | Operation::TakeQuota(_) => 20,
+        Operation::OfferQuota(_) | Operation::WithdrawQuota(_) | Operation::ReserveQuota(_) => 10,
+        Operation::DrawQuota(_) => 150,
         Operation::ClaimContribution(_)
         | Operation::DeclarePurpose(_)
         | Operation::ReclassifyPurpose(_)

@@ -1,6 +1,7 @@
 //! The price of computing in the auditor's books: step by step, as the book has it.
 
 use super::Auditor;
+use mesh30k_ledger::types::AccountId;
 
 /// As in the driver's genesis.
 pub const STEP_MS: u64 = 60_000;
@@ -50,8 +51,9 @@ impl Auditor {
         self.price.agents += i128::try_from(agents).unwrap();
     }
 
-    /// What a worker earns for so many units, before its limit; the requester's volume takes off up to a tenth.
-    pub(super) fn wage(&mut self, opener: mesh30k_ledger::types::AccountId, units: i128) -> i128 {
+    /// What a worker earns for so many units, before its limit; the requester's volume takes off up to a tenth, and what quota covers
+    /// costs the voted price at most.
+    pub(super) fn wage(&mut self, opener: AccountId, units: i128, covered: i128) -> i128 {
         self.price.advance(self.now.0);
         self.price.used += units;
         let day = self.now.0 / DAY_MS;
@@ -63,6 +65,7 @@ impl Auditor {
         };
         let off = 100_000 * (volume.1 + volume.2).min(1_000) / 1_000;
         volume.1 += units;
-        units * (self.price.rate * (1_000_000 - off) / 1_000_000) / 1_000_000
+        let each = self.price.rate * (1_000_000 - off) / 1_000_000;
+        ((units - covered) * each + covered * each.min(VOTED)) / 1_000_000
     }
 }
