@@ -377,7 +377,7 @@ async fn dispatch(
         match event {
             Event::Gossip { topic, from, data, token } if topic == lanes::TOPIC_BLOCK => {
                 let node = ledger.roster().node_of(&from).unwrap_or(NodeId(0));
-                let verdict = if announcer.on_announcement(node, &data) { Verdict::Accept } else { Verdict::Reject };
+                let verdict = announcer.on_announcement(node, &data);
                 // Too late is no harm: the message was ignored meanwhile.
                 let _ = control.validate(token, verdict);
             }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 use rustix::process::Signal;
 
 use crate::layout::{Layout, NodeLayout};
+pub use crate::process::Environment;
 use crate::process::NodeProcess;
 
 /// Nodes that are started and have not joined, at most: a hundred that all start at one instant on two cores keep each other
@@ -26,6 +27,7 @@ pub struct Fleet {
     program: PathBuf,
     /// Nodes that are not started yet, the next one first.
     waiting: VecDeque<NodeLayout>,
+    environment: Environment,
 }
 
 impl Fleet {
@@ -35,9 +37,17 @@ impl Fleet {
     /// # Errors
     /// When a process can't be started; those already started are stopped.
     pub fn start(layout: &Layout, program: &Path) -> Result<Self> {
+        Self::start_in(layout, program, Environment::Lean)
+    }
+
+    /// As [`Self::start`], each node with so much of the machine.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_in(layout: &Layout, program: &Path, environment: Environment) -> Result<Self> {
         let processes = Vec::with_capacity(layout.nodes.len());
-        let mut fleet =
-            Self { processes, program: program.to_owned(), waiting: layout.nodes.iter().cloned().collect() };
+        let waiting = layout.nodes.iter().cloned().collect();
+        let mut fleet = Self { processes, program: program.to_owned(), waiting, environment };
         fleet.start_waiting(0)?;
         Ok(fleet)
     }
@@ -50,12 +60,29 @@ impl Fleet {
         while self.processes.len() < joined.saturating_add(STARTING_MAX)
             && let Some(node) = self.waiting.pop_front()
         {
-            let config = node.config.to_str().ok_or_else(|| anyhow!("{:?} is not UTF-8", node.config))?;
-            let arguments = ["node", "run", "--config", config].map(str::to_owned);
-            let process = NodeProcess::start(&node.name, &self.program, &arguments, &node.log);
-            self.processes.push(process.with_context(|| format!("starting {}", self.program.display()))?);
+            self.processes.push(self.run(&node)?);
         }
         Ok(())
+    }
+
+    /// Starts a node again that ended or was killed.
+    ///
+    /// # Errors
+    /// There is no such node, or it can't be started.
+    pub fn restart(&mut self, node: &NodeLayout) -> Result<()> {
+        let process = self.run(node)?;
+        let place = (node.number as usize).checked_sub(1).and_then(|at| self.processes.get_mut(at));
+        *place.with_context(|| format!("{} was never started", node.name))? = process;
+        Ok(())
+    }
+
+    fn run(&self, node: &NodeLayout) -> Result<NodeProcess> {
+        let config = node.config.to_str().ok_or_else(|| anyhow!("{:?} is not UTF-8", node.config))?;
+        let base = ["node", "run", "--config", config];
+        let arguments: Vec<String> =
+            base.iter().chain(self.environment.settings()).map(|argument| (*argument).to_owned()).collect();
+        NodeProcess::start_in(self.environment, &node.name, &self.program, &arguments, &node.log)
+            .with_context(|| format!("starting {}", self.program.display()))
     }
 
     /// The processes.

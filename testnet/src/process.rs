@@ -24,6 +24,34 @@ const LEAN: [(&str, &str); 5] = [
     ("TOKIO_WORKER_THREADS", "1"),
 ];
 
+/// What a process may take of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Environment {
+    /// As little as it needs: many of them share the machine.
+    #[default]
+    Lean,
+    /// What it takes by itself, as a node that has a machine of its own.
+    Roomy,
+}
+
+impl Environment {
+    fn variables(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Lean => &LEAN,
+            Self::Roomy => &[],
+        }
+    }
+
+    /// What `node run` is told besides its configuration.
+    #[must_use]
+    pub fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Lean => &[],
+            Self::Roomy => &["--set", "ledger.memtable_mib=64", "--set", "ledger.block_cache_mib=64"],
+        }
+    }
+}
+
 /// A child that can't be started, or ended otherwise than asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -56,13 +84,27 @@ impl NodeProcess {
     /// # Errors
     /// [`ProcessError`] when the log can't be made or the program can't be started.
     pub fn start(name: &str, program: &Path, arguments: &[String], log: &Path) -> Result<Self, ProcessError> {
+        Self::start_in(Environment::Lean, name, program, arguments, log)
+    }
+
+    /// As [`Self::start`], with so much of the machine.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_in(
+        environment: Environment,
+        name: &str,
+        program: &Path,
+        arguments: &[String],
+        log: &Path,
+    ) -> Result<Self, ProcessError> {
         let io = |action| move |source| ProcessError::Io { name: name.to_owned(), action, source };
         let output: File =
             OpenOptions::new().create(true).append(true).open(log).map_err(io("opening the log file"))?;
         let errors = output.try_clone().map_err(io("opening the log file"))?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors);
-        for (variable, value) in LEAN {
+        for (variable, value) in environment.variables() {
             command.env(variable, value);
         }
         // Ctrl-C in the terminal is for the driver, which then stops its nodes in order.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use mesh30k_testnet::bench::arrival::{self, ArrivalOptions};
+use mesh30k_testnet::bench::ledger::{self, LedgerOptions};
 use mesh30k_testnet::bench::mesh::{self, MeshOptions};
 use mesh30k_testnet::bench::messages::{self, MessagesOptions, Part};
 use mesh30k_testnet::bench::registry::{self, RegistryOptions};
@@ -33,6 +34,38 @@ pub(crate) enum Bench {
     /// A whole mesh of processes: how it forms, idles and lets its agents act at one instant, beside the machine itself.
     #[command(after_help = "Example: mesh30k testnet bench mesh --nodes 100 --agents 30000 --cascades 20")]
     Mesh(MeshArgs),
+    /// Replicated writes, signed transfers to final and a leader that dies, beside etcd and PostgreSQL.
+    #[command(after_help = "Example: mesh30k testnet bench ledger --out ledger")]
+    Ledger(LedgerArgs),
+}
+
+/// What of the ledger is measured.
+#[derive(Args)]
+pub(crate) struct LedgerArgs {
+    /// Parts with commas between them: writes, transfers, gaps; without it all.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    parts: Vec<ledger::Part>,
+    /// Seconds of each load of writes, after its warm-up.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
+    write_seconds: u64,
+    /// Seconds of the transfers, after their warm-up.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Validators of the transfers to final.
+    #[arg(long, value_delimiter = ',', default_values_t = [4, 3])]
+    validators: Vec<usize>,
+    /// Leaders killed on either side.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=15))]
+    kills: u64,
+    /// Runs of writes and transfers, of which the median is shown.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    runs: u64,
+    /// The program whose nodes are measured; this one when none is given.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// Folder for CSV and JSON.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 /// How long and how often.
@@ -144,6 +177,7 @@ impl Bench {
             Self::Arrival(args) => arrival::run(&args.options(session)),
             Self::Messages(args) => args.run(session),
             Self::Mesh(args) => args.run(session),
+            Self::Ledger(args) => args.run(session),
         }
     }
 }
@@ -175,6 +209,24 @@ impl MessagesArgs {
         let options =
             MessagesOptions { duration: self.run.duration(), runs: self.run.runs(), core_only: self.core_only };
         let report = messages::run(&options, |text| tell(session, text))?;
+        if session.wants_json() { json(&report) } else { show(&report.lines()) }
+    }
+}
+
+impl LedgerArgs {
+    fn run(self, session: &Session) -> Result<()> {
+        let all = vec![ledger::Part::Writes, ledger::Part::Transfers, ledger::Part::Gaps];
+        let report = ledger::run(&LedgerOptions {
+            parts: if self.parts.is_empty() { all } else { self.parts },
+            writes: Duration::from_secs(self.write_seconds),
+            transfers: Duration::from_secs(self.seconds),
+            validators: self.validators,
+            kills: usize::try_from(self.kills).unwrap_or(usize::MAX),
+            runs: usize::try_from(self.runs).unwrap_or(usize::MAX),
+            json: session.wants_json(),
+            program: self.program,
+            out: self.out,
+        })?;
         if session.wants_json() { json(&report) } else { show(&report.lines()) }
     }
 }

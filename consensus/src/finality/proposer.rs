@@ -4,8 +4,15 @@ use mesh30k_ledger::types::{Height, TimeMs};
 
 /// Ordered blocks that are not final yet, from which on a leader stops proposing.
 pub const PIPELINE_DEPTH: usize = 4;
-/// Least distance of two proposals, ms: time for work to gather into one block.
+/// Least distance of two proposals, ms.
 pub const PROPOSAL_GAP_MS: u64 = 2;
+/// Transactions that are worth a block of their own, whatever is under way.
+pub const WORTH_A_BLOCK: usize = 500;
+/// While a block is on its way to being final, fewer transactions than that gather for so long, ms: every block costs every validator
+/// two syncs and a round of votes, however little is in it.
+pub const GATHER_MS: u64 = 25;
+/// After a block became final, those who waited for it come again: so long is waited for at least half as many, ms.
+pub const RETURN_MS: u64 = 4;
 /// An idle leader proposes an empty block this long after the last block, ms, to keep block time.
 pub const IDLE_BLOCK_MS: u64 = 5_000;
 
@@ -26,8 +33,8 @@ pub struct ProposerView {
     pub tip_time: TimeMs,
     /// Executed blocks that are not final.
     pub unfinal: usize,
-    /// Transactions wait in the pool.
-    pub work: bool,
+    /// Transactions that wait in the pool and are in no block yet.
+    pub waiting: usize,
     /// Earliest deadline on the ledger at its tip, if there is one.
     pub next_due: Option<TimeMs>,
     /// The chain is halted.
@@ -91,12 +98,15 @@ pub struct Proposer {
     last_block: TimeMs,
     in_flight: Option<(u64, Height)>,
     rejected: bool,
+    /// Transactions in the last proposal.
+    last_size: usize,
+    last_final: Option<TimeMs>,
 }
 
 impl Proposer {
     /// A proposer that starts at `now`.
     pub fn new(now: TimeMs) -> Self {
-        Self { last_proposal: None, last_block: now, in_flight: None, rejected: false }
+        Self { last_proposal: None, last_block: now, in_flight: None, rejected: false, last_size: 0, last_final: None }
     }
 
     /// Says whether to propose now.
@@ -121,7 +131,7 @@ impl Proposer {
         let due = view.next_due.is_some_and(|due| due <= now);
         // A block later than now: the clock was set back, and says nothing about how long ago that was.
         let idle_at = if self.last_block > now { now } else { self.last_block.plus_ms(IDLE_BLOCK_MS) };
-        let reason = if view.work {
+        let reason = if view.waiting > 0 {
             ProposalReason::Work
         } else if due {
             ProposalReason::Due
@@ -131,16 +141,37 @@ impl Proposer {
             let next = view.next_due.map_or(idle_at, |due| due.min(idle_at));
             return wait(WaitReason::Idle, Some(next));
         };
-        let gap_ends = self.last_proposal.map(|last| last.plus_ms(PROPOSAL_GAP_MS));
-        let waits = |until: &TimeMs| now < *until && until.0 <= now.0.saturating_add(PROPOSAL_GAP_MS);
-        if let Some(until) = gap_ends.filter(waits) {
+        let (since, gap_ms) = self.gap(reason, view);
+        // A time far ahead was taken before the clock was set back.
+        let waits = |until: &TimeMs| now < *until && until.0 <= now.0.saturating_add(gap_ms);
+        if let Some(until) = since.map(|since| since.plus_ms(gap_ms)).filter(waits) {
             return wait(WaitReason::Gap, Some(until));
         }
         Decision::Propose { time: block_time(now, view.tip_time), reason }
     }
 
-    /// A block for `height` was handed to Raft in `term`.
-    pub fn proposed(&mut self, now: TimeMs, term: u64, height: Height) {
+    /// How long after what the next proposal is due.
+    fn gap(&self, reason: ProposalReason, view: &ProposerView) -> (Option<TimeMs>, u64) {
+        let is_alone = view.unfinal == 0;
+        if reason != ProposalReason::Work || view.waiting >= WORTH_A_BLOCK {
+            (self.last_proposal, PROPOSAL_GAP_MS)
+        } else if !is_alone {
+            (self.last_proposal, GATHER_MS)
+        } else if view.waiting.saturating_mul(2) < self.last_size {
+            (self.last_final, RETURN_MS)
+        } else {
+            (self.last_proposal, PROPOSAL_GAP_MS)
+        }
+    }
+
+    /// A block became final here.
+    pub fn on_final(&mut self, now: TimeMs) {
+        self.last_final = Some(now);
+    }
+
+    /// A block of `size` transactions for `height` was handed to Raft in `term`.
+    pub fn proposed(&mut self, now: TimeMs, term: u64, height: Height, size: usize) {
+        self.last_size = size;
         self.last_proposal = Some(now);
         self.in_flight = Some((term, height));
         self.rejected = false;

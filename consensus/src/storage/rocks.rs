@@ -16,6 +16,8 @@ use crate::storage::{Durable, FatalHandler, KeyValue, KvStore, ScanLimit, StoreE
 const BUSY_TABLES: usize = 3;
 /// Size of all logs after which idle tables are flushed, so that no quiet table pins old logs.
 const MAX_WAL_BYTES: u64 = 64 << 20;
+/// With large write buffers the logs may be as long as so many of them.
+const WAL_BUFFERS: u64 = 4;
 /// Files kept open.
 const MAX_OPEN_FILES: i32 = 128;
 /// Part of a write buffer for a filter, so that a key that is not in it costs little.
@@ -203,7 +205,7 @@ fn database_options(memory: RocksMemory) -> Options {
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_paranoid_checks(true);
     options.set_db_write_buffer_size(memory.memtable_bytes.saturating_mul(BUSY_TABLES));
-    options.set_max_total_wal_size(MAX_WAL_BYTES);
+    options.set_max_total_wal_size(MAX_WAL_BYTES.max(WAL_BUFFERS.saturating_mul(memory.memtable_bytes as u64)));
     options.set_max_open_files(MAX_OPEN_FILES);
     options.set_max_background_jobs(2);
     options.set_keep_log_file_num(TEXT_LOGS);
@@ -234,8 +236,12 @@ fn table_options(table: Table, cache: &Cache, memory: RocksMemory) -> Options {
             // Whole blocks are written once, beside the tree of keys, which is merged again and again.
             options.set_enable_blob_files(true);
             options.set_min_blob_size(BLOB_BYTES_MIN);
-            options.set_blob_compression_type(DBCompressionType::Lz4);
             options.set_enable_blob_gc(true);
+            // Entries of the log are mostly signatures and soon deleted.
+            let is_log = matches!(table, Table::RaftLog);
+            let compression = if is_log { DBCompressionType::None } else { DBCompressionType::Lz4 };
+            options.set_compression_type(compression);
+            options.set_blob_compression_type(compression);
         }
         Table::RaftMeta | Table::Registry | Table::Misc => {}
     }

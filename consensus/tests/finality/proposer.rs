@@ -1,7 +1,8 @@
 //! When a leader proposes, and with which time.
 
 use mesh30k_consensus::finality::proposer::{
-    Decision, IDLE_BLOCK_MS, PIPELINE_DEPTH, PROPOSAL_GAP_MS, ProposalReason, Proposer, ProposerView, WaitReason,
+    Decision, GATHER_MS, IDLE_BLOCK_MS, PIPELINE_DEPTH, PROPOSAL_GAP_MS, ProposalReason, Proposer, ProposerView,
+    RETURN_MS, WORTH_A_BLOCK, WaitReason,
 };
 use mesh30k_ledger::types::{Height, TimeMs};
 use proptest::prelude::*;
@@ -17,7 +18,7 @@ fn ready() -> ProposerView {
         tip_height: Height(9),
         tip_time: TimeMs(NOW.0 - 100),
         unfinal: 0,
-        work: true,
+        waiting: 1,
         next_due: None,
         halted: false,
     }
@@ -41,13 +42,13 @@ fn each_condition_alone_holds_a_proposal_back() {
     assert_eq!(waits(&proposer, &ProposerView { applied: (2, 40), ..ready }), WaitReason::LogNotApplied);
     assert_eq!(waits(&proposer, &ProposerView { applied: (3, 39), ..ready }), WaitReason::LogNotApplied);
     assert_eq!(waits(&proposer, &ProposerView { unfinal: PIPELINE_DEPTH, ..ready }), WaitReason::PipelineFull);
-    assert_eq!(waits(&proposer, &ProposerView { work: false, ..ready }), WaitReason::Idle);
+    assert_eq!(waits(&proposer, &ProposerView { waiting: 0, ..ready }), WaitReason::Idle);
 }
 
 #[test]
 fn proposals_keep_their_distance() {
     let mut proposer = Proposer::new(NOW);
-    proposer.proposed(NOW, 3, Height(10));
+    proposer.proposed(NOW, 3, Height(10), 1);
     assert_eq!(waits(&proposer, &ready()), WaitReason::InFlight);
     proposer.on_block(NOW, true, 3, Height(10));
     let view = ProposerView { tip_height: Height(10), ..ready() };
@@ -57,9 +58,31 @@ fn proposals_keep_their_distance() {
 }
 
 #[test]
+fn little_work_gathers_while_a_block_is_under_way_and_much_does_not() {
+    let mut proposer = Proposer::new(NOW);
+    proposer.proposed(NOW, 3, Height(10), 60);
+    proposer.on_block(NOW, true, 3, Height(10));
+    let at = NOW.plus_ms(PROPOSAL_GAP_MS);
+    let under_way = ProposerView { tip_height: Height(10), unfinal: 1, waiting: 59, ..ready() };
+    let until = Some(NOW.plus_ms(GATHER_MS));
+    assert_eq!(proposer.decide(at, &under_way), Decision::Wait { until, reason: WaitReason::Gap });
+    assert!(matches!(proposer.decide(NOW.plus_ms(GATHER_MS), &under_way), Decision::Propose { .. }));
+    let much = ProposerView { waiting: WORTH_A_BLOCK, ..under_way };
+    assert!(matches!(proposer.decide(at, &much), Decision::Propose { .. }));
+    // Final: whoever waited for it comes again, but nobody waits long for them.
+    proposer.on_final(at);
+    let first = ProposerView { unfinal: 0, waiting: 1, ..under_way };
+    let until = Some(at.plus_ms(RETURN_MS));
+    assert_eq!(proposer.decide(at, &first), Decision::Wait { until, reason: WaitReason::Gap });
+    assert!(matches!(proposer.decide(at.plus_ms(RETURN_MS), &first), Decision::Propose { .. }));
+    let half = ProposerView { waiting: 30, ..first };
+    assert!(matches!(proposer.decide(at, &half), Decision::Propose { .. }));
+}
+
+#[test]
 fn an_idle_leader_proposes_at_deadlines_and_every_five_seconds() {
     let proposer = Proposer::new(NOW);
-    let idle = ProposerView { work: false, ..ready() };
+    let idle = ProposerView { waiting: 0, ..ready() };
     let idle_at = NOW.plus_ms(IDLE_BLOCK_MS);
     assert_eq!(proposer.decide(NOW, &idle), Decision::Wait { until: Some(idle_at), reason: WaitReason::Idle });
     let proposal = proposer.decide(idle_at, &idle);
@@ -73,7 +96,7 @@ fn an_idle_leader_proposes_at_deadlines_and_every_five_seconds() {
 #[test]
 fn one_height_is_built_once_in_a_term() {
     let mut proposer = Proposer::new(NOW);
-    proposer.proposed(NOW, 3, Height(10));
+    proposer.proposed(NOW, 3, Height(10), 1);
     assert_eq!(waits(&proposer, &ready()), WaitReason::InFlight);
     // Ordered, but it did not extend the chain: somebody else has to go on.
     proposer.on_block(NOW, false, 3, Height(10));
@@ -83,7 +106,7 @@ fn one_height_is_built_once_in_a_term() {
     assert!(matches!(proposer.decide(NOW.plus_ms(10), &later), Decision::Propose { .. }));
     // Raft never stored it: the height is free.
     let mut proposer = Proposer::new(NOW);
-    proposer.proposed(NOW, 3, Height(10));
+    proposer.proposed(NOW, 3, Height(10), 1);
     proposer.refused();
     assert!(matches!(proposer.decide(NOW.plus_ms(10), &ready()), Decision::Propose { .. }));
 }
@@ -101,13 +124,13 @@ proptest! {
 #[test]
 fn a_clock_that_is_set_back_stops_no_leader() {
     let mut proposer = Proposer::new(NOW);
-    proposer.proposed(NOW, 3, Height(10));
+    proposer.proposed(NOW, 3, Height(10), 1);
     proposer.on_block(NOW, true, 3, Height(10));
     let back = TimeMs(NOW.0 - 900_000);
     let view = ProposerView { tip_height: Height(10), tip_time: NOW, ..ready() };
     let time = NOW.plus_ms(1);
     assert_eq!(proposer.decide(back, &view), Decision::Propose { time, reason: ProposalReason::Work });
-    let idle = ProposerView { work: false, ..view };
+    let idle = ProposerView { waiting: 0, ..view };
     assert_eq!(proposer.decide(back, &idle), Decision::Propose { time, reason: ProposalReason::Idle });
     proposer.on_block(back, true, 2, Height(11));
     assert!(matches!(proposer.decide(back, &idle), Decision::Wait { reason: WaitReason::Idle, .. }));

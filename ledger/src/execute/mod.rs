@@ -12,7 +12,7 @@ mod preflight;
 mod working;
 
 pub use oracle::{SignatureOracle, Zip215};
-pub use preflight::{Selection, check, select};
+pub use preflight::{Selection, check, check_unsigned, invalid_signatures, select};
 pub(crate) use working::{Stop, Working};
 
 use crate::block::{Block, MAX_TRANSACTIONS};

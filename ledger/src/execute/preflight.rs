@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{SignatureOracle, Stop, Working, envelope};
 use crate::block::{MAX_BLOCK_BYTES, MAX_TRANSACTIONS};
+use crate::keys::{PublicKey, Signature};
 use crate::rejection::Rejection;
 use crate::state::{StateError, StateRead};
 use crate::transaction::{Digests, SignedTransaction};
-use crate::types::{AccountId, TimeMs};
+use crate::types::{AccountId, Hash, TimeMs};
 
 /// What a proposer takes and what it leaves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,9 +35,47 @@ pub fn check(
     signed: &SignedTransaction,
     oracle: &dyn SignatureOracle,
 ) -> Result<Result<(), Rejection>, StateError> {
+    let working = open(state, now)?;
+    let verdict = admit(&working, signed, &signed.digests())?;
+    Ok(verdict.and_then(|()| check_signatures(signed, &signed.digests().message, oracle)))
+}
+
+/// As [`check`] for many, on one look at the state and without the signatures: those are [`invalid_signatures`]'s, which needs no
+/// state.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn check_unsigned(
+    state: &dyn StateRead,
+    now: TimeMs,
+    all: &[SignedTransaction],
+) -> Result<Vec<Result<(), Rejection>>, StateError> {
+    let working = open(state, now)?;
+    all.iter().map(|signed| admit(&working, signed, &signed.digests())).collect()
+}
+
+/// For each transaction the first key whose signature does not hold. All are verified together; only where that fails, one by one.
+#[must_use]
+pub fn invalid_signatures(all: &[&SignedTransaction], oracle: &dyn SignatureOracle) -> Vec<Option<PublicKey>> {
+    let items: Vec<_> = all.iter().flat_map(|signed| keyed(signed, signed.tx.signing_hash())).collect();
+    if oracle.first_invalid(&items).is_none() {
+        return vec![None; all.len()];
+    }
+    let invalid = |signed: &&SignedTransaction| {
+        let mut own = keyed(signed, signed.tx.signing_hash());
+        own.find(|(key, message, signature)| !oracle.verify(key, message, signature)).map(|(key, ..)| key)
+    };
+    all.iter().map(invalid).collect()
+}
+
+fn open(state: &dyn StateRead, now: TimeMs) -> Result<Working<'_>, StateError> {
     let tip: crate::records::Tip = crate::state::read_or_corrupt(state, crate::state::keyspace::TIP)?;
-    let working = Working::open(state, tip.height.next(), now)?;
-    admit(&working, signed, oracle)
+    Working::open(state, tip.height.next(), now)
+}
+
+fn keyed(signed: &SignedTransaction, message: Hash) -> impl Iterator<Item = (PublicKey, Hash, Signature)> {
+    let lists = signed.signatures.iter().chain(&signed.sponsor_signatures);
+    lists.map(move |keyed| (keyed.key, message, keyed.signature))
 }
 
 /// Picks transactions for a block at this time: signed, unexpired, each account's in order of nonce without gaps, within the
@@ -50,8 +89,7 @@ pub fn select(
     candidates: Vec<SignedTransaction>,
     oracle: &dyn SignatureOracle,
 ) -> Result<Selection, StateError> {
-    let tip: crate::records::Tip = crate::state::read_or_corrupt(state, crate::state::keyspace::TIP)?;
-    let mut working = Working::open(state, tip.height.next(), now)?;
+    let mut working = open(state, now)?;
     let mut selection = Selection::default();
     let mut room = MAX_BLOCK_BYTES.saturating_sub(HEADER_ROOM);
     let mut waiting: BTreeMap<AccountId, BTreeMap<u64, (SignedTransaction, Rejection)>> = BTreeMap::new();
@@ -59,9 +97,11 @@ pub fn select(
         let mut next = Some(candidate);
         while let Some(signed) = next.take() {
             let account = signed.tx.account;
-            match admit(&working, &signed, oracle)? {
+            let digests = signed.digests();
+            let verdict = admit(&working, &signed, &digests)?;
+            match verdict.and_then(|()| check_signatures(&signed, &digests.message, oracle)) {
                 Ok(()) => {
-                    let Digests { bytes, id, .. } = signed.digests();
+                    let Digests { bytes, id, .. } = digests;
                     if selection.included.len() >= MAX_TRANSACTIONS || bytes > room {
                         selection.left.push(signed);
                         continue;
@@ -87,12 +127,12 @@ pub fn select(
     Ok(selection)
 }
 
+/// All but the signatures.
 fn admit(
     working: &Working<'_>,
     signed: &SignedTransaction,
-    oracle: &dyn SignatureOracle,
+    digests: &Digests,
 ) -> Result<Result<(), Rejection>, StateError> {
-    let digests = signed.digests();
     if let Err(rejection) = envelope::check_size(signed, digests.bytes) {
         return Ok(Err(rejection));
     }
@@ -102,11 +142,10 @@ fn admit(
         Err(Stop::Rejected(rejection)) => return Ok(Err(rejection)),
     }
     // A block charges what there is for such a transaction; an honest proposer leaves it out.
-    if let Err(rejection) = envelope::check_fee(working, signed)? {
-        return Ok(Err(rejection));
-    }
-    let message = digests.message;
-    let mut signatures = signed.signatures.iter().chain(&signed.sponsor_signatures);
-    let bad = signatures.find(|keyed| !oracle.verify(&keyed.key, &message, &keyed.signature));
-    Ok(bad.map_or(Ok(()), |keyed| Err(Rejection::BadSignature(keyed.key))))
+    envelope::check_fee(working, signed)
+}
+
+fn check_signatures(signed: &SignedTransaction, message: &Hash, oracle: &dyn SignatureOracle) -> Result<(), Rejection> {
+    let bad = keyed(signed, *message).find(|(key, message, signature)| !oracle.verify(key, message, signature));
+    bad.map_or(Ok(()), |(key, ..)| Err(Rejection::BadSignature(key)))
 }

@@ -197,6 +197,18 @@ impl Core {
         self.actions.extend(actions);
     }
 
+    /// Transactions in executed blocks that are not final.
+    #[must_use]
+    pub fn unfinal_transactions(&self) -> usize {
+        self.executed.iter().map(|executed| executed.stored.transactions.len()).sum()
+    }
+
+    /// Whether there is something to carry out.
+    #[must_use]
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// The next thing to carry out.
     pub fn next_action(&mut self) -> Option<ChainAction> {
         self.actions.pop_front()
@@ -245,7 +257,7 @@ impl Core {
 
     /// Whether to propose now, seen from this validator.
     #[must_use]
-    pub fn decide(&self, now: TimeMs, term: u64, ready: bool, work: bool, next_due: Option<TimeMs>) -> Decision {
+    pub fn decide(&self, now: TimeMs, term: u64, ready: bool, waiting: usize, next_due: Option<TimeMs>) -> Decision {
         let (tip_height, tip_time) = self.tip_header();
         let view = ProposerView {
             leader: ready,
@@ -259,7 +271,7 @@ impl Core {
             tip_height,
             tip_time,
             unfinal: self.tracker.unfinal(),
-            work,
+            waiting,
             next_due,
             halted: self.tracker.halted().is_some(),
         };

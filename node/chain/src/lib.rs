@@ -29,5 +29,5 @@ pub use restart::{
 };
 pub use snapshot::{Snapshot, SnapshotFailed};
 pub use store::{FinalBlock, LedgerStore, StoredBlock};
-pub use validator::{Effect, Validator};
+pub use validator::{Effect, Proposal, Validator};
 pub use verdicts::Verdicts;

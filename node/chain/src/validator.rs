@@ -38,6 +38,18 @@ pub enum Effect {
     Halt(Box<HaltReport>),
 }
 
+/// What a leader does next.
+#[derive(Debug)]
+pub enum Proposal {
+    /// It hands this block to Raft.
+    Block(Box<Block>),
+    /// It waits for a change, at most until then.
+    Wait {
+        /// When the answer changes by itself.
+        until: Option<TimeMs>,
+    },
+}
+
 /// A validator: the one that signs.
 pub struct Validator<F: SignFile = DiskSignFile> {
     me: NodeId,
@@ -79,7 +91,10 @@ impl<F: SignFile> Validator<F> {
         Ok(match action {
             ChainAction::SignAndSendVote { vote } => self.sign(vote).map(|signed| Effect::SendVote(Box::new(signed))),
             ChainAction::Finalize { height, certificate, .. } => {
-                Some(Effect::Finalized(Box::new(self.shared.core().finalize(height, certificate)?)))
+                let now = self.shared.now();
+                let mut core = self.shared.core();
+                core.proposer.on_final(now);
+                Some(Effect::Finalized(Box::new(core.finalize(height, certificate)?)))
             }
             ChainAction::RequestVotes { height, attempt } => Some(Effect::AskForVotes { height, attempt }),
             ChainAction::OwnVoteSeen { vote } => {
@@ -114,32 +129,31 @@ impl<F: SignFile> Validator<F> {
     ///
     /// # Errors
     /// Storage that fails: the process must end.
-    pub fn propose(
-        &self,
-        term: u64,
-        pool: &Mutex<Mempool>,
-        verdicts: &Verdicts,
-    ) -> Result<Option<Block>, StorageFailed> {
+    pub fn propose(&self, term: u64, pool: &Mutex<Mempool>, verdicts: &Verdicts) -> Result<Proposal, StorageFailed> {
         let failed = |error: StateError| StorageFailed(error.to_string());
         let now = self.shared.now();
         let mut core = self.shared.core();
         let next_due = query::next_due(core.state()).map_err(failed)?;
-        // Asked twice: gathering candidates is work, and what waits may be ordered already.
-        if !matches!(core.decide(now, term, true, true, next_due), Decision::Propose { .. }) {
-            return Ok(None);
+        // Asked twice: gathering candidates is work, and what waits may be ordered already, here or by another leader.
+        let pooled = pool.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let waiting = pooled.saturating_sub(core.unfinal_transactions()).max(pooled.min(1));
+        if let Decision::Wait { until, .. } = core.decide(now, term, true, waiting, next_due) {
+            return Ok(Proposal::Wait { until });
         }
         let candidates = {
             let state = core.state();
             let next_nonce = |account: &AccountId| query::next_nonce(state, account).unwrap_or(0);
             pool.lock().unwrap_or_else(PoisonError::into_inner).candidates(MAX_TRANSACTIONS, next_nonce)
         };
-        let work = !candidates.is_empty();
-        let Decision::Propose { time, .. } = core.decide(now, term, true, work, next_due) else { return Ok(None) };
+        let time = match core.decide(now, term, true, candidates.len(), next_due) {
+            Decision::Propose { time, .. } => time,
+            Decision::Wait { until, .. } => return Ok(Proposal::Wait { until }),
+        };
         let chosen = select(core.state(), time, candidates, verdicts).map_err(failed)?;
         drop_hopeless(&chosen, pool);
         let block = self.build(core.state(), chosen, term, time).map_err(failed)?;
-        core.proposer.proposed(now, term, block.header.height);
-        Ok(Some(block))
+        core.proposer.proposed(now, term, block.header.height, block.transactions.len());
+        Ok(Proposal::Block(Box::new(block)))
     }
 
     fn build(&self, state: &dyn StateRead, chosen: Selection, term: u64, time: TimeMs) -> Result<Block, StateError> {

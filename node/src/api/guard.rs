@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::problem::ApiError;
 
 /// Requests served at a time, waiting ones included; further ones are told to come again.
-const REQUESTS_MAX: usize = 256;
+const REQUESTS_MAX: usize = 1_024;
 const HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
 /// Looks at every request before anything else does.

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use mesh30k_consensus::storage::StoreError;
+use mesh30k_ledger::block::MAX_TRANSACTIONS;
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::query;
 use mesh30k_ledger::receipt::Receipt;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use super::extract::{Body, Params, Segment, Wait, unhex};
 use super::problem::{ApiError, sentence};
 use super::state::ApiState;
-use super::types::{AccountRow, BlockRow, HexBody, TransactionRow};
+use super::types::{AccountRow, BatchAnswer, BatchBody, BlockRow, HexBody, RefusedRow, TransactionRow};
 use super::words::transaction_row;
 use crate::ledger::{LedgerHandle, PoolRefusal, SubmitError, TxStatus};
 use crate::mesh::{FreezeError, FreezeHandle};
@@ -52,27 +53,78 @@ pub(super) async fn genesis(State(state): State<ApiState>) -> Json<Genesis> {
     Json(state.ledger().genesis().clone())
 }
 
-/// Takes a signed transaction. Freezes and thaws are obeyed here at once and told to the mesh before they are recorded.
+/// Takes a signed transaction, and waits until it is final if asked to. Freezes and thaws are obeyed here at once and told to the
+/// mesh before they are recorded.
 pub(super) async fn submit(
     State(state): State<ApiState>,
+    Params(wait): Params<Wait>,
     Body(body): Body<HexBody>,
 ) -> Result<(StatusCode, Json<TransactionRow>), ApiError> {
-    let bytes = unhex("hex", &body.hex)?;
-    let signed = SignedTransaction::from_bytes(&bytes)
-        .map_err(|error| ApiError::bad_request(format!("`hex` is no signed transaction: {}", sentence(&error))))?;
+    let signed = read_signed("hex", &body.hex)?;
     let id = if FreezeHandle::is_order(&signed) {
         state.member()?.mesh.freezes().submit(signed).map_err(|error| freeze_problem(&error))?
     } else {
-        state.ledger().submit(signed).map_err(|error| submit_problem(&error))?
+        admit(&state, vec![signed]).await?.pop().unwrap_or(Err(SubmitError::Closed)).map_err(|e| submit_problem(&e))?
     };
-    Ok((StatusCode::ACCEPTED, Json(transaction_row(id, TxStatus::Accepted))))
+    if wait.duration().is_zero() {
+        return Ok((StatusCode::ACCEPTED, Json(transaction_row(id, TxStatus::Accepted))));
+    }
+    let status = state.ledger().wait_final(&id, wait.duration()).await.map_err(|error| ApiError::internal(&error))?;
+    let code = if matches!(status, TxStatus::Final(..)) { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((code, Json(transaction_row(id, status))))
+}
+
+/// Takes signed transactions, each on its own merits, and waits until all that were accepted are final if asked to.
+pub(super) async fn submit_batch(
+    State(state): State<ApiState>,
+    Params(wait): Params<Wait>,
+    Body(body): Body<BatchBody>,
+) -> Result<(StatusCode, Json<BatchAnswer>), ApiError> {
+    if body.hex.len() > MAX_TRANSACTIONS {
+        let found = body.hex.len();
+        return Err(ApiError::too_large(format!(
+            "`hex` holds {found} transactions; at most {MAX_TRANSACTIONS} are taken"
+        )));
+    }
+    let batch = body.hex.iter().map(|hex| read_signed("hex", hex)).collect::<Result<Vec<_>, _>>()?;
+    if batch.iter().any(FreezeHandle::is_order) {
+        return Err(ApiError::bad_request("freezes and thaws are taken one by one, at /v1/transactions"));
+    }
+    let answers = admit(&state, batch).await?;
+    let (mut ids, mut refused) = (Vec::with_capacity(answers.len()), Vec::new());
+    for (index, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Ok(id) => ids.push(id),
+            Err(error) => refused.push(RefusedRow { index, detail: sentence(&error) }),
+        }
+    }
+    let accepted = ids.len();
+    let done = if wait.duration().is_zero() { Vec::new() } else { state.ledger().wait_all(ids, wait.duration()).await };
+    let answer = BatchAnswer {
+        accepted,
+        refused,
+        finals: done.len(),
+        succeeded: done.iter().filter(|(_, outcome)| outcome.is_executed()).count(),
+        height: done.iter().map(|(height, _)| *height).max(),
+    };
+    let code = if answer.finals == accepted && accepted > 0 { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((code, Json(answer)))
+}
+
+fn read_signed(field: &str, hex: &str) -> Result<SignedTransaction, ApiError> {
+    SignedTransaction::from_bytes(&unhex(field, hex)?)
+        .map_err(|error| ApiError::bad_request(format!("`{field}` is no signed transaction: {}", sentence(&error))))
+}
+
+async fn admit(state: &ApiState, batch: Vec<SignedTransaction>) -> Result<Vec<Result<TxId, SubmitError>>, ApiError> {
+    state.ledger().admit(batch).await.map_err(|error| submit_problem(&error))
 }
 
 fn submit_problem(error: &SubmitError) -> ApiError {
     match error {
         SubmitError::Rejected(_) => ApiError::refused(sentence(error)),
         SubmitError::Pool(PoolRefusal::NonceTaken { .. }) => ApiError::conflict(sentence(error)),
-        SubmitError::Pool(_) | SubmitError::Halted(_) => ApiError::unavailable(sentence(error)),
+        SubmitError::Pool(_) | SubmitError::Halted(_) | SubmitError::Closed => ApiError::unavailable(sentence(error)),
         SubmitError::State(_) => ApiError::internal(error),
     }
 }

@@ -48,6 +48,7 @@ fn routes() -> Router<ApiState> {
         .route("/v1/mesh/history", get(mesh::history))
         .route("/v1/genesis", get(ledger::genesis))
         .route("/v1/transactions", post(ledger::submit))
+        .route("/v1/transactions/batch", post(ledger::submit_batch))
         .route("/v1/transactions/{id}", get(ledger::transaction))
         .route("/v1/accounts/{id}", get(ledger::account))
         .route("/v1/accounts/{id}/history", get(ledger::history))

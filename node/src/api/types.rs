@@ -156,6 +156,38 @@ pub struct TransactionRow {
     pub created: Vec<String>,
 }
 
+/// `POST /v1/transactions/batch`: at most as many as a block takes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchBody {
+    /// Canonical bytes of signed transactions in hexadecimal.
+    pub hex: Vec<String>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchAnswer {
+    /// Transactions that were taken.
+    pub accepted: usize,
+    /// Those that were not, with the reason.
+    pub refused: Vec<RefusedRow>,
+    /// Of those taken, final within `wait_ms`; 0 when nothing was waited for.
+    pub finals: usize,
+    /// Of those final, executed and not rejected.
+    pub succeeded: usize,
+    /// The last block that holds one of those final.
+    pub height: Option<Height>,
+}
+
+/// A transaction of a batch that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedRow {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// Why, in a sentence.
+    pub detail: String,
+}
+
 /// `POST /v1/events/plan`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

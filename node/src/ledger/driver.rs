@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh30k_chain::{CatchUp, Effect, Shared, Validator, Wanted, order};
+use mesh30k_chain::{CatchUp, Effect, Proposal, Shared, Validator, Wanted, order};
 use mesh30k_consensus::finality::VoteAnswer;
 use mesh30k_consensus::raft::Group;
 use mesh30k_ledger::codec::{decode, encode};
@@ -57,12 +57,12 @@ impl ValidatorDriver {
         let mut still = tokio::time::interval(STILL_EVERY);
         loop {
             self.carry_out_all();
-            self.propose();
+            let propose_at = self.propose();
             let tip = self.shared.core().tracker.executed_tip().0;
             if let Some(wanted) = catch_up.due(now(), tip, self.group.is_leader()) {
                 self.ask_for_blocks(wanted);
             }
-            let pause = self.pause();
+            let pause = self.pause(propose_at);
             tokio::select! {
                 () = self.woken.notified() => {}
                 () = self.ledger.pool_changed() => {}
@@ -90,7 +90,7 @@ impl ValidatorDriver {
     }
 
     fn carry_out_all(&mut self) {
-        loop {
+        while self.shared.core().has_actions() {
             // Recording a vote waits for the disk; the other tasks go on meanwhile.
             let effect = tokio::task::block_in_place(|| self.validator.carry_out_next());
             match effect {
@@ -180,29 +180,29 @@ impl ValidatorDriver {
         });
     }
 
-    fn pause(&self) -> Duration {
-        let core = self.shared.core();
-        let until = core.tracker.next_wakeup();
+    fn pause(&self, propose_at: Option<TimeMs>) -> Duration {
+        let until = self.shared.core().tracker.next_wakeup().into_iter().chain(propose_at).min();
         until.map_or(TICK, |until| {
             Duration::from_millis(until.0.saturating_sub(now().0)).clamp(Duration::from_millis(1), TICK)
         })
     }
 
-    /// Hands a block to Raft when it is time for one.
-    fn propose(&self) {
+    /// Hands a block to Raft when it is time for one; tells when it may be time.
+    fn propose(&self) -> Option<TimeMs> {
         if !self.group.is_leader() {
-            return;
+            return None;
         }
         let term = self.group.term();
         if self.shared.core().proposer.must_step_down(term) {
             self.step_down();
-            return;
+            return None;
         }
         match self.validator.propose(term, self.ledger.shared_pool(), self.ledger.verdicts()) {
-            Ok(Some(block)) => {
-                tokio::spawn(order(self.group.clone(), Arc::clone(&self.shared), Bytes::from(encode(&block)), term));
+            Ok(Proposal::Block(block)) => {
+                tokio::spawn(order(self.group.clone(), Arc::clone(&self.shared), Bytes::from(encode(&*block)), term));
+                None
             }
-            Ok(None) => {}
+            Ok(Proposal::Wait { until }) => until,
             Err(error) => super::stop_process(&error),
         }
     }

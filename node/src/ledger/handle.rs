@@ -1,6 +1,7 @@
 //! What the rest of the node sees of the ledger.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use mesh30k_consensus::finality::HaltReport;
 use mesh30k_consensus::finality::halt::RECOVER_COMMAND;
 use mesh30k_consensus::raft::Group;
 use mesh30k_ledger::codec::encode;
-use mesh30k_ledger::execute::{Execution, check};
+use mesh30k_ledger::execute::{Execution, check_unsigned, invalid_signatures};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::query;
@@ -26,7 +27,10 @@ use mesh30k_p2p::Control;
 use openraft::impls::TokioRuntime;
 use tokio::sync::{Notify, watch};
 
-use super::wire::{ANNOUNCED_BLOCK_BYTES_MAX, Announcement};
+use super::admission::Admission;
+use super::recent::RecentFinals;
+use super::submission::Outbox;
+use super::wire::{ANNOUNCED_BLOCK_BYTES_MAX, ANNOUNCED_BLOCK_TRANSACTIONS_MAX, Announcement};
 use crate::clock;
 use crate::lanes;
 use crate::roster::{Roster, RosterNode, SharedRoster};
@@ -74,6 +78,18 @@ pub enum SubmitError {
     /// State can't be read.
     #[error("the ledger can't be read")]
     State(#[from] StateError),
+    /// The node is ending.
+    #[error("the node is ending; ask another one")]
+    Closed,
+}
+
+/// Where a transaction came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// At this node, which sees to it that the validators hear of it.
+    Here,
+    /// At another node, which does.
+    Peer,
 }
 
 /// One look at the chain.
@@ -107,6 +123,12 @@ struct Inner {
     verdicts: Arc<Verdicts>,
     pool: Mutex<Mempool>,
     pool_changed: Notify,
+    admission: Admission,
+    outbox: Outbox,
+    outbox_filled: Notify,
+    recent: RecentFinals,
+    /// Who proposed the last final block, as far as known: most likely the leader.
+    proposer: AtomicU64,
     finals: watch::Sender<FinalBlockTip>,
     halted: ArcSwapOption<String>,
     halt_path: PathBuf,
@@ -128,6 +150,7 @@ pub(crate) struct HandleParts {
     pub(crate) halt_path: PathBuf,
     pub(crate) control: Control,
     pub(crate) metrics: Metrics,
+    pub(crate) admission: Admission,
 }
 
 impl LedgerHandle {
@@ -140,6 +163,11 @@ impl LedgerHandle {
             verdicts: Arc::new(Verdicts::default()),
             pool: Mutex::new(Mempool::default()),
             pool_changed: Notify::new(),
+            admission: parts.admission,
+            outbox: Outbox::default(),
+            outbox_filled: Notify::new(),
+            recent: RecentFinals::default(),
+            proposer: AtomicU64::new(0),
             finals: watch::Sender::new(parts.tip),
             halted: ArcSwapOption::empty(),
             halt_path: parts.halt_path,
@@ -184,26 +212,73 @@ impl LedgerHandle {
     /// # Errors
     /// When the ledger would reject it or there is no room.
     pub fn submit(&self, signed: SignedTransaction) -> Result<TxId, SubmitError> {
+        let answer = self.submit_all(vec![signed], Origin::Here).pop();
+        answer.unwrap_or_else(|| Err(StateError::Storage("a transaction was lost on its way in".to_owned()).into()))
+    }
+
+    /// As [`Self::submit`], for what programs hand in one by one or in batches: whatever waits is looked at together, so that
+    /// signatures are verified in batches. Waits for its turn.
+    ///
+    /// # Errors
+    /// When the ledger is not running (any more); each transaction has an answer of its own.
+    pub async fn admit(&self, batch: Vec<SignedTransaction>) -> Result<Vec<Result<TxId, SubmitError>>, SubmitError> {
+        self.0.admission.admit(batch).await.ok_or(SubmitError::Closed)
+    }
+
+    /// Accepts transactions, each on its own merits. Cheap checks come before signatures, which are verified all at once.
+    pub(crate) fn submit_all(&self, batch: Vec<SignedTransaction>, origin: Origin) -> Vec<Result<TxId, SubmitError>> {
         if let Some(reason) = self.halted() {
-            return Err(SubmitError::Halted(reason));
+            return batch.iter().map(|_| Err(SubmitError::Halted(reason.clone()))).collect();
         }
-        let id = signed.id();
+        let ids: Vec<TxId> = batch.iter().map(SignedTransaction::id).collect();
+        let mut answers = match self.verdicts_on(&ids, &batch) {
+            Ok(verdicts) => verdicts.into_iter().zip(&ids).map(|(verdict, id)| Ok(verdict.map(|()| *id)?)).collect(),
+            Err(error) => batch.iter().map(|_| Err(SubmitError::State(error.clone()))).collect::<Vec<_>>(),
+        };
         let now = TimeMs(clock::wall_ms());
-        if !self.pool().contains(&id) {
-            match self.read(|state| check(state, now, &signed, self.0.verdicts.as_ref()))? {
-                // Somebody who sends several in a row numbers them ahead; they wait for their turn.
-                Ok(()) | Err(Rejection::NonceAhead { .. }) => {}
-                Err(rejection) => return Err(rejection.into()),
+        let mut fresh = Vec::new();
+        let mut pool = self.pool();
+        for (signed, answer) in batch.into_iter().zip(&mut answers) {
+            let Ok(id) = *answer else { continue };
+            match pool.insert(now, id, signed.clone()) {
+                Ok(true) => fresh.push(signed),
+                Ok(false) => {}
+                Err(refusal) => *answer = Err(refusal.into()),
             }
         }
-        let is_new = self.pool().insert(id, signed)?;
-        if is_new {
+        drop(pool);
+        if !fresh.is_empty() {
+            if origin == Origin::Here {
+                self.0.outbox.put(fresh);
+                self.0.outbox_filled.notify_one();
+            }
             self.0.pool_changed.notify_one();
-            if let Some(side) = self.0.validator.get() {
-                side.shared.wake();
+        }
+        answers
+    }
+
+    /// What is wrong with each transaction that is not in the pool yet.
+    fn verdicts_on(&self, ids: &[TxId], batch: &[SignedTransaction]) -> Result<Vec<Result<(), Rejection>>, StateError> {
+        let now = TimeMs(clock::wall_ms());
+        let known: Vec<bool> = {
+            let pool = self.pool();
+            ids.iter().map(|id| pool.contains(id)).collect()
+        };
+        let mut verdicts = self.read(|state| check_unsigned(state, now, batch))?;
+        for (verdict, known) in verdicts.iter_mut().zip(known) {
+            // Somebody who sends several in a row numbers them ahead; they wait for their turn.
+            if known || matches!(verdict, Err(Rejection::NonceAhead { .. })) {
+                *verdict = Ok(());
             }
         }
-        Ok(id)
+        let (places, left): (Vec<usize>, Vec<&SignedTransaction>) =
+            batch.iter().enumerate().filter(|(at, _)| verdicts.get(*at).is_some_and(Result::is_ok)).unzip();
+        for (at, key) in places.into_iter().zip(invalid_signatures(&left, self.0.verdicts.as_ref())) {
+            if let (Some(verdict), Some(key)) = (verdicts.get_mut(at), key) {
+                *verdict = Err(Rejection::BadSignature(key));
+            }
+        }
+        Ok(verdicts)
     }
 
     /// How far a transaction has come.
@@ -211,6 +286,9 @@ impl LedgerHandle {
     /// # Errors
     /// Storage that fails.
     pub fn status_of(&self, id: &TxId) -> Result<TxStatus, StateError> {
+        if let Some((height, outcome)) = self.0.recent.get(id) {
+            return Ok(TxStatus::Final(height, outcome));
+        }
         let failed = |error: mesh30k_consensus::storage::StoreError| StateError::Storage(error.to_string());
         if let Some((height, index)) = self.0.store.transaction(id).map_err(failed)? {
             let stored = self.0.store.block(height).map_err(failed)?;
@@ -230,19 +308,31 @@ impl LedgerHandle {
     /// Storage that fails.
     pub async fn wait_final(&self, id: &TxId, timeout: Duration) -> Result<TxStatus, StateError> {
         let mut finals = self.finals();
+        let first = self.status_of(id)?;
+        if matches!(first, TxStatus::Final(..)) || timeout.is_zero() {
+            return Ok(first);
+        }
+        let wait = async { while self.0.recent.get(id).is_none() && finals.changed().await.is_ok() {} };
+        // Either way, what is said is how far it has come.
+        let _ = tokio::time::timeout(timeout, wait).await;
+        self.status_of(id)
+    }
+
+    /// Waits until all of these are final, at most `timeout`; gives those that are, in no particular order.
+    pub async fn wait_all(&self, ids: Vec<TxId>, timeout: Duration) -> Vec<(Height, Outcome)> {
+        let mut finals = self.finals();
+        let (mut left, mut done) = (ids, Vec::new());
         let wait = async {
             loop {
-                finals.borrow_and_update();
-                let status = self.status_of(id)?;
-                if matches!(status, TxStatus::Final(..)) || finals.changed().await.is_err() {
-                    return Ok(status);
+                left.retain(|id| self.0.recent.get(id).map(|found| done.push(found)).is_none());
+                if left.is_empty() || finals.changed().await.is_err() {
+                    return;
                 }
             }
         };
-        match tokio::time::timeout(timeout, wait).await {
-            Ok(status) => status,
-            Err(_) => self.status_of(id),
-        }
+        // What is not final in time is not among the answers.
+        let _ = tokio::time::timeout(timeout, wait).await;
+        done
     }
 
     /// The proof of a final transaction.
@@ -332,8 +422,28 @@ impl LedgerHandle {
         self.0.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Something new waits in the pool.
     pub(crate) async fn pool_changed(&self) {
         self.0.pool_changed.notified().await;
+    }
+
+    /// Something has to be sent to the validators.
+    pub(crate) async fn outbox_filled(&self) {
+        self.0.outbox_filled.notified().await;
+    }
+
+    /// What is on its way to the validators for the first time.
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.0.outbox
+    }
+
+    /// Who most likely leads the global group.
+    pub(crate) fn likely_leader(&self) -> Option<NodeId> {
+        let proposer = NodeId(self.0.proposer.load(Ordering::Relaxed));
+        match self.0.validator.get() {
+            Some(side) => side.group.leader().map(NodeId),
+            None => (proposer != NodeId(0)).then_some(proposer),
+        }
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -343,6 +453,8 @@ impl LedgerHandle {
     /// Takes note of a block that is final now: everybody who waits is told, peers too when `announce`.
     pub(crate) fn publish(&self, stored: &StoredBlock, changes: &ChangeSet, transactions: &[TxId], announce: bool) {
         self.advance_pool(stored);
+        self.0.recent.keep(stored.block.header.height, transactions, &stored.outcomes);
+        self.0.proposer.store(stored.block.header.proposer.0, Ordering::Relaxed);
         self.follow_topology(changes);
         let header = stored.block.header;
         if announce {
@@ -395,17 +507,16 @@ impl LedgerHandle {
 
     fn advance_pool(&self, stored: &StoredBlock) {
         let mut pool = self.pool();
+        // Whatever came of a transaction in a block, its nonce is used.
         for signed in &stored.block.transactions {
-            let account = signed.tx.account;
-            if let Ok(nonce) = query::next_nonce(&self.0.store, &account) {
-                pool.advance(&account, nonce);
-            }
+            pool.advance(&signed.tx.account, signed.tx.nonce.saturating_add(1));
         }
         pool.expire(stored.block.header.time);
     }
 
     fn announce(&self, stored: &StoredBlock) {
-        let is_small = encode(&stored.block).len() <= ANNOUNCED_BLOCK_BYTES_MAX;
+        let is_short = stored.block.transactions.len() <= ANNOUNCED_BLOCK_TRANSACTIONS_MAX;
+        let is_small = is_short && encode(&stored.block).len() <= ANNOUNCED_BLOCK_BYTES_MAX;
         let announcement = Announcement {
             header: stored.block.header,
             certificate: stored.certificate.clone(),

@@ -1,11 +1,13 @@
 //! The ledger in a running node: ordered by Raft and certified where this node is a validator, followed and checked
 //! where it is not.
 
+mod admission;
 mod driver;
 mod halt;
 mod handle;
 mod observer;
 mod peers;
+mod recent;
 mod start;
 mod submission;
 mod sync;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh30k_chain::{FinalBlock, Shared, StoredBlock};
-use mesh30k_consensus::finality::{Observer, ObserverAction};
+use mesh30k_consensus::finality::{Observer, ObserverAction, VoteAnswer};
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::execute::execute_with;
@@ -210,6 +210,14 @@ pub(crate) enum AnnouncementSink {
 }
 
 impl AnnouncementSink {
+    /// Whether this very certificate's block is final here, which a validator told the network itself.
+    pub(crate) fn knows(&self, certificate: &Certificate) -> bool {
+        let Self::Validator(shared) = self else { return false };
+        let names = |one: &Certificate| (one.height, one.block, one.commitment);
+        let answer = shared.core().tracker.answer(certificate.height);
+        matches!(answer, VoteAnswer::Certificate(own) if names(&own) == names(certificate))
+    }
+
     /// Hands over an announcement from `from`.
     pub(crate) fn take(&self, from: NodeId, announcement: Announcement) {
         match self {

@@ -25,6 +25,10 @@ impl Peers {
         self.validators.0.iter().filter_map(move |validator| Some((validator.node, roster.peer_of(validator.node)?)))
     }
 
+    pub(crate) fn peer_of(&self, node: NodeId) -> Option<PeerId> {
+        self.roster.load().peer_of(node)
+    }
+
     pub(crate) fn node_of(&self, peer: &PeerId) -> Option<NodeId> {
         self.roster.load().node_of(peer)
     }

@@ -16,17 +16,18 @@ use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::query;
 use mesh30k_ledger::state::StateError;
 use mesh30k_ledger::types::{Epoch, Hash, NodeId, TimeMs};
-use mesh30k_p2p::{AcceptError, Control};
+use mesh30k_p2p::{AcceptError, Control, Verdict};
 use openraft::impls::TokioRuntime;
 use tokio::sync::{Notify, mpsc};
 
+use super::admission::Admission;
 use super::driver::ValidatorDriver;
 use super::handle::{FinalBlockTip, HandleParts, LedgerHandle, ValidatorSide, halt_path};
 use super::observer::{AnnouncementSink, FEED_MAX, ObserverDriver, observer_on};
 use super::peers::Peers;
 use super::sync::SyncServer;
 use super::wire::Announcement;
-use super::{halt, submission, sync};
+use super::{admission, halt, submission, sync};
 use crate::clock;
 use crate::identity::NodeIdentity;
 use crate::lanes;
@@ -121,6 +122,7 @@ pub struct LedgerService {
     /// This node's validator number, if it is one.
     pub validator: Option<NodeId>,
     sink: AnnouncementSink,
+    door: mpsc::Receiver<admission::Request>,
     pending: Pending,
 }
 
@@ -170,6 +172,7 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
     let validator = validators.0.iter().find(|one| one.key == validator_key.public()).map(|one| one.node);
     let epoch = query::epoch(&store)?;
     let round = query::tip(&store)?.round;
+    let (admission, door) = Admission::new();
     let handle = LedgerHandle::new(HandleParts {
         genesis,
         store: store.clone(),
@@ -178,6 +181,7 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         halt_path: halt_path(&dir),
         control: control.clone(),
         metrics,
+        admission,
     });
     handle.refresh_roster();
     let halted = read_halt(&handle)?;
@@ -198,13 +202,13 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         let sink = AnnouncementSink::Validator(Arc::clone(&shared));
         let signer = Validator::new(me, validator_key, context, Arc::clone(&shared), log);
         let pending = ValidatorPending { me, validator: signer, shared, woken, store, peers };
-        return Ok(LedgerService { handle, validator, sink, pending: Pending::Validator(Box::new(pending)) });
+        return Ok(LedgerService { handle, validator, sink, door, pending: Pending::Validator(Box::new(pending)) });
     }
     let (feeder, feed) = mpsc::channel(FEED_MAX);
     let own = query::node_of_account(&store, &account_of(identity))?;
     let sink = AnnouncementSink::Observer(feeder.clone());
     let pending = ObserverPending { tip, own, peers, feed, feeder };
-    Ok(LedgerService { handle, validator, sink, pending: Pending::Observer(Box::new(pending)) })
+    Ok(LedgerService { handle, validator, sink, door, pending: Pending::Observer(Box::new(pending)) })
 }
 
 /// The core in this process, and what is told when there is something to carry out.
@@ -290,6 +294,7 @@ impl LedgerService {
         let announcer = Announcer { handle: self.handle.clone(), sink: self.sink.clone() };
         let sync = SyncServer::new(self.handle.clone());
         tokio::spawn(sync.run(control.accept(lanes::SYNC)?));
+        tokio::spawn(admission::run(self.door, self.handle.clone()));
         tokio::spawn(submission::receive(control.accept(lanes::TX)?, self.handle.clone(), sponsor));
         match self.pending {
             Pending::Validator(pending) => {
@@ -394,15 +399,20 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// Hands over a gossiped announcement; true when its certificate holds, so that it may be relayed.
+    /// Hands over a gossiped announcement. It is passed on when its certificate holds; what this validator knows is neither checked
+    /// nor passed on, for it announced the block itself.
     #[must_use]
-    pub fn on_announcement(&self, from: NodeId, data: &[u8]) -> bool {
-        let Ok(announcement) = decode::<Announcement>(data, ANNOUNCEMENT_BYTES_MAX) else { return false };
+    pub fn on_announcement(&self, from: NodeId, data: &[u8]) -> Verdict {
+        let Ok(announcement) = decode::<Announcement>(data, ANNOUNCEMENT_BYTES_MAX) else { return Verdict::Reject };
+        if self.sink.knows(&announcement.certificate) {
+            return Verdict::Ignore;
+        }
         let validators = self.handle.read(|state| query::validator_set(state));
         let valid = validators.is_ok_and(|set| announcement.certificate.verify(&set, &self.handle.context()).is_ok());
-        if valid {
-            self.sink.take(from, announcement);
+        if !valid {
+            return Verdict::Reject;
         }
-        valid
+        self.sink.take(from, announcement);
+        Verdict::Accept
     }
 }

@@ -12,6 +12,8 @@ pub(crate) const BLOCKS_PER_ANSWER: u64 = 32;
 pub(crate) const ANSWER_BYTES_MAX: usize = 3 * 1_024 * 1_024;
 /// Bytes of a block that travels with its announcement, at most: it has to fit a gossip message.
 pub(crate) const ANNOUNCED_BLOCK_BYTES_MAX: usize = 48 * 1_024;
+/// Transactions of such a block, at most: the smallest ones take more than the bytes above.
+pub(crate) const ANNOUNCED_BLOCK_TRANSACTIONS_MAX: usize = 256;
 /// Transactions in one batch to the validators, at most.
 pub(crate) const BATCH_TRANSACTIONS_MAX: usize = 256;
 

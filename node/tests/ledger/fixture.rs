@@ -17,7 +17,7 @@ use mesh30k_node::clock;
 use mesh30k_node::foundation::{Foundation, FoundationParts};
 use mesh30k_node::identity::NodeIdentity;
 use mesh30k_node::telemetry::Metrics;
-use mesh30k_p2p::{Config, Event, TransportKind, Verdict};
+use mesh30k_p2p::{Config, Event, TransportKind};
 
 pub(crate) const BALANCE: Uftns = Uftns::ftns(1_000);
 
@@ -77,8 +77,7 @@ fn relay_gossip(node: &mut Foundation) {
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
             if let Event::Gossip { data, token, .. } = event {
-                let valid = announcer.on_announcement(NodeId(0), &data);
-                let verdict = if valid { Verdict::Accept } else { Verdict::Reject };
+                let verdict = announcer.on_announcement(NodeId(0), &data);
                 let _ = control.validate(token, verdict);
             }
         }

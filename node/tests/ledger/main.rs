@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use fixture::{Mesh, transfer};
 use mesh30k_ledger::query;
+use mesh30k_ledger::rejection::Rejection;
 use mesh30k_ledger::types::Uftns;
-use mesh30k_node::ledger::TxStatus;
+use mesh30k_node::ledger::{SubmitError, TxStatus};
 
 const FINAL: Duration = Duration::from_secs(30);
 
@@ -43,4 +44,23 @@ async fn the_ledger_goes_on_when_its_leader_is_gone() {
         let status = node.ledger.wait_final(&id, FINAL).await.unwrap();
         assert!(matches!(status, TxStatus::Final(..)), "{status:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_judged_one_by_one_and_becomes_final() {
+    let mesh = Mesh::start(4, 1).await;
+    let observer = mesh.nodes.last().unwrap();
+    let mut batch: Vec<_> = (0..40).map(|nonce| transfer(&mesh, nonce, Uftns::ftns(1))).collect();
+    // Its turn comes after the others', but nobody signed it.
+    let mut forged = transfer(&mesh, 41, Uftns::ftns(1));
+    forged.signatures[0].signature = batch[0].signatures[0].signature;
+    batch.insert(7, forged);
+    let mut answers = observer.ledger.admit(batch).await.unwrap();
+    let refused = answers.remove(7);
+    assert!(matches!(refused, Err(SubmitError::Rejected(Rejection::BadSignature(_)))), "{refused:?}");
+    let ids: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+    let done = observer.ledger.wait_all(ids.clone(), FINAL).await;
+    assert!(done.len() == 40 && done.iter().all(|(_, outcome)| outcome.is_executed()), "{done:?}");
+    let last = observer.ledger.wait_final(ids.last().unwrap(), FINAL).await.unwrap();
+    assert!(matches!(last, TxStatus::Final(..)), "{last:?}");
 }

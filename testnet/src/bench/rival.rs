@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long it may take to listen: this many looks, and the pause between two.
 const START_TRIES: u32 = 200;
@@ -39,6 +40,19 @@ impl Rival {
             thread::sleep(START_PAUSE);
         }
         bail!("{name} does not listen after {:?}", START_PAUSE * START_TRIES)
+    }
+
+    /// Asks it to end with `signal` and waits as long as it may take to start; what is left then is killed when it is dropped.
+    pub(super) fn ask_to_end(&mut self, signal: Signal) {
+        let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else { return };
+        // What fails here fails for a process that is gone already.
+        let _ = kill_process(pid, signal);
+        for _ in 0..START_TRIES {
+            if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return;
+            }
+            thread::sleep(START_PAUSE);
+        }
     }
 
     /// Its process.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh30k_chain::{
-    CatchUp, Core, Effect, Hooks, LedgerApp, LedgerStore, Mempool, Shared, StoredBlock, Validator, Wanted, order,
+    CatchUp, Core, Effect, Hooks, LedgerApp, LedgerStore, Mempool, Proposal, Shared, StoredBlock, Validator, Wanted,
+    order,
 };
 use mesh30k_consensus::app::{Admission, AppSnapshot, Application, LogPosition, RestoreRefused};
 use mesh30k_consensus::finality::sign_file::{MemorySignFile, SignFile};
@@ -367,15 +368,15 @@ impl Process {
             return true;
         }
         match validator.propose(term, &self.pool, &self.common.verdicts) {
-            Ok(Some(block)) => {
+            Ok(Proposal::Block(block)) => {
                 self.truth().on_leader(self.me, term);
-                for block in malice::blocks(self, block) {
+                for block in malice::blocks(self, *block) {
                     let bytes = Bytes::from(encode(&block));
                     SimRuntime::spawn(order(self.group.clone(), Arc::clone(&self.shared), bytes, term));
                 }
                 true
             }
-            Ok(None) => true,
+            Ok(Proposal::Wait { .. }) => true,
             Err(_) => false,
         }
     }
@@ -388,7 +389,8 @@ impl Process {
             Err(rejection) => return Err(rejection.to_string()),
         }
         let mut pool = self.pool.lock().unwrap();
-        let is_new = pool.insert(signed.id(), signed.clone()).map_err(|refusal| refusal.to_string())?;
+        let is_new =
+            pool.insert(self.clock.now(), signed.id(), signed.clone()).map_err(|refusal| refusal.to_string())?;
         drop(pool);
         if is_new {
             self.shared.wake();
@@ -409,13 +411,13 @@ impl Process {
     fn submit_forwarded(&self, signed: &SignedTransaction) {
         let verdict = check(&self.store, self.clock.now(), signed, self.common.verdicts.as_ref());
         let fits = matches!(verdict, Ok(Ok(()) | Err(mesh30k_ledger::rejection::Rejection::NonceAhead { .. })));
-        if fits && self.pool.lock().unwrap().insert(signed.id(), signed.clone()) == Ok(true) {
+        if fits && self.pool.lock().unwrap().insert(self.clock.now(), signed.id(), signed.clone()) == Ok(true) {
             self.shared.wake();
         }
     }
 
     fn forward(&self) {
-        let batch: Vec<SignedTransaction> = self.pool.lock().unwrap().sample(64).cloned().collect();
+        let batch: Vec<SignedTransaction> = self.pool.lock().unwrap().overdue(self.clock.now(), 64).cloned().collect();
         if !batch.is_empty() {
             self.send_on(batch);
         }
