@@ -1,4 +1,5 @@
 //! The ledger as a file: another node begins with it as if it had been there, and takes nothing that was not certified.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 use std::sync::Arc;
 
