@@ -17,6 +17,7 @@
 pub mod block;
 pub mod carbon;
 pub mod codec;
+mod due_event;
 pub mod execute;
 pub mod export;
 pub mod fees;
