@@ -1,5 +1,7 @@
 //! What the rest of the node sees of the ledger.
 
+mod submit;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,7 +14,7 @@ use mesh30k_consensus::finality::HaltReport;
 use mesh30k_consensus::finality::halt::RECOVER_COMMAND;
 use mesh30k_consensus::raft::Group;
 use mesh30k_ledger::codec::encode;
-use mesh30k_ledger::execute::{Execution, check_unsigned, invalid_signatures};
+use mesh30k_ledger::execute::Execution;
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::query;
@@ -205,80 +207,6 @@ impl LedgerHandle {
     #[must_use]
     pub fn roster(&self) -> Arc<Roster> {
         self.0.roster.load()
-    }
-
-    /// Accepts a transaction: it is kept here and sent to the validators until it is ordered or expires.
-    ///
-    /// # Errors
-    /// When the ledger would reject it or there is no room.
-    pub fn submit(&self, signed: SignedTransaction) -> Result<TxId, SubmitError> {
-        let answer = self.submit_all(vec![signed], Origin::Here).pop();
-        answer.unwrap_or_else(|| Err(StateError::Storage("a transaction was lost on its way in".to_owned()).into()))
-    }
-
-    /// As [`Self::submit`], for what programs hand in one by one or in batches: whatever waits is looked at together, so that
-    /// signatures are verified in batches. Waits for its turn.
-    ///
-    /// # Errors
-    /// When the ledger is not running (any more); each transaction has an answer of its own.
-    pub async fn admit(&self, batch: Vec<SignedTransaction>) -> Result<Vec<Result<TxId, SubmitError>>, SubmitError> {
-        self.0.admission.admit(batch).await.ok_or(SubmitError::Closed)
-    }
-
-    /// Accepts transactions, each on its own merits. Cheap checks come before signatures, which are verified all at once.
-    pub(crate) fn submit_all(&self, batch: Vec<SignedTransaction>, origin: Origin) -> Vec<Result<TxId, SubmitError>> {
-        if let Some(reason) = self.halted() {
-            return batch.iter().map(|_| Err(SubmitError::Halted(reason.clone()))).collect();
-        }
-        let ids: Vec<TxId> = batch.iter().map(SignedTransaction::id).collect();
-        let mut answers = match self.verdicts_on(&ids, &batch) {
-            Ok(verdicts) => verdicts.into_iter().zip(&ids).map(|(verdict, id)| Ok(verdict.map(|()| *id)?)).collect(),
-            Err(error) => batch.iter().map(|_| Err(SubmitError::State(error.clone()))).collect::<Vec<_>>(),
-        };
-        let now = TimeMs(clock::wall_ms());
-        let mut fresh = Vec::new();
-        let mut pool = self.pool();
-        for (signed, answer) in batch.into_iter().zip(&mut answers) {
-            let Ok(id) = *answer else { continue };
-            match pool.insert(now, id, signed.clone()) {
-                Ok(true) => fresh.push(signed),
-                Ok(false) => {}
-                Err(refusal) => *answer = Err(refusal.into()),
-            }
-        }
-        drop(pool);
-        if !fresh.is_empty() {
-            if origin == Origin::Here {
-                self.0.outbox.put(fresh);
-                self.0.outbox_filled.notify_one();
-            }
-            self.0.pool_changed.notify_one();
-        }
-        answers
-    }
-
-    /// What is wrong with each transaction that is not in the pool yet.
-    fn verdicts_on(&self, ids: &[TxId], batch: &[SignedTransaction]) -> Result<Vec<Result<(), Rejection>>, StateError> {
-        let now = TimeMs(clock::wall_ms());
-        let known: Vec<bool> = {
-            let pool = self.pool();
-            ids.iter().map(|id| pool.contains(id)).collect()
-        };
-        let mut verdicts = self.read(|state| check_unsigned(state, now, batch))?;
-        for (verdict, known) in verdicts.iter_mut().zip(known) {
-            // Somebody who sends several in a row numbers them ahead; they wait for their turn.
-            if known || matches!(verdict, Err(Rejection::NonceAhead { .. })) {
-                *verdict = Ok(());
-            }
-        }
-        let (places, left): (Vec<usize>, Vec<&SignedTransaction>) =
-            batch.iter().enumerate().filter(|(at, _)| verdicts.get(*at).is_some_and(Result::is_ok)).unzip();
-        for (at, key) in places.into_iter().zip(invalid_signatures(&left, self.0.verdicts.as_ref())) {
-            if let (Some(verdict), Some(key)) = (verdicts.get_mut(at), key) {
-                *verdict = Err(Rejection::BadSignature(key));
-            }
-        }
-        Ok(verdicts)
     }
 
     /// How far a transaction has come.
