@@ -95,9 +95,7 @@ pub(crate) enum Ledger {
     },
     /// Carry every block of a stopped node out again, compare it with what was certified, and write all movements of money as a
     /// double-entry journal that hledger reads.
-    #[command(
-        after_help = "Example: mesh30k ledger journal ledger.journal --config node.toml && hledger -f ledger.journal check"
-    )]
+    #[command(after_help = "Example: mesh30k ledger journal ledger.journal --config node.toml")]
     Journal {
         /// The file to write; one that is there is not overwritten.
         file: PathBuf,
