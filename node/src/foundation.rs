@@ -38,6 +38,8 @@ pub struct FoundationParts<'a> {
     pub genesis: Genesis,
     /// The node's database.
     pub kv: Arc<dyn KvStore>,
+    /// Records of the ledger's state that stay in memory, in bytes at most.
+    pub records_bytes: usize,
     /// Keys.
     pub identity: &'a NodeIdentity,
     /// Name of the disk.
@@ -83,6 +85,7 @@ impl Foundation {
         let service = ledger::start(LedgerParts {
             genesis: parts.genesis,
             kv: parts.kv,
+            records_bytes: parts.records_bytes,
             identity: parts.identity,
             store_id: parts.store_id,
             dir: parts.dir,

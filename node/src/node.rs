@@ -124,6 +124,7 @@ impl Node {
             network: network_config(config, &genesis, identity.transport()?, &store_id)?,
             genesis,
             kv,
+            records_bytes: config.ledger.records_bytes(),
             identity: &identity,
             store_id,
             dir: data.path().to_owned(),

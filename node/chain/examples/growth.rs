@@ -40,6 +40,8 @@ use mesh30k_ledger::types::{AccountId, ChainId, Epoch, Hash, Height, NodeId, Rou
 
 const BLOCK: u64 = 1_000;
 const ROWS: u64 = 8;
+/// Records kept in memory: as a validator with a database cache of 128 MiB.
+const RECORDS_BYTES: usize = 64 << 20;
 
 /// Says yes: signatures have a cost and benches of their own.
 struct Verified;
@@ -102,7 +104,7 @@ struct Chain {
 
 fn open(directory: &Path) -> (Arc<RocksStore>, LedgerStore) {
     let rocks = Arc::new(RocksStore::open(directory, abort_on_fatal()).unwrap());
-    let store = LedgerStore::new(rocks.clone());
+    let store = LedgerStore::with_records(rocks.clone(), RECORDS_BYTES);
     (rocks, store)
 }
 

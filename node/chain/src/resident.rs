@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use mesh30k_ledger::smt::{is_page, rebuild_pages};
 use mesh30k_ledger::state::{ChangeSet, StateError, StateRead};
 
-/// Records kept, in bytes with what it costs to keep them.
-const RECORDS_BYTES_MAX: usize = 64 << 20;
+/// Records kept unless told otherwise, in bytes with what it costs to keep them.
+pub(crate) const RECORDS_BYTES: usize = 4 << 20;
 /// What it costs to keep a record, beside its key and value.
 const RECORD_BYTES: usize = 96;
 
@@ -19,7 +19,6 @@ type Pages = HashMap<Vec<u8>, Vec<u8>>;
 type Value = Option<Vec<u8>>;
 
 /// The part of a state that is in memory.
-#[derive(Default)]
 pub(crate) struct Resident {
     /// Nothing before the state is first used.
     pages: RwLock<Option<Pages>>,
@@ -27,6 +26,11 @@ pub(crate) struct Resident {
 }
 
 impl Resident {
+    /// Nothing yet, and never more than so many bytes of records.
+    pub(crate) fn new(records_bytes: usize) -> Self {
+        Self { pages: RwLock::default(), records: Mutex::new(Records::new(records_bytes)) }
+    }
+
     /// Has the pages of the trees of `state`, whose resident part this is.
     pub(crate) fn prepare(&self, state: &dyn StateRead) -> Result<(), StateError> {
         // Held to the end: no block is written meanwhile.
@@ -109,7 +113,7 @@ impl Resident {
         self.records().writes += 1;
         write()?;
         let mut records = self.records();
-        *records = Records { writes: records.writes + 1, ..Records::default() };
+        *records = Records { writes: records.writes + 1, ..Records::new(records.bytes_max) };
         let entries = state.iter().filter(|(key, _)| is_page(key));
         *pages = Some(entries.filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect());
         Ok(())
@@ -121,17 +125,22 @@ impl Resident {
 }
 
 /// Records in two generations: one that is asked for moves to the younger, and when that is half of what may be kept, the older goes.
-#[derive(Default)]
 struct Records {
     young: HashMap<Vec<u8>, Value>,
     old: HashMap<Vec<u8>, Value>,
     /// Of the younger.
     bytes: usize,
+    /// Of both.
+    bytes_max: usize,
     /// Counts the beginning and the end of each write.
     writes: u64,
 }
 
 impl Records {
+    fn new(bytes_max: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), bytes: 0, bytes_max, writes: 0 }
+    }
+
     fn get(&mut self, key: &[u8]) -> Option<&Value> {
         if let Some((key, value)) = self.old.remove_entry(key) {
             self.keep(key, value);
@@ -142,7 +151,7 @@ impl Records {
     fn keep(&mut self, key: Vec<u8>, value: Value) {
         self.bytes += RECORD_BYTES + key.len() + value.as_ref().map_or(0, Vec::len);
         self.young.insert(key, value);
-        if self.bytes > RECORDS_BYTES_MAX / 2 {
+        if self.bytes > self.bytes_max / 2 {
             (self.old, self.bytes) = (std::mem::take(&mut self.young), 0);
         }
     }

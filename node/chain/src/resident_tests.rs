@@ -43,7 +43,7 @@ proptest! {
     fn records_are_those_on_disk(
         steps in prop::collection::vec((changes(), prop::collection::vec((0..12_u8, prop::option::of(changes())), 0..12)), 1..8)
     ) {
-        let (resident, disk) = (Resident::default(), Disk::default());
+        let (resident, disk) = (Resident::new(RECORDS_BYTES), Disk::default());
         for (written, reads) in steps {
             write(&resident, &disk, &written);
             for (key, meanwhile) in reads {
@@ -58,12 +58,12 @@ proptest! {
 
 #[test]
 fn records_stay_within_their_memory() {
-    let mut records = Records::default();
+    let mut records = Records::new(RECORDS_BYTES);
     for n in 0..200_000_u32 {
         records.keep(n.to_be_bytes().to_vec(), Some(vec![0; 1_000]));
         assert_eq!(records.get(&n.to_be_bytes()), Some(&Some(vec![0; 1_000])));
         let kept = (records.young.len() + records.old.len()) * (RECORD_BYTES + 1_004);
-        assert!(kept <= RECORDS_BYTES_MAX, "{kept}");
+        assert!(kept <= RECORDS_BYTES, "{kept}");
     }
     assert!(records.get(&0_u32.to_be_bytes()).is_none(), "the oldest went");
 }

@@ -14,7 +14,7 @@ use mesh30k_ledger::smt::is_page;
 use mesh30k_ledger::state::{ChangeSet, Entry, StateError, StateRead};
 use mesh30k_ledger::types::{AccountId, Height, TxId};
 
-use crate::resident::Resident;
+use crate::resident::{RECORDS_BYTES, Resident};
 use crate::restart::{SignedRestart, SignedStatement};
 
 const BLOCK_PREFIX: u8 = b'b';
@@ -76,10 +76,16 @@ pub struct LedgerStore {
 }
 
 impl LedgerStore {
-    /// Final state in `kv`.
+    /// Final state in `kv`, of which so many bytes of records that were read lately are kept in memory.
+    #[must_use]
+    pub fn with_records(kv: Arc<dyn KvStore>, records_bytes: usize) -> Self {
+        Self { kv, commit: Arc::default(), resident: Arc::new(Resident::new(records_bytes)) }
+    }
+
+    /// Final state in `kv`, with little of it in memory.
     #[must_use]
     pub fn new(kv: Arc<dyn KvStore>) -> Self {
-        Self { kv, commit: Arc::default(), resident: Arc::default() }
+        Self::with_records(kv, RECORDS_BYTES)
     }
 
     /// Makes what follows from the stored state and is kept in memory, and checks the state's trees by it. Whatever asks first does

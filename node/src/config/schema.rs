@@ -209,7 +209,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Integer(1, 4_096),
         "8",
         "MiB",
-        "Database cache shared by everything in this process.",
+        "Database cache shared by everything in this process; half as much again keeps records of the ledger.",
     ),
     key(
         "ledger.memtable_mib",

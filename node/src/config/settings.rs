@@ -159,6 +159,12 @@ pub struct LedgerSettings {
 }
 
 impl LedgerSettings {
+    /// Records of the state that stay in memory, in bytes: half of what the database caches.
+    #[must_use]
+    pub const fn records_bytes(&self) -> usize {
+        self.block_cache_mib.saturating_mul(1 << 19)
+    }
+
     /// The memory of the database.
     #[must_use]
     pub const fn memory(&self) -> RocksMemory {

@@ -99,6 +99,8 @@ pub struct LedgerParts<'a> {
     pub genesis: Genesis,
     /// The node's database.
     pub kv: Arc<dyn KvStore>,
+    /// Records of the state that stay in memory, in bytes at most.
+    pub records_bytes: usize,
     /// Keys.
     pub identity: &'a NodeIdentity,
     /// Name of the disk.
@@ -153,9 +155,9 @@ struct ObserverPending {
 /// # Errors
 /// [`LedgerStartError`], each with what to do.
 pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> {
-    let LedgerParts { genesis, kv, identity, store_id, dir, sign_log, control, roster, metrics } = parts;
+    let LedgerParts { genesis, kv, records_bytes, identity, store_id, dir, sign_log, control, roster, metrics } = parts;
     let context = genesis.context();
-    let store = LedgerStore::new(kv);
+    let store = LedgerStore::with_records(kv, records_bytes);
     if query::is_initialized(&store)? {
         let found = query::context(&store)?.genesis;
         if found != context.genesis {

@@ -91,6 +91,7 @@ async fn start(genesis: &Genesis, identity: &NodeIdentity, index: usize, dir: &s
     Foundation::start(FoundationParts {
         genesis: genesis.clone(),
         kv: Arc::new(MemDisk::new(FlushMode::Immediate).open()),
+        records_bytes: 1 << 20,
         identity,
         store_id: store_id(index),
         dir: dir.to_owned(),
