@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::escrow_release::{check_part, check_receipt, settle_part};
 use super::slash::penalize;
-use super::{Call, TaskReceipt};
+use super::{Call, TaskReceipt, own_escrow};
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
 use crate::parameters::Parameter;
@@ -115,11 +115,7 @@ fn claim(working: &Working<'_>, escrow: &EscrowId, part: u32) -> Result<ClaimRec
 
 impl DisputeClaim {
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
-        let escrow: Escrow =
-            working.read(&keyspace::escrow(&self.escrow))?.ok_or(Rejection::UnknownEscrow(self.escrow))?;
-        if escrow.opener != call.account {
-            return Err(Rejection::NotOpener { opener: escrow.opener }.into());
-        }
+        let escrow = own_escrow(working, call, &self.escrow)?;
         let mut record = claim(working, &self.escrow, self.part)?;
         if record.status != ClaimStatus::Open {
             return Err(Rejection::AlreadyDone("the claim was disputed or decided".into()).into());

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::auction::check_winner;
 use super::register_host::capability_now;
-use super::{Call, Capabilities, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, least_believed, task_units};
+use super::{
+    Call, Capabilities, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, least_believed, own_escrow, task_units,
+};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::pricing::{Price, PriceInput, price};
@@ -29,11 +31,7 @@ pub struct EscrowRelease {
 impl EscrowRelease {
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
         let report = &self.receipt.report;
-        let key = keyspace::escrow(&self.escrow);
-        let escrow: Escrow = working.read(&key)?.ok_or(Rejection::UnknownEscrow(self.escrow))?;
-        if escrow.opener != call.account {
-            return Err(Rejection::NotOpener { opener: escrow.opener }.into());
-        }
+        let escrow = own_escrow(working, call, &self.escrow)?;
         check_part(working, &escrow, self.escrow, report)?;
         let worker = check_receipt(working, &self.escrow, escrow.capability, &self.receipt)?.account;
         let (price, returned) = settle_part(working, &self.escrow, escrow, report, &worker)?;

@@ -68,9 +68,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
+use crate::records::{Escrow, EscrowStatus};
 use crate::rejection::Rejection;
+use crate::state::keyspace;
 use crate::transaction::SignedTransaction;
-use crate::types::{AccountId, TxId};
+use crate::types::{AccountId, EscrowId, TxId};
 
 /// What an operation knows about the transaction that carries it.
 pub(crate) struct Call<'a> {
@@ -85,6 +87,24 @@ pub(crate) fn within(field: &str, found: u64, min: u64, max: u64) -> Result<(), 
         return Err(Rejection::OutOfBounds { field: field.into(), found, min, max });
     }
     Ok(())
+}
+
+/// The escrow of this name, if the transaction's account opened it.
+pub(crate) fn own_escrow(working: &Working<'_>, call: &Call<'_>, id: &EscrowId) -> Result<Escrow, Stop> {
+    let escrow: Escrow = working.read(&keyspace::escrow(id))?.ok_or(Rejection::UnknownEscrow(*id))?;
+    if escrow.opener != call.account {
+        return Err(Rejection::NotOpener { opener: escrow.opener }.into());
+    }
+    Ok(escrow)
+}
+
+/// As [`own_escrow`], while it is open.
+pub(crate) fn own_open_escrow(working: &Working<'_>, call: &Call<'_>, id: &EscrowId) -> Result<Escrow, Stop> {
+    let escrow = own_escrow(working, call, id)?;
+    if escrow.status != EscrowStatus::Open {
+        return Err(Rejection::EscrowClosed(*id).into());
+    }
+    Ok(escrow)
 }
 
 /// What a transaction does. Variants are only ever appended.

@@ -3,13 +3,13 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::Call;
+use super::{Call, own_open_escrow};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
 use crate::priority::Purpose;
 use crate::quota;
-use crate::records::{Escrow, EscrowStatus, Office, PurposeRecord};
+use crate::records::{Escrow, Office, PurposeRecord};
 use crate::rejection::Rejection;
 use crate::reputation;
 use crate::state::keyspace;
@@ -36,14 +36,7 @@ pub struct ReclassifyPurpose {
 
 impl DeclarePurpose {
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
-        let escrow: Escrow =
-            working.read(&keyspace::escrow(&self.escrow))?.ok_or(Rejection::UnknownEscrow(self.escrow))?;
-        if escrow.opener != call.account {
-            return Err(Rejection::NotOpener { opener: escrow.opener }.into());
-        }
-        if escrow.status != EscrowStatus::Open {
-            return Err(Rejection::EscrowClosed(self.escrow).into());
-        }
+        let escrow = own_open_escrow(working, call, &self.escrow)?;
         let key = keyspace::purpose(&self.escrow);
         if working.get(&key)?.is_some() {
             return Err(Rejection::AlreadyDone("the purpose was declared".into()).into());

@@ -3,12 +3,12 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::{Call, within};
+use super::{Call, own_open_escrow, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
 use crate::priority::Purpose;
 use crate::quota::{self, moved, set_reserved};
-use crate::records::{Due, EmergencyRecord, Escrow, EscrowStatus, PurposeRecord, QuotaDraw, TakenQuota};
+use crate::records::{Due, EmergencyRecord, Escrow, PurposeRecord, QuotaDraw, TakenQuota};
 use crate::rejection::Rejection;
 use crate::state::{StateError, decode_record, keyspace};
 use crate::types::{AccountId, EscrowId, Region, TimeMs};
@@ -31,14 +31,7 @@ pub struct DrawQuota {
 impl DrawQuota {
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
         within("units", self.units, 1, u64::MAX)?;
-        let escrow: Escrow =
-            working.read(&keyspace::escrow(&self.escrow))?.ok_or(Rejection::UnknownEscrow(self.escrow))?;
-        if escrow.opener != call.account {
-            return Err(Rejection::NotOpener { opener: escrow.opener }.into());
-        }
-        if escrow.status != EscrowStatus::Open {
-            return Err(Rejection::EscrowClosed(self.escrow).into());
-        }
+        let escrow = own_open_escrow(working, call, &self.escrow)?;
         if working.get(&keyspace::quota_draw(&self.escrow))?.is_some() {
             return Err(Rejection::AlreadyDone("quota was drawn for this task".into()).into());
         }

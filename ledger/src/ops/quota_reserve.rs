@@ -3,11 +3,10 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::Call;
+use super::{Call, own_open_escrow};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::quota;
-use crate::records::{Escrow, EscrowStatus};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
 use crate::types::EscrowId;
@@ -27,14 +26,7 @@ pub struct ReserveQuota {
 
 impl ReserveQuota {
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
-        let escrow: Escrow =
-            working.read(&keyspace::escrow(&self.escrow))?.ok_or(Rejection::UnknownEscrow(self.escrow))?;
-        if escrow.opener != call.account {
-            return Err(Rejection::NotOpener { opener: escrow.opener }.into());
-        }
-        if escrow.status != EscrowStatus::Open {
-            return Err(Rejection::EscrowClosed(self.escrow).into());
-        }
+        let escrow = own_open_escrow(working, call, &self.escrow)?;
         if working.get(&keyspace::quota_draw(&self.escrow))?.is_some() {
             return Err(Rejection::AlreadyDone("the emergency's quota was drawn for this task".into()).into());
         }
