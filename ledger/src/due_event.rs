@@ -128,6 +128,13 @@ pub enum DueEvent {
         /// To so many others.
         tasks: u64,
     },
+    /// A listing takes no more orders.
+    ListingEnded {
+        /// Which.
+        listing: Hash,
+        /// Whose.
+        seller: AccountId,
+    },
 }
 
 impl DueEvent {

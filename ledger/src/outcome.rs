@@ -8,7 +8,7 @@ pub use crate::due_event::DueEvent;
 use crate::keys::PublicKey;
 use crate::pricing::Price;
 use crate::priority::Purpose;
-use crate::records::{Contribution, Duty};
+use crate::records::{Contribution, Duty, Safety};
 use crate::rejection::Rejection;
 use crate::types::{
     AccountId, AgentId, EscrowId, Hash, NodeId, ProposalId, Region, Scope, SectorId, TimeMs, TxId, Uftns,
@@ -380,6 +380,60 @@ pub enum Effect {
         difference: Uftns,
         /// What it costs on top.
         penalty: Uftns,
+    },
+    /// Something was offered on the market, or is at other terms.
+    Listed {
+        /// Names it.
+        listing: Hash,
+        /// For one use or one part.
+        price: Uftns,
+        /// It takes orders until then.
+        until: TimeMs,
+    },
+    /// An offer was withdrawn.
+    ListingWithdrawn {
+        /// Which.
+        listing: Hash,
+        /// Orders of it that go on.
+        open_orders: u32,
+    },
+    /// A reviewer spoke on the safety of an offer.
+    ListingReviewed {
+        /// Which.
+        listing: Hash,
+        /// Reviewers who say the same.
+        words: u64,
+        /// In force now.
+        safety: Safety,
+    },
+    /// Something listed was ordered.
+    Ordered {
+        /// Names the order and its escrow.
+        order: EscrowId,
+        /// What.
+        listing: Hash,
+        /// From whom.
+        seller: AccountId,
+        /// What was locked.
+        locked: Uftns,
+    },
+    /// A buyer accepted content.
+    DeliveryAccepted {
+        /// Which order.
+        order: EscrowId,
+        /// What was paid.
+        price: Uftns,
+        /// The market's share of it.
+        fee: Uftns,
+    },
+    /// An order was rated.
+    OrderRated {
+        /// Which.
+        order: EscrowId,
+        /// Whose reputation moved.
+        seller: AccountId,
+        /// 1 to 5.
+        stars: u8,
     },
 }
 

@@ -139,6 +139,8 @@ parameters! {
     QuotaMinBalance, "quota_min_balance_uftns", 100_000_000, 0..=1_000_000_000_000;
     /// What a purpose that reviewers found too high costs beyond the difference, in ppm of the task's size.
     PurposePenaltyPpm, "purpose_penalty_ppm", 100_000, 0..=1_000_000;
+    /// The market's share of what the seller of an order is paid, in ppm; goes to the treasury.
+    MarketFeePpm, "market_fee_ppm", 10_000, 0..=200_000;
 }
 
 /// Text that names no parameter.

@@ -38,7 +38,7 @@ pub struct PriceInput {
 /// How a price comes about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Price {
-    /// To the worker, always in full.
+    /// To the worker.
     pub base: Uftns,
     /// To the carbon pool.
     pub carbon: Uftns,
@@ -54,6 +54,8 @@ pub struct Price {
     pub uncovered: Uftns,
     /// Discounts the funds could not pay.
     pub unfunded: Uftns,
+    /// Of the base, the market's share of an order.
+    pub fee: Uftns,
 }
 
 /// Prices a part. Charges round up, discounts round down; what funds lack is cut from discounts, what the reserve lacks from
@@ -84,6 +86,7 @@ pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
         total: amount(total),
         uncovered: amount(carbon_due.saturating_add(premium_due).saturating_sub(carbon).saturating_sub(premium)),
         unfunded: amount(discount_due.saturating_add(green_due).saturating_sub(discount).saturating_sub(green)),
+        fee: Uftns::ZERO,
     }
 }
 

@@ -8,9 +8,9 @@ use crate::parameters::{Parameter, Parameters};
 use crate::records::{
     Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
     ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DividendRecord, EmergencyRecord, Escrow,
-    FreezeRecord, Globals, IntensityRecord, NodeRecord, Office, OfficeRecord, Proposal, PurchaseRecord, PurposeRecord,
-    QuotaDraw, QuotaOffer, QuotaRecord, Regions, ReputationRecord, SavingRecord, ScheduleRecord, SectorRecord, Tip,
-    Totals, VolumeRecord, VoteRecord,
+    FreezeRecord, Globals, IntensityRecord, ListingRecord, NodeRecord, Office, OfficeRecord, OrderRecord, Proposal,
+    PurchaseRecord, PurposeRecord, QuotaDraw, QuotaOffer, QuotaRecord, Regions, ReputationRecord, SavingRecord,
+    ScheduleRecord, SectorRecord, Tip, Totals, VolumeRecord, VoteRecord,
 };
 use crate::signing::ChainContext;
 use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};
@@ -32,6 +32,22 @@ fn list<T: BorshDeserialize + BorshSerialize>(
     limit: usize,
 ) -> Answer<Vec<T>> {
     state.scan(prefix, from, limit)?.iter().map(|(key, value)| decode_record(key, value)).collect()
+}
+
+/// Records that are named by a hash, each with its name.
+fn named<T: BorshDeserialize + BorshSerialize>(
+    state: State<'_>,
+    prefix: &[u8],
+    from: &[u8],
+    limit: usize,
+) -> Answer<Vec<(Hash, T)>> {
+    let corrupt =
+        |key: &[u8]| StateError::Corrupt { key: hex::encode(key), reason: "its key does not end with a name".into() };
+    let entry = |(key, value): &(Vec<u8>, Vec<u8>)| {
+        let name = key.strip_prefix(prefix).and_then(|name| name.try_into().ok()).ok_or_else(|| corrupt(key))?;
+        Ok((Hash(name), decode_record(key, value)?))
+    };
+    state.scan(prefix, from, limit)?.iter().map(entry).collect()
 }
 
 /// The last block this state is after.
@@ -120,6 +136,10 @@ lookups! {
     quota_offer(id: &Hash) -> QuotaOffer = keyspace::quota_offer(id);
     /// What an emergency took for a task.
     quota_draw(escrow: &EscrowId) -> QuotaDraw = keyspace::quota_draw(escrow);
+    /// Something on the market.
+    listing(id: &Hash) -> ListingRecord = keyspace::listing(id);
+    /// An order of something listed; its money is in the escrow of the same name.
+    order(escrow: &EscrowId) -> OrderRecord = keyspace::order(escrow);
     /// What a sector's voters say of a period.
     anchor(period: u64, sector: SectorId) -> AnchorRecord = keyspace::anchor(period, sector);
     /// What a quarter that ended still owes.
@@ -222,6 +242,22 @@ pub fn proposals(state: State<'_>, limit: usize) -> Answer<Vec<Proposal>> {
 /// State that cannot be read.
 pub fn quota_draws(state: State<'_>) -> Answer<Vec<QuotaDraw>> {
     list(state, keyspace::QUOTA_DRAWS, &[], LIST_MAX)
+}
+
+/// Up to `limit` listings in order of name, beginning with `from`.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn listings(state: State<'_>, from: &Hash, limit: usize) -> Answer<Vec<(Hash, ListingRecord)>> {
+    named(state, keyspace::LISTINGS, &keyspace::listing(from), limit)
+}
+
+/// Up to `limit` offers and loans of quota in order of name.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn quota_offers(state: State<'_>, limit: usize) -> Answer<Vec<(Hash, QuotaOffer)>> {
+    named(state, keyspace::QUOTA_OFFERS, &[], limit)
 }
 
 /// Every node in order of number.

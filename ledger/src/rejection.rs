@@ -164,6 +164,10 @@ pub enum Rejection {
     QuotaShort { needed: u64, free: u64 },
     #[error("no emergency lends quota to this task: {0}")]
     NoEmergency(String),
+    #[error("listing {0} was found unsafe by reviewers and takes no orders")]
+    UnsafeListing(Hash),
+    #[error("{field} is {found}, the listing's seller has {expected}")]
+    ListingMismatch { field: String, found: String, expected: String },
 }
 
 /// What a rejection does to the block and to the account.

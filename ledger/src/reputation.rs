@@ -16,6 +16,11 @@ pub(crate) const FALSE_PURPOSE: i32 = -50;
 /// Two votes at one height.
 pub(crate) const EQUIVOCATED: i32 = -300;
 
+/// An order that was rated with so many of five stars: three change nothing, one more or less is worth a paid part.
+pub(crate) const fn rated(stars: u8) -> i32 {
+    (stars as i32).saturating_sub(3).saturating_mul(PAID)
+}
+
 impl Working<'_> {
     /// The score now.
     pub(crate) fn reputation(&self, id: &AccountId) -> Result<u32, StateError> {

@@ -138,6 +138,28 @@ impl Effect {
             Self::QuotaDrawn { escrow, units, tasks, until } => {
                 format!("{units} units of quota of {tasks} less urgent tasks lent to escrow {escrow} until {until} ms")
             }
+            _ => self.order_sentence(),
+        }
+    }
+
+    fn order_sentence(&self) -> String {
+        match self {
+            Self::Listed { listing, price, until } => format!("listing {listing} stands at {price} until {until} ms"),
+            Self::ListingWithdrawn { listing, open_orders } => {
+                format!("listing {listing} withdrawn, {open_orders} orders of it go on")
+            }
+            Self::ListingReviewed { listing, words, safety } => {
+                format!("listing {listing} counts as {safety}, {words} reviewers said the same as this one")
+            }
+            Self::Ordered { order, listing, seller, locked } => {
+                format!("{locked} locked in escrow {order} for listing {listing} of {seller}")
+            }
+            Self::DeliveryAccepted { order, price, fee } => {
+                format!("delivery of order {order} accepted, {price} paid, {fee} of it to the market")
+            }
+            Self::OrderRated { order, seller, stars } => {
+                format!("order {order} of {seller} rated with {stars} of 5")
+            }
             _ => String::new(),
         }
     }
@@ -152,6 +174,8 @@ impl Effect {
             Self::Scheduled { schedule, .. } => vec![schedule.to_string()],
             Self::AuctionOpened { auction, .. } => vec![auction.to_string()],
             Self::QuotaOffered { offer, .. } => vec![offer.to_string()],
+            Self::Listed { listing, .. } => vec![listing.to_string()],
+            Self::Ordered { order, .. } => vec![order.to_string()],
             _ => Vec::new(),
         }
     }

@@ -11,18 +11,21 @@ use mesh30k_ledger::finality::{Certificate, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::ops::{
-    Anchor, AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Capabilities, Choice, ClaimContribution,
-    ClaimPart, ClaimSaving, CreditImport, DeclarePurpose, DisputeClaim, DrawQuota, EnergyMethod, EscrowOpen,
-    EscrowRelease, Freeze, OfferQuota, OfficeChange, OpenAuction, OpenBid, Operation, ParameterChange, ProposalKind,
-    Propose, ProveEquivocation, RateContent, ReclassifyPurpose, RegisterContent, ReportIntensity, ReserveQuota,
-    RetireCredits, RotateKey, RuleClaim, Schedule, SealBid, SignalEmergency, TakeQuota, TaskReceipt, TaskReport, Thaw,
-    Transfer, TransferCredits, TransferItem, Unbond, Unschedule, WithdrawQuota,
+    AcceptDelivery, Anchor, AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Capabilities, ChangeListing,
+    Choice, ClaimContribution, ClaimDelivery, ClaimPart, ClaimSaving, CreateListing, CreditImport, DeclarePurpose,
+    DisputeClaim, DrawQuota, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, ListingTerms, OfferQuota, OfficeChange,
+    OpenAuction, OpenBid, Operation, OrderedWork, ParameterChange, PlaceOrder, ProposalKind, Propose,
+    ProveEquivocation, RateContent, RateOrder, ReclassifyPurpose, RegisterContent, ReportIntensity, ReserveQuota,
+    RetireCredits, ReviewListing, RotateKey, RuleClaim, Schedule, SealBid, SignalEmergency, TakeQuota, TaskReceipt,
+    TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond, Unschedule, WithdrawListing, WithdrawQuota,
 };
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::receipt::Receipt;
-use mesh30k_ledger::records::{AnchorHeads, ContentParent, ContentShare, Contribution, Duty, Office};
+use mesh30k_ledger::records::{
+    AnchorHeads, ContentParent, ContentShare, Contribution, Duty, EnergySource, ListingKind, Office, Safety,
+};
 use mesh30k_ledger::smt::StateProof;
 use mesh30k_ledger::transaction::{MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
 use mesh30k_ledger::types::*;
@@ -88,6 +91,7 @@ fn operations(world: &World) -> Vec<(&'static str, Operation)> {
     .chain(market_operations(world))
     .chain(key_operations())
     .chain(quota_operations())
+    .chain(order_operations())
     .collect()
 }
 
@@ -226,6 +230,34 @@ fn quota_operations() -> Vec<(&'static str, Operation)> {
     ]
 }
 
+fn order_operations() -> Vec<(&'static str, Operation)> {
+    let (listing, order) = (Hash::of(b"listing"), Hash::of(b"order"));
+    let terms = ListingTerms {
+        title: "t".into(),
+        about: "a".into(),
+        content: Hash::of(b"content"),
+        capability: Some(Capabilities::INFER),
+        region: Some(common::region("KE")),
+        energy: EnergySource::OnSite,
+        price: Uftns(35),
+        until: TimeMs(36),
+    };
+    let reserve_per_part = Uftns(39);
+    let work = OrderedWork { task: Hash::of(b"task"), module: Hash::of(b"module"), parts: 38, reserve_per_part };
+    let place = PlaceOrder { listing, max_price: Uftns(37), work: Some(work), release_deadline: TimeMs(40) };
+    let kind = ListingKind::Agent(AgentId(41));
+    vec![
+        ("create_listing", Operation::CreateListing(CreateListing { kind, terms: terms.clone() })),
+        ("change_listing", Operation::ChangeListing(ChangeListing { listing, terms })),
+        ("withdraw_listing", Operation::WithdrawListing(WithdrawListing { listing })),
+        ("review_listing", Operation::ReviewListing(ReviewListing { listing, safety: Safety::Unsafe })),
+        ("place_order", Operation::PlaceOrder(place)),
+        ("claim_delivery", Operation::ClaimDelivery(ClaimDelivery { order })),
+        ("accept_delivery", Operation::AcceptDelivery(AcceptDelivery { order })),
+        ("rate_order", Operation::RateOrder(RateOrder { order, stars: 4 })),
+    ]
+}
+
 fn story() -> (World, Block, Receipt) {
     let mut world = World::new();
     let transactions = vec![
@@ -340,7 +372,7 @@ fn canonical_all(bytes: &[u8]) {
 }
 
 /// Examples of operations below.
-const KINDS: usize = 44;
+const KINDS: usize = 52;
 
 #[test]
 fn every_example_is_damaged() {

@@ -12,7 +12,7 @@ use crate::outcome::{DueEvent, Effect, Outcome};
 use crate::pricing::Price;
 use crate::priority::Purpose;
 use crate::query;
-use crate::records::Totals;
+use crate::records::{Claimed, Totals};
 use crate::state::{StateError, StateRead};
 use crate::types::{AccountId, AgentClass, AgentId, EscrowId, NodeId, Region, SectorId, TimeMs, Uftns};
 
@@ -246,7 +246,11 @@ impl CarbonReport {
         price: &Price,
     ) -> Result<(), StateError> {
         let claim = query::claim(state, escrow, part)?.ok_or_else(|| missing("claim", escrow))?;
-        self.add_part(state, time, escrow, &claim.report, price)
+        match &claim.claimed {
+            Claimed::Part(report) => self.add_part(state, time, escrow, report, price),
+            // What is handed over used no energy that anybody stated.
+            Claimed::Delivery(_) => Ok(()),
+        }
     }
 
     fn add_part(

@@ -32,6 +32,7 @@ pub(crate) fn run(working: &mut Working<'_>) -> Result<Vec<DueEvent>, StateError
             Due::QuarterEnds => dividends::end_quarter(working, &mut events),
             Due::QuotaLoanEnds(offer) => ops::give_quota_back(working, &offer, &mut events),
             Due::QuotaDrawEnds(task) => ops::end_quota_draw(working, &task, &mut events),
+            Due::ListingEnds(listing) => ops::end_listing(working, &listing, &mut events),
             Due::Unbonding(account) => ops::release_unbonded(working, &account, &mut events),
         };
         done.map_err(|stop| stop.into_damage(&key))?;

@@ -5,17 +5,18 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use super::escrow_release::{check_part, check_receipt, settle_part};
+use super::order::settle_delivery;
 use super::slash::penalize;
 use super::{Call, TaskReceipt, own_escrow};
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
 use crate::parameters::Parameter;
 use crate::pricing::Price;
-use crate::records::{BondRecord, ClaimRecord, ClaimStatus, Due, Duty, Escrow, EscrowStatus, Office};
+use crate::records::{BondRecord, ClaimRecord, ClaimStatus, Claimed, Due, Duty, Escrow, EscrowStatus, Office};
 use crate::rejection::Rejection;
 use crate::reputation;
 use crate::state::{decode_record, keyspace};
-use crate::types::{AccountId, EscrowId, Hash, Uftns};
+use crate::types::{AccountId, EscrowId, Hash, TimeMs, Uftns};
 
 /// Reviewers of a panel.
 pub const PANEL: usize = 3;
@@ -61,38 +62,54 @@ impl ClaimPart {
         let escrow: Escrow =
             working.read(&keyspace::escrow(&self.escrow))?.ok_or(Rejection::UnknownEscrow(self.escrow))?;
         check_part(working, &escrow, self.escrow, report)?;
-        let key = keyspace::claim(&self.escrow, report.part);
-        if working.get(&key)?.is_some() {
+        if working.get(&keyspace::claim(&self.escrow, report.part))?.is_some() {
             return Err(Rejection::AlreadyDone("this part was claimed".into()).into());
         }
         let host = check_receipt(working, &self.escrow, escrow.capability, &self.receipt)?;
         if host.account != call.account {
             return Err(Rejection::NotOwner { what: "the receipt's host".into(), owner: host.account }.into());
         }
-        check_bond(working, &escrow, &call.account)?;
-        let ends = working.now.plus_ms(working.parameter(Parameter::ChallengeMs));
-        // A dispute on the last day must still be ruled on before the escrow closes.
-        let (ruled, frozen_ms) =
-            (ends.plus_ms(working.parameter(Parameter::RulingMs)), working.globals().frozen_ms_at(working.now));
-        let latest = escrow.effective_deadline(frozen_ms);
-        if ruled > latest {
-            return Err(Rejection::DeadlineTooFar { deadline: ruled, latest }.into());
-        }
-        let record = ClaimRecord {
-            worker: call.account,
-            report: *report,
-            ends,
-            frozen_ms,
-            status: ClaimStatus::Open,
-            bond: Uftns::ZERO,
-            panel: Vec::new(),
-            for_worker: Vec::new(),
-            for_opener: Vec::new(),
-        };
-        working.write(key, &record);
-        working.schedule(ends, &Due::ClaimEnds(self.escrow, report.part));
+        let ends = file_claim(working, &self.escrow, &escrow, &call.account, Claimed::Part(*report))?;
         Ok(Effect::PartClaimed { escrow: self.escrow, part: report.part, ends })
     }
+}
+
+/// Files a claim of a worker who answers for it; gives the end of its window.
+pub(super) fn file_claim(
+    working: &mut Working<'_>,
+    id: &EscrowId,
+    escrow: &Escrow,
+    worker: &AccountId,
+    claimed: Claimed,
+) -> Result<TimeMs, Stop> {
+    let part = claimed.part();
+    let key = keyspace::claim(id, part);
+    if working.get(&key)?.is_some() {
+        return Err(Rejection::AlreadyDone("this part was claimed".into()).into());
+    }
+    check_bond(working, escrow, worker)?;
+    let ends = working.now.plus_ms(working.parameter(Parameter::ChallengeMs));
+    // A dispute on the last day must still be ruled on before the escrow closes.
+    let (ruled, frozen_ms) =
+        (ends.plus_ms(working.parameter(Parameter::RulingMs)), working.globals().frozen_ms_at(working.now));
+    let latest = escrow.effective_deadline(frozen_ms);
+    if ruled > latest {
+        return Err(Rejection::DeadlineTooFar { deadline: ruled, latest }.into());
+    }
+    let record = ClaimRecord {
+        worker: *worker,
+        claimed,
+        ends,
+        frozen_ms,
+        status: ClaimStatus::Open,
+        bond: Uftns::ZERO,
+        panel: Vec::new(),
+        for_worker: Vec::new(),
+        for_opener: Vec::new(),
+    };
+    working.write(key, &record);
+    working.schedule(ends, &Due::ClaimEnds(*id, part));
+    Ok(ends)
 }
 
 /// Whoever is checked only now and then answers for all the times it was not.
@@ -231,7 +248,7 @@ pub(crate) fn end_all(working: &mut Working<'_>, id: &EscrowId, events: &mut Vec
     for (key, value) in working.scan(&prefix, MAX_CLAIMS)? {
         let record: ClaimRecord = decode_record(&key, &value)?;
         if record.is_open() {
-            parts.push(record.report.part);
+            parts.push(record.claimed.part());
         }
     }
     for part in parts {
@@ -248,7 +265,10 @@ fn pay(working: &mut Working<'_>, id: &EscrowId, part: u32, mut record: ClaimRec
     let escrow: Escrow = working.must_read(&keyspace::escrow(id))?;
     let mut price = None;
     if escrow.status == EscrowStatus::Open && !escrow.is_released(part) {
-        price = Some(settle_part(working, id, escrow, &record.report, &record.worker)?.0);
+        price = Some(match &record.claimed {
+            Claimed::Part(report) => settle_part(working, id, escrow, report, &record.worker)?.0,
+            Claimed::Delivery(_) => settle_delivery(working, id, escrow)?,
+        });
     }
     working.write(keyspace::claim(id, part), &record);
     Ok(price)

@@ -10,7 +10,7 @@ use crate::outcome::Effect;
 use crate::records::{ContentParent, ContentRecord, ContentShare, PurchaseRecord};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
-use crate::types::{Hash, Uftns};
+use crate::types::{AccountId, Hash, Uftns};
 
 /// Owners of one content, at most.
 pub const MAX_OWNERS: usize = 16;
@@ -91,7 +91,7 @@ impl RegisterContent {
         Ok(Effect::ContentRegistered { content: self.content, depth })
     }
 
-    fn first_owner(&self, call: &Call<'_>) -> crate::types::AccountId {
+    fn first_owner(&self, call: &Call<'_>) -> AccountId {
         self.owners.first().map_or(call.account, |share| share.owner)
     }
 
@@ -119,27 +119,35 @@ fn content(working: &Working<'_>, id: &Hash) -> Result<ContentRecord, Stop> {
 
 impl BuyUse {
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
-        let mut record = content(working, &self.content)?;
+        let record = content(working, &self.content)?;
         if record.price.is_zero() {
             return Err(Rejection::ZeroAmount.into());
         }
         within("price (uFTNS)", record.price.0, 0, self.max_price.0)?;
         let price = record.price;
         working.debit(&call.account, price)?;
-        record.uses = record.uses.saturating_add(1);
-        working.write(keyspace::content(&self.content), &record);
-        let key = keyspace::purchase(&self.content, &call.account);
-        let mut purchase: PurchaseRecord = working.read(&key)?.unwrap_or(PurchaseRecord { uses: 0, rated: false });
-        purchase.uses = purchase.uses.saturating_add(1);
-        working.write(key, &purchase);
-        let reached = distribute(working, &self.content, price)?;
+        use_content(working, &self.content, Some(&call.account))?;
+        let reached = pay_royalties(working, &self.content, price)?;
         Ok(Effect::UseBought { content: self.content, price, reached })
     }
 }
 
+/// Counts a use of content; whoever bought it may rate it.
+pub(super) fn use_content(working: &mut Working<'_>, id: &Hash, buyer: Option<&AccountId>) -> Result<(), Stop> {
+    let mut record = content(working, id)?;
+    record.uses = record.uses.saturating_add(1);
+    working.write(keyspace::content(id), &record);
+    let Some(buyer) = buyer else { return Ok(()) };
+    let key = keyspace::purchase(id, buyer);
+    let mut purchase: PurchaseRecord = working.read(&key)?.unwrap_or(PurchaseRecord { uses: 0, rated: false });
+    purchase.uses = purchase.uses.saturating_add(1);
+    working.write(key, &purchase);
+    Ok(())
+}
+
 /// Pays what a content earned: royalties to its parents, level by level, the rest to its owners, what rounding leaves to the
 /// treasury. The money is the caller's to have taken. Gives how many contents it reached.
-fn distribute(working: &mut Working<'_>, id: &Hash, amount: Uftns) -> Result<u32, Stop> {
+pub(super) fn pay_royalties(working: &mut Working<'_>, id: &Hash, amount: Uftns) -> Result<u32, Stop> {
     let mut open = VecDeque::from([(*id, amount)]);
     let (mut reached, mut left_over) = (0_u32, 0_u64);
     while let Some((id, amount)) = open.pop_front() {

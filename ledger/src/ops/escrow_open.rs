@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use super::order::order_closed;
 use super::{Call, Capabilities, claim, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
@@ -114,6 +115,7 @@ pub(crate) fn refund(working: &mut Working<'_>, id: &EscrowId, events: &mut Vec<
     escrow.status = EscrowStatus::Refunded;
     working.write(key, &escrow);
     quota::release(working, id, &escrow)?;
+    order_closed(working, id)?;
     events.push(DueEvent::EscrowRefunded { escrow: *id, opener: escrow.opener, amount });
     Ok(())
 }

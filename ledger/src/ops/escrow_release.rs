@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use super::auction::check_winner;
+use super::order::{check_seller, fee, order_closed, order_of, part_paid};
 use super::register_host::capability_now;
 use super::{
     Call, Capabilities, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, least_believed, own_escrow, task_units,
@@ -47,13 +48,20 @@ pub(super) fn settle_part(
     report: &TaskReport,
     worker: &AccountId,
 ) -> Result<(Price, Uftns), Stop> {
+    let order = order_of(working, id)?;
+    let units = task_units(report.fuel);
     let unit_price = use_capability(working, &escrow, report)?;
-    let covered = quota::cover(working, id, &escrow, task_units(report.fuel))?;
-    let price = price_of(working, &escrow, report, unit_price, covered)?;
+    let work = match order {
+        // What is ordered costs what was listed, whatever it takes; no quota is used up for it.
+        Some(_) => Work { units: escrow.amount_per_part.0, unit_price: UFTNS, covered_units: 0 },
+        None => Work { units, unit_price, covered_units: quota::cover(working, id, &escrow, units)? },
+    };
+    let mut price = price_of(working, &escrow, report, &work)?;
+    price.fee = order.map_or(Uftns::ZERO, |order| fee(&order, price.base));
     let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
     let returned = limit.checked_sub(price.total).ok_or(Rejection::AmountOverflow)?;
     settle_pools(working, limit, &price)?;
-    working.credit(worker, price.base)?;
+    working.credit(worker, price.base.checked_sub(price.fee).ok_or(Rejection::AmountOverflow)?)?;
     working.credit(&escrow.opener, returned)?;
     working.judge(worker, reputation::PAID, id)?;
     escrow.locked = escrow.locked.checked_sub(limit).ok_or(Rejection::AmountOverflow)?;
@@ -62,8 +70,12 @@ pub(super) fn settle_part(
         escrow.status = EscrowStatus::Settled;
     }
     working.write(keyspace::escrow(id), &escrow);
+    if let Some(order) = order {
+        part_paid(working, id, order);
+    }
     if escrow.status == EscrowStatus::Settled {
         quota::release(working, id, &escrow)?;
+        order_closed(working, id)?;
     }
     Ok((price, returned))
 }
@@ -86,6 +98,7 @@ pub(super) fn check_receipt(
     }
     let host: NodeRecord = working.must_read(&keyspace::node(agent.node))?;
     check_winner(working, escrow, &host.account)?;
+    check_seller(working, escrow, &host, agent.id)?;
     check_thawed(working, &agent)?;
     if !receipt.is_signed_by_host(&host.host_key, &working.chain.context) {
         return Err(Rejection::ReceiptSignature("host".into()).into());
@@ -168,20 +181,25 @@ fn use_capability(working: &mut Working<'_>, escrow: &Escrow, report: &TaskRepor
     Ok(price)
 }
 
-fn price_of(
-    working: &Working<'_>,
-    escrow: &Escrow,
-    report: &TaskReport,
+/// What a part's base is counted from.
+struct Work {
+    units: u64,
+    /// In millionths of a uFTNS.
     unit_price: u64,
     covered_units: u64,
-) -> Result<Price, Stop> {
+}
+
+/// A uFTNS in the unit of prices.
+const UFTNS: u64 = 1_000_000;
+
+fn price_of(working: &Working<'_>, escrow: &Escrow, report: &TaskReport, work: &Work) -> Result<Price, Stop> {
     let totals = working.globals().totals;
     let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
     let input = PriceInput {
-        units: task_units(report.fuel),
-        unit_price,
-        covered_units,
-        covered_price: unit_price.min(voted_price(&working.chain.parameters)),
+        units: work.units,
+        unit_price: work.unit_price,
+        covered_units: work.covered_units,
+        covered_price: work.unit_price.min(voted_price(&working.chain.parameters)),
         base_limit: escrow.amount_per_part,
         limit,
         carbon_ug: report.carbon_ug,
@@ -202,5 +220,6 @@ fn settle_pools(working: &mut Working<'_>, limit: Uftns, price: &Price) -> Resul
     totals.escrows = moved(totals.escrows, limit, Uftns::ZERO)?;
     totals.access_fund = moved(totals.access_fund, price.discount, price.premium)?;
     totals.carbon_pool = moved(totals.carbon_pool, price.green, price.carbon)?;
+    totals.treasury = moved(totals.treasury, Uftns::ZERO, price.fee)?;
     Ok(())
 }

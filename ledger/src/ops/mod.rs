@@ -12,6 +12,8 @@ mod escrow_open;
 mod escrow_release;
 pub mod freeze;
 mod intensity;
+mod listing;
+mod order;
 mod propose;
 mod purpose;
 mod quota_draw;
@@ -39,6 +41,11 @@ pub use escrow_open::{EscrowOpen, MAX_ESCROW_MS, MAX_PARTS};
 pub use escrow_release::EscrowRelease;
 pub use freeze::{Freeze, FreezeOrder, OrderError, Thaw};
 pub use intensity::{INTENSITY_FLOOR, MAX_INTENSITY_MG_PER_KWH, ReportIntensity, WINDOW_MS, least_believed};
+pub use listing::{
+    ChangeListing, CreateListing, ListingTerms, MAX_LISTING_ABOUT_BYTES, MAX_LISTING_MS, MAX_LISTING_TITLE_BYTES,
+    MAX_LISTINGS, ReviewListing, WithdrawListing,
+};
+pub use order::{AcceptDelivery, ClaimDelivery, MAX_OPEN_ORDERS, OrderedWork, PlaceOrder, RateOrder};
 pub use propose::{CreditImport, MAX_CHANGES, MAX_TITLE_BYTES, OfficeChange, ParameterChange, ProposalKind, Propose};
 pub use purpose::{DeclarePurpose, ReclassifyPurpose};
 pub use quota_draw::{DrawQuota, MAX_DRAWS, MAX_SOURCES};
@@ -59,6 +66,7 @@ pub(crate) use bond::release as release_unbonded;
 pub(crate) use credits::issue as issue_credits;
 pub(crate) use escrow_open::refund;
 pub(crate) use intensity::in_force as intensity_in_force;
+pub(crate) use listing::end_listing;
 pub(crate) use quota_draw::end_draw as end_quota_draw;
 pub(crate) use quota_trade::give_back as give_quota_back;
 pub(crate) use schedule::pay_due;
@@ -191,6 +199,22 @@ pub enum Operation {
     ReserveQuota(ReserveQuota),
     /// Draws quota for disaster response in an emergency.
     DrawQuota(DrawQuota),
+    /// Offers something on the market.
+    CreateListing(CreateListing),
+    /// Offers the same at other terms.
+    ChangeListing(ChangeListing),
+    /// Ends an offer.
+    WithdrawListing(WithdrawListing),
+    /// A reviewer's word on the safety of an offer.
+    ReviewListing(ReviewListing),
+    /// Orders what is listed.
+    PlaceOrder(PlaceOrder),
+    /// A seller asks for the price of content.
+    ClaimDelivery(ClaimDelivery),
+    /// A buyer pays content.
+    AcceptDelivery(AcceptDelivery),
+    /// Rates an order.
+    RateOrder(RateOrder),
 }
 
 impl Operation {
@@ -219,6 +243,10 @@ impl Operation {
             Self::OfferQuota(_) | Self::WithdrawQuota(_) | Self::ReserveQuota(_) => 10,
             Self::TakeQuota(_) => 20,
             Self::DrawQuota(_) => 150,
+            Self::CreateListing(_) | Self::ChangeListing(_) | Self::PlaceOrder(_) => 20,
+            Self::WithdrawListing(_) | Self::ReviewListing(_) | Self::RateOrder(_) => 10,
+            Self::ClaimDelivery(_) => 40,
+            Self::AcceptDelivery(_) => 150,
         }
     }
 
@@ -266,6 +294,14 @@ impl Operation {
             Self::WithdrawQuota(_) => "withdraw quota",
             Self::ReserveQuota(_) => "reserve quota",
             Self::DrawQuota(_) => "draw quota",
+            Self::CreateListing(_) => "create listing",
+            Self::ChangeListing(_) => "change listing",
+            Self::WithdrawListing(_) => "withdraw listing",
+            Self::ReviewListing(_) => "review listing",
+            Self::PlaceOrder(_) => "place order",
+            Self::ClaimDelivery(_) => "claim delivery",
+            Self::AcceptDelivery(_) => "accept delivery",
+            Self::RateOrder(_) => "rate order",
         }
     }
 
@@ -324,6 +360,14 @@ impl Operation {
             Self::WithdrawQuota(op) => op.apply(working, call),
             Self::ReserveQuota(op) => op.apply(working, call),
             Self::DrawQuota(op) => op.apply(working, call),
+            Self::CreateListing(op) => op.apply(working, call),
+            Self::ChangeListing(op) => op.apply(working, call),
+            Self::WithdrawListing(op) => op.apply(working, call),
+            Self::ReviewListing(op) => op.apply(working, call),
+            Self::PlaceOrder(op) => op.apply(working, call),
+            Self::ClaimDelivery(op) => op.apply(working, call),
+            Self::AcceptDelivery(op) => op.apply(working, call),
+            Self::RateOrder(op) => op.apply(working, call),
         }
     }
 }

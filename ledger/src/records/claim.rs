@@ -4,15 +4,15 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::ops::TaskReport;
-use crate::types::{AccountId, TimeMs, Uftns};
+use crate::types::{AccountId, Hash, TimeMs, Uftns};
 
 /// A claim from its filing to its end.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ClaimRecord {
     /// Who is paid when it stands.
     pub worker: AccountId,
-    /// What host and agent signed.
-    pub report: TaskReport,
+    /// What was done.
+    pub claimed: Claimed,
     /// Until then the opener may dispute it; afterwards, or once disputed: until then it is ruled on.
     pub ends: TimeMs,
     /// How long everything had been frozen when `ends` was set; its clock stands still meanwhile.
@@ -27,6 +27,27 @@ pub struct ClaimRecord {
     pub for_worker: Vec<AccountId>,
     /// Those who ruled that it is not.
     pub for_opener: Vec<AccountId>,
+}
+
+/// What is claimed to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claimed {
+    /// A part of a task, as host and agent signed.
+    Part(TaskReport),
+    /// Content that was ordered was handed over.
+    Delivery(Hash),
+}
+
+impl Claimed {
+    /// Which part of the escrow it is; what is delivered is its only one.
+    #[must_use]
+    pub const fn part(&self) -> u32 {
+        match self {
+            Self::Part(report) => report.part,
+            Self::Delivery(_) => 0,
+        }
+    }
 }
 
 /// Where a claim stands.

@@ -33,4 +33,6 @@ pub enum Due {
     QuotaLoanEnds(Hash),
     /// What an emergency took for a task goes back, unless it goes on.
     QuotaDrawEnds(EscrowId),
+    /// A listing takes no more orders.
+    ListingEnds(Hash),
 }

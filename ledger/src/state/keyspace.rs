@@ -142,6 +142,18 @@ pub(crate) const QUOTA_DRAWS: &[u8] = b"cD";
 pub(crate) fn quota_draw(task: &EscrowId) -> Vec<u8> {
     key(QUOTA_DRAWS, &task.0)
 }
+pub(crate) const LISTINGS: &[u8] = b"cL";
+pub(crate) fn listing(id: &Hash) -> Vec<u8> {
+    key(LISTINGS, &id.0)
+}
+/// How many listings of an account stand.
+pub(crate) fn standing_listings(seller: &AccountId) -> Vec<u8> {
+    key(b"cS", &seller.0)
+}
+pub(crate) const ORDERS: &[u8] = b"cT";
+pub(crate) fn order(escrow: &EscrowId) -> Vec<u8> {
+    key(ORDERS, &escrow.0)
+}
 pub(crate) fn sponsorship(sponsor: &AccountId) -> Vec<u8> {
     key(b"cs", &sponsor.0)
 }

@@ -9,7 +9,9 @@ use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::query;
-use mesh30k_ledger::records::{AnchorHeads, ContentParent, ContentShare, Contribution, Duty, PERIOD_MS};
+use mesh30k_ledger::records::{
+    AnchorHeads, ContentParent, ContentShare, Contribution, Duty, EnergySource, ListingKind, PERIOD_MS, Safety,
+};
 use mesh30k_ledger::types::{AccountId, AgentId, EscrowId, Hash, ProposalId, Scope, SectorId, Uftns};
 
 pub const HOUR_MS: u64 = 3_600_000;
@@ -34,6 +36,21 @@ pub struct Scene {
     pub offer: Hash,
     /// Quota that Alice borrowed.
     pub lent: Hash,
+    pub trade: Trade,
+}
+
+/// What node 1 sells, and what Alice ordered of it.
+pub struct Trade {
+    /// The data called atlas.
+    pub data: Hash,
+    /// Computing.
+    pub compute: Hash,
+    /// Of the data, open.
+    pub order: EscrowId,
+    /// Of the data, accepted and not rated.
+    pub paid: EscrowId,
+    /// Of computing, two parts, open.
+    pub hired: EscrowId,
 }
 
 fn must(world: &mut World, who: &SecretKey, op: Operation) -> Hash {
@@ -121,8 +138,9 @@ pub fn scene() -> Scene {
         Freeze { scope: Scope::Agent(AgentId(40)), reason: "drill".into(), until: world.now().plus_ms(HOUR_MS) };
     must(&mut world, &operator(), Operation::Freeze(freeze));
     let (offer, lent) = quotas(&mut world, claimed);
+    let trade = trade(&mut world);
     let panel = query::claim(&world.state, &disputed, 0).unwrap().unwrap().panel;
-    Scene { world, task, claimed, disputed, panel, schedule, auction, revealing, offer, lent }
+    Scene { world, task, claimed, disputed, panel, schedule, auction, revealing, offer, lent, trade }
 }
 
 /// Node 1 sells quota, lends some to Alice, and keeps some for luxury while there is a flood where she is.
@@ -151,6 +169,46 @@ fn quotas(world: &mut World, relief: EscrowId) -> (Hash, Hash) {
     }
     assert!(query::quota_draw(&world.state, &relief).unwrap().is_none());
     (offer, lent)
+}
+
+pub fn terms(world: &World, content: &[u8]) -> ListingTerms {
+    ListingTerms {
+        title: "an offer".into(),
+        about: "more".into(),
+        content: Hash::of(content),
+        capability: Some(Capabilities::COMPUTE),
+        region: Some(region("DE")),
+        energy: EnergySource::Contracted,
+        price: Uftns(50),
+        until: world.now().plus_ms(HOUR_MS),
+    }
+}
+
+pub fn order(world: &World, listing: Hash, work: Option<OrderedWork>) -> PlaceOrder {
+    PlaceOrder { listing, max_price: Uftns(50), work, release_deadline: world.now().plus_ms(9 * HOUR_MS) }
+}
+
+pub fn work() -> OrderedWork {
+    let reserve_per_part = Uftns(5_000);
+    OrderedWork { task: Hash::of(b"task"), module: Hash::of(b"module"), parts: 2, reserve_per_part }
+}
+
+fn trade(world: &mut World) -> Trade {
+    let owners = vec![ContentShare { owner: id_of(&key(1)), ppm: 1_000_000 }];
+    let atlas = RegisterContent { content: Hash::of(b"atlas"), owners, parents: vec![], price: Uftns(0) };
+    must(world, &key(1), Operation::RegisterContent(atlas));
+    let create = |kind, terms| Operation::CreateListing(CreateListing { kind, terms });
+    let (data, compute) = (terms(world, b"atlas"), terms(world, b"work"));
+    let data = must(world, &key(1), create(ListingKind::Data, data));
+    let compute = must(world, &key(1), create(ListingKind::Compute, compute));
+    let place = |world: &mut World, listing, work| {
+        let op = order(world, listing, work);
+        must(world, &alice(), Operation::PlaceOrder(op))
+    };
+    let (order, paid) = (place(world, data, None), place(world, data, None));
+    must(world, &alice(), Operation::AcceptDelivery(AcceptDelivery { order: paid }));
+    let hired = place(world, compute, Some(work()));
+    Trade { data, compute, order, paid, hired }
 }
 
 fn propose() -> Operation {
@@ -194,7 +252,24 @@ pub fn examples(scene: &Scene) -> Vec<(SecretKey, Operation)> {
     examples.extend(carbon(scene));
     examples.extend(market(scene));
     examples.extend(quota(scene));
+    examples.extend(orders(scene));
     examples
+}
+
+fn orders(scene: &Scene) -> Vec<(SecretKey, Operation)> {
+    let (world, trade) = (&scene.world, &scene.trade);
+    let listing = trade.data;
+    let kind = ListingKind::Agent(AgentId(1));
+    vec![
+        (key(1), Operation::CreateListing(CreateListing { kind, terms: terms(world, b"new") })),
+        (key(1), Operation::ChangeListing(ChangeListing { listing, terms: terms(world, b"atlas") })),
+        (key(1), Operation::WithdrawListing(WithdrawListing { listing })),
+        (key(2), Operation::ReviewListing(ReviewListing { listing, safety: Safety::Reviewed })),
+        (bob(), Operation::PlaceOrder(order(world, trade.compute, Some(work())))),
+        (key(1), Operation::ClaimDelivery(ClaimDelivery { order: trade.order })),
+        (alice(), Operation::AcceptDelivery(AcceptDelivery { order: trade.order })),
+        (alice(), Operation::RateOrder(RateOrder { order: trade.paid, stars: 5 })),
+    ]
 }
 
 fn carbon(scene: &Scene) -> Vec<(SecretKey, Operation)> {

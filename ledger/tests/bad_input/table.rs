@@ -1,13 +1,15 @@
 //! The table: a kind, what is wrong, who sends it, the reason that must be told.
 
-use super::scene::{HOUR_MS, SALT, Scene, auction, equivocation, refused, scene, schedule};
+use super::scene::{HOUR_MS, SALT, Scene, auction, equivocation, order, refused, scene, schedule, terms, work};
 use crate::common::tasks::{receipt, report};
 use crate::common::{agent_key, alice, bob, id_of, key, operator, region};
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey};
 use mesh30k_ledger::ops::*;
 use mesh30k_ledger::priority::Purpose;
-use mesh30k_ledger::records::{AnchorHeads, ContentParent, ContentShare, Contribution, Duty, PERIOD_MS};
+use mesh30k_ledger::records::{
+    AnchorHeads, ContentParent, ContentShare, Contribution, Duty, EnergySource, ListingKind, PERIOD_MS, Safety,
+};
 use mesh30k_ledger::types::{AgentId, Hash, ProposalId, Scope, SectorId, TimeMs, Uftns};
 
 type Case = (&'static str, SecretKey, Operation);
@@ -267,6 +269,114 @@ fn quotas() {
             ("UnknownEscrow", alice(), draw(Hash::ZERO, 1)),
             ("NotOpener", bob(), draw(scene.claimed, 1)),
             ("NoEmergency", alice(), draw(scene.task, 1)),
+        ]
+    });
+}
+
+#[test]
+fn listings() {
+    check(|scene| {
+        let create = |kind, content: &[u8], change: fn(&mut ListingTerms)| {
+            let mut terms = terms(&scene.world, content);
+            change(&mut terms);
+            Operation::CreateListing(CreateListing { kind, terms })
+        };
+        let work = |change| create(ListingKind::Compute, b"new", change);
+        let data = |content, change| create(ListingKind::Data, content, change);
+        let agent = |id, change| create(ListingKind::Agent(AgentId(id)), b"new", change);
+        let alter = |listing| Operation::ChangeListing(ChangeListing { listing, terms: terms(&scene.world, b"atlas") });
+        let withdraw = |listing| Operation::WithdrawListing(WithdrawListing { listing });
+        let review = |listing, safety| Operation::ReviewListing(ReviewListing { listing, safety });
+        let same = |_: &mut ListingTerms| {};
+        let plain = |t: &mut ListingTerms| t.energy = EnergySource::Grid;
+        let listing = scene.trade.data;
+        vec![
+            ("OutOfBounds { field: \"title", key(1), work(|t| t.title = String::new())),
+            ("OutOfBounds { field: \"title", key(1), work(|t| t.title = "t".repeat(81))),
+            ("OutOfBounds { field: \"about", key(1), work(|t| t.about = "a".repeat(1_025))),
+            ("ZeroAmount", key(1), work(|t| t.price = Uftns::ZERO)),
+            ("DeadlinePassed", key(1), work(|t| t.until = TimeMs(0))),
+            ("DeadlineTooFar", key(1), work(|t| t.until = TimeMs(u64::MAX))),
+            ("BadCapability", key(1), work(|t| t.capability = None)),
+            ("BadCapability", key(1), work(|t| t.capability = Some(Capabilities(6)))),
+            ("BadCapability", key(1), data(b"atlas", |t| t.capability = Some(Capabilities(u64::MAX)))),
+            // What is said is looked at before who says it, the price before the time, the time before the capability.
+            ("OutOfBounds { field: \"title", alice(), work(|t| (t.title, t.price) = (String::new(), Uftns::ZERO))),
+            ("ZeroAmount", alice(), work(|t| (t.price, t.until) = (Uftns::ZERO, TimeMs(0)))),
+            ("DeadlinePassed", alice(), work(|t| (t.until, t.capability) = (TimeMs(0), None))),
+            ("NodeMissing", alice(), work(same)),
+            ("NodeMissing", alice(), agent(u64::MAX, same)),
+            ("UnknownAgent", key(1), agent(u64::MAX, same)),
+            ("WrongHost", key(2), agent(1, same)),
+            ("NotCapable", key(1), agent(1, |t| t.capability = Some(Capabilities::INFER))),
+            ("ListingMismatch { field: \"region", key(1), work(|t| t.region = Some(region("KE")))),
+            ("Unknown {", key(1), data(b"new", same)),
+            ("NotOwner", bob(), data(b"atlas", same)),
+            ("ListingMismatch { field: \"energy", bob(), data(b"paper", same)),
+            ("ListingMismatch { field: \"energy", bob(), data(b"paper", |t| t.energy = EnergySource::OnSite)),
+            ("NotOwner", alice(), data(b"paper", plain)),
+            ("Unknown {", key(1), alter(Hash::ZERO)),
+            ("NotOwner", bob(), alter(listing)),
+            ("Unknown {", key(1), withdraw(Hash::ZERO)),
+            ("NotOwner", bob(), withdraw(listing)),
+            ("NotInOffice", alice(), review(listing, Safety::Unsafe)),
+            ("Unknown {", key(2), review(Hash::ZERO, Safety::Unsafe)),
+            ("AlreadyDone", key(2), review(listing, Safety::Unreviewed)),
+        ]
+    });
+}
+
+#[test]
+fn orders() {
+    check(|scene| {
+        let trade = &scene.trade;
+        let place = |listing, work, change: fn(&mut PlaceOrder)| {
+            let mut op = order(&scene.world, listing, work);
+            change(&mut op);
+            Operation::PlaceOrder(op)
+        };
+        let hire = |parts, reserve| {
+            let work = OrderedWork { parts, reserve_per_part: Uftns(reserve), ..work() };
+            place(trade.compute, Some(work), |_| {})
+        };
+        let claim = |order| Operation::ClaimDelivery(ClaimDelivery { order });
+        let accept = |order| Operation::AcceptDelivery(AcceptDelivery { order });
+        let rate = |order, stars| Operation::RateOrder(RateOrder { order, stars });
+        let release = |escrow| {
+            let receipt = receipt(&scene.world, report(1));
+            Operation::EscrowRelease(EscrowRelease { escrow, receipt })
+        };
+        vec![
+            ("OutOfBounds { field: \"parts", bob(), hire(0, 1)),
+            ("OutOfBounds { field: \"parts", bob(), hire(u32::MAX, 1)),
+            ("DeadlinePassed", bob(), place(trade.data, None, |o| o.release_deadline = TimeMs(0))),
+            ("DeadlineTooFar", bob(), place(trade.data, None, |o| o.release_deadline = TimeMs(u64::MAX))),
+            // The parts are looked at before the time, the time before the listing, the listing before the price.
+            ("DeadlinePassed", bob(), place(Hash::ZERO, None, |o| o.release_deadline = TimeMs(0))),
+            ("Unknown {", bob(), place(Hash::ZERO, None, |o| o.max_price = Uftns::ZERO)),
+            ("SelfReference", key(1), place(trade.data, None, |o| o.max_price = Uftns::ZERO)),
+            ("OutOfBounds { field: \"price", bob(), place(trade.data, None, |o| o.max_price = Uftns(49))),
+            ("ListingMismatch { field: \"order", bob(), place(trade.data, Some(work()), |_| {})),
+            ("ListingMismatch { field: \"order", bob(), place(trade.compute, None, |_| {})),
+            ("AmountOverflow", bob(), hire(1, u64::MAX)),
+            ("AmountOverflow", bob(), hire(4_096, u64::MAX / 4_095)),
+            ("Overdrawn", bob(), hire(1, u64::MAX - 50)),
+            ("Unknown {", key(1), claim(Hash::ZERO)),
+            ("Unknown {", key(1), claim(scene.task)),
+            ("Unknown {", key(1), claim(trade.hired)),
+            ("NotOwner", alice(), claim(trade.order)),
+            ("EscrowClosed", key(1), claim(trade.paid)),
+            ("Unknown {", alice(), accept(scene.task)),
+            ("Unknown {", alice(), accept(trade.hired)),
+            ("NotOpener", bob(), accept(trade.order)),
+            ("EscrowClosed", alice(), accept(trade.paid)),
+            ("OutOfBounds { field: \"stars", alice(), rate(trade.paid, 0)),
+            ("OutOfBounds { field: \"stars", alice(), rate(trade.paid, u8::MAX)),
+            ("Unknown {", alice(), rate(scene.task, 5)),
+            ("NotOwner", bob(), rate(trade.paid, 5)),
+            ("Unknown { what: \"payment of order", alice(), rate(trade.order, 5)),
+            // Work is not paid out of an order of content.
+            ("ReceiptMismatch", alice(), release(trade.order)),
         ]
     });
 }

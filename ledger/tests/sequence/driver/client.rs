@@ -6,7 +6,7 @@ use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::outcome::{DueEvent, Effect, Outcome};
 use mesh30k_ledger::priority::Purpose;
-use mesh30k_ledger::records::{Duty, ProposalStatus};
+use mesh30k_ledger::records::{Duty, ListingKind, ProposalStatus};
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::transaction::Transaction;
 use mesh30k_ledger::types::{AccountId, AgentId, Hash, NodeId, ProposalId, Scope, TimeMs, TxId};
@@ -53,6 +53,15 @@ pub struct Bid {
     pub salt: Hash,
 }
 
+/// An offer as its seller remembers it.
+#[derive(Clone)]
+pub struct Offer {
+    pub id: TxId,
+    pub seller: AccountId,
+    pub kind: ListingKind,
+    pub content: Hash,
+}
+
 /// Everybody who sends.
 pub struct Client {
     pub people: Vec<SecretKey>,
@@ -85,6 +94,13 @@ pub struct Client {
     pub disasters: Vec<(TxId, AccountId)>,
     /// The same of luxury and proof-of-work.
     pub luxuries: Vec<(TxId, AccountId)>,
+    /// Contents with their owners.
+    pub owned: Vec<(Hash, AccountId)>,
+    pub listings: Vec<Offer>,
+    /// Orders with their buyers.
+    pub orders: Vec<(TxId, AccountId)>,
+    /// Orders of content with buyer and seller.
+    pub deliveries: Vec<(TxId, AccountId, AccountId)>,
     /// Who signs for whom, where that is not the first key.
     pub policies: BTreeMap<AccountId, KeyPolicy>,
     pub now: TimeMs,
@@ -119,6 +135,10 @@ impl Client {
             offers: Vec::new(),
             disasters: Vec::new(),
             luxuries: Vec::new(),
+            owned: Vec::new(),
+            listings: Vec::new(),
+            orders: Vec::new(),
+            deliveries: Vec::new(),
             policies: BTreeMap::new(),
             now: TimeMs(0),
         }
@@ -145,6 +165,7 @@ impl Client {
     /// What clients learn from the answer.
     pub fn sent(&mut self, tx: &Transaction, id: TxId, outcome: &Outcome) {
         let Outcome::Executed { effect, .. } = outcome else { return };
+        self.traded(tx, id, effect);
         match (&tx.op, effect) {
             (Operation::EscrowOpen(op), _) => {
                 let task = Task { id, opener: tx.account, task: op.task, module: op.module, parts: op.parts };
@@ -159,7 +180,7 @@ impl Client {
                 }
             }
             (_, Effect::Proposed { proposal, .. }) => remember(&mut self.proposals, *proposal),
-            (_, Effect::PartClaimed { escrow, part, .. }) => {
+            (Operation::ClaimPart(_), Effect::PartClaimed { escrow, part, .. }) => {
                 let opener = self.tasks.iter().find(|task| task.id == *escrow).map(|task| task.opener);
                 remember(&mut self.claims, (*escrow, *part, opener.unwrap_or(tx.account)));
             }
@@ -217,6 +238,7 @@ impl Client {
         match event {
             DueEvent::EscrowRefunded { escrow, .. } => {
                 self.tasks.retain(|task| task.id != *escrow);
+                self.deliveries.retain(|(order, ..)| order != escrow);
                 self.disasters.retain(|(id, _)| id != escrow);
                 self.luxuries.retain(|(id, _)| id != escrow);
             }
@@ -230,6 +252,7 @@ impl Client {
                 remember(&mut self.disputes, (*escrow, *part, panel.clone()));
             }
             DueEvent::ClaimLapsed { escrow, part } => self.settled(escrow, *part),
+            DueEvent::ListingEnded { listing, .. } => self.listings.retain(|offer| offer.id != *listing),
             DueEvent::FreezeEnded { scope } => self.frozen.retain(|known| known != scope),
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! What a history reached: every kind of operation, every way each can come out that matters, and everything that falls due.
 
 use mesh30k_ledger::outcome::{DueEvent, Effect};
-use mesh30k_ledger::records::ProposalStatus;
+use mesh30k_ledger::records::{ProposalStatus, Safety};
 use std::collections::BTreeMap;
 
 /// After so many steps a history has reached everything, whatever its seed.
@@ -85,6 +85,13 @@ const ALL: &[&str] = &[
     "quota reserved",
     "quota set free",
     "quota drawn",
+    "listed",
+    "listing withdrawn",
+    "listing reviewed",
+    "listing found unsafe",
+    "ordered",
+    "delivery accepted",
+    "order rated",
     "due: proposal queued",
     "due: proposal executed",
     "due: proposal defeated",
@@ -103,6 +110,7 @@ const ALL: &[&str] = &[
     "due: unbonded",
     "due: quota returned",
     "due: quota draw ended",
+    "due: listing ended",
 ];
 
 /// What the draw does not reach reliably yet: hosts' and agents' keys are only ever rotated by strangers, and too few vote.
@@ -164,6 +172,13 @@ const fn of_effect(effect: &Effect) -> &'static str {
         Effect::QuotaReserved { units: 0, .. } => "quota set free",
         Effect::QuotaReserved { .. } => "quota reserved",
         Effect::QuotaDrawn { .. } => "quota drawn",
+        Effect::Listed { .. } => "listed",
+        Effect::ListingWithdrawn { .. } => "listing withdrawn",
+        Effect::ListingReviewed { safety: Safety::Unsafe, .. } => "listing found unsafe",
+        Effect::ListingReviewed { .. } => "listing reviewed",
+        Effect::Ordered { .. } => "ordered",
+        Effect::DeliveryAccepted { .. } => "delivery accepted",
+        Effect::OrderRated { .. } => "order rated",
     }
 }
 
@@ -191,5 +206,6 @@ const fn of_event(event: &DueEvent) -> &'static str {
         DueEvent::Unbonded { .. } => "due: unbonded",
         DueEvent::QuotaReturned { .. } => "due: quota returned",
         DueEvent::QuotaDrawEnded { .. } => "due: quota draw ended",
+        DueEvent::ListingEnded { .. } => "due: listing ended",
     }
 }

@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..200) {
+            let draft = match rng.random_range(0..230) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -65,7 +65,13 @@ impl Client {
                 187..190 => self.declare_for_quota(rng),
                 190..194 => self.draw_quota(rng),
                 194..195 => Some(self.signal(rng)),
-                _ => self.reclassify(rng),
+                195..200 => self.reclassify(rng),
+                200..206 => self.offer(rng),
+                206..208 => self.change_offer(rng),
+                208..210 => self.review_offer(rng),
+                210..219 => self.order(rng),
+                219..226 => self.deliver(rng),
+                _ => self.rate_order(rng),
             };
             if let Some(draft) = draft {
                 return draft;

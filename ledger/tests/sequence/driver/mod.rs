@@ -8,6 +8,7 @@ mod draw;
 mod keys;
 mod later;
 mod market;
+mod orders;
 mod quotas;
 
 use crate::common::{FOREVER, id_of, key};

@@ -1,6 +1,6 @@
 //! Claims and auctions in the auditor's books.
 
-use super::{Auditor, Claim, Earned, Locked, Lot};
+use super::{Auditor, Claim, Earned, Locked, Lot, Work};
 use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::records::{Contribution, Duty};
 use mesh30k_ledger::transaction::Transaction;
@@ -17,7 +17,7 @@ impl Auditor {
             Operation::ClaimPart(op) => {
                 let report = op.receipt.report;
                 let opener = self.escrows[&op.escrow].opener;
-                let claim = Claim { opener, worker: tx.account, report, bond: 0, rulings: [0; 2] };
+                let claim = Claim { opener, worker: tx.account, work: Work::Part(report), bond: 0, rulings: [0; 2] };
                 let before = self.claims.insert((op.escrow, report.part), claim);
                 assert!(before.is_none(), "audit: a part was claimed twice");
             }
@@ -68,15 +68,19 @@ impl Auditor {
             | Operation::SignalEmergency(_) => {}
             Operation::DeclarePurpose(op) => self.declared(tx.account, op.escrow, op.purpose),
             Operation::ReclassifyPurpose(op) => self.reclassified(tx.account, op.escrow, op.purpose),
-            _ => self.quota_moved(tx, id),
+            _ => self.ordered(tx, id),
         }
     }
 
-    /// Level by level, sixteen contents at most: royalties up, the rest to the owners, what no share takes to the treasury.
     fn bought(&mut self, buyer: AccountId, content: Hash) {
         let price = i128::from(self.contents[&content].price.0);
         self.debit(buyer, price);
-        let mut level = vec![(content, price)];
+        self.earned_by_content(content, price);
+    }
+
+    /// Level by level, sixteen contents at most: royalties up, the rest to the owners, what no share takes to the treasury.
+    pub(super) fn earned_by_content(&mut self, content: Hash, earned: i128) {
+        let mut level = vec![(content, earned)];
         let mut known = 1;
         while !level.is_empty() {
             let mut above = Vec::new();
@@ -131,10 +135,13 @@ impl Auditor {
     /// The bond of a dispute goes to the worker, and so does the part unless it was paid or its escrow is gone.
     pub(super) fn claim_stands(&mut self, escrow: TxId, part: u32) {
         let claim = self.claims.get_mut(&(escrow, part)).expect("audit: an unknown claim was paid");
-        let (worker, report, bond) = (claim.worker, claim.report, std::mem::take(&mut claim.bond));
+        let (worker, work, bond) = (claim.worker, claim.work, std::mem::take(&mut claim.bond));
         self.credit(worker, bond);
         if self.escrows.get(&escrow).is_some_and(|locked| !locked.released.contains(&part)) {
-            self.settle(escrow, &report);
+            match work {
+                Work::Part(report) => self.settle(escrow, &report),
+                Work::Delivery => self.settle_delivery(escrow),
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod dividends;
 mod market;
+mod orders;
 mod prices;
 mod purposes;
 mod quotas;
@@ -67,10 +68,17 @@ struct Locked {
     released: BTreeSet<u32>,
 }
 
+/// What is claimed to be done.
+#[derive(Clone, Copy)]
+enum Work {
+    Part(TaskReport),
+    Delivery,
+}
+
 struct Claim {
     opener: AccountId,
     worker: AccountId,
-    report: TaskReport,
+    work: Work,
     bond: i128,
     rulings: [u32; 2],
 }
@@ -113,6 +121,7 @@ pub struct Auditor {
     /// Day, units in it, units in the one before.
     volumes: BTreeMap<AccountId, (u64, i128, i128)>,
     quotas: quotas::Quotas,
+    orders: orders::Orders,
     /// Of tasks for which one was declared.
     purposes: BTreeMap<TxId, purposes::Declared>,
 }
@@ -161,6 +170,7 @@ impl Auditor {
             price: prices::Price::new(genesis.time.0),
             volumes: BTreeMap::new(),
             quotas: quotas::Quotas::default(),
+            orders: orders::Orders::default(),
             purposes: BTreeMap::new(),
         };
         auditor.quarters_begin(genesis.time);
@@ -235,6 +245,7 @@ impl Auditor {
             DueEvent::AuctionClosed { auction, winner, .. } => self.auctioned(*auction, *winner),
             DueEvent::PanelDrawn { .. } | DueEvent::DividendPaid { .. } => {}
             DueEvent::QuarterEnded { .. } | DueEvent::DividendLapsed { .. } => self.quarter(event),
+            DueEvent::ListingEnded { .. } => self.listing_fell_due(event),
             DueEvent::QuotaReturned { .. } | DueEvent::QuotaDrawEnded { .. } => self.quota_fell_due(event),
         }
     }
@@ -414,8 +425,17 @@ impl Auditor {
         assert!(i128::from(report.renewable_ppm) <= self.renewables[host], "audit: more renewable than attested");
         let up = |of: i128, by: i128| (of + by - 1) / by;
         let units = up(i128::from(report.fuel), 1_000_000).max(1);
-        let covered = self.quota_covers(opener, escrow, units);
-        let base = self.wage(opener, units, covered).min(most);
+        let worker = crate::common::id_of(&crate::common::key(report.host.0 as u8));
+        // An order costs what was listed, whatever it took, and uses up no quota.
+        let ordered = self.order(&escrow).map(|order| {
+            assert_eq!(order.seller, worker, "audit: an order was paid to somebody else");
+            order.paid += 1;
+        });
+        let covered = if ordered.is_some() { 0 } else { self.quota_covers(opener, escrow, units) };
+        let wage = self.wage(opener, units, covered).min(most);
+        let base = if ordered.is_some() { most } else { wage };
+        let fee = if ordered.is_some() { orders::commission(base) } else { 0 };
+        self.treasury += fee;
         let rest = 1_000_000 - i128::from(report.renewable_ppm);
         let grid = i128::from(report.energy_mj) * i128::from(report.intensity_mg_per_kwh);
         let footprint_ug = up(grid * rest, 3_600_000 * 1_000_000);
@@ -429,8 +449,7 @@ impl Auditor {
         let premium = if listed { 0 } else { up(base * 200_000, 1_000_000).min(room - carbon) };
         self.access_fund += premium - discount;
         self.carbon_pool += carbon - green;
-        let worker = crate::common::id_of(&crate::common::key(report.host.0 as u8));
-        self.credit(worker, base);
+        self.credit(worker, base - fee);
         self.credit(opener, limit - (base + carbon + premium - discount - green));
         if self.escrows[&escrow].open_parts == 0 {
             self.quota_freed(opener, escrow);
@@ -449,7 +468,7 @@ fn weight(op: &Operation) -> i128 {
         Operation::Propose(_) => 50,
         Operation::Schedule(_) => 20,
         Operation::ProveEquivocation(_) => 100,
-        Operation::ClaimPart(_) | Operation::RuleClaim(_) => 40,
+        Operation::ClaimPart(_) | Operation::RuleClaim(_) | Operation::ClaimDelivery(_) => 40,
         Operation::DisputeClaim(_) | Operation::OpenAuction(_) | Operation::SealBid(_) | Operation::OpenBid(_) => 20,
         Operation::AttestContribution(_) => 15,
         Operation::RegisterContent(_) => 30,
@@ -457,7 +476,9 @@ fn weight(op: &Operation) -> i128 {
         Operation::RateContent(_) => 10,
         Operation::RotateKey(_) | Operation::Anchor(_) | Operation::TakeQuota(_) => 20,
         Operation::OfferQuota(_) | Operation::WithdrawQuota(_) | Operation::ReserveQuota(_) => 10,
-        Operation::DrawQuota(_) => 150,
+        Operation::DrawQuota(_) | Operation::AcceptDelivery(_) => 150,
+        Operation::CreateListing(_) | Operation::ChangeListing(_) | Operation::PlaceOrder(_) => 20,
+        Operation::WithdrawListing(_) | Operation::ReviewListing(_) | Operation::RateOrder(_) => 10,
         Operation::ClaimContribution(_)
         | Operation::DeclarePurpose(_)
         | Operation::ReclassifyPurpose(_)
