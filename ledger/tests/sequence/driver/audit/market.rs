@@ -17,7 +17,8 @@ impl Auditor {
             Operation::ClaimPart(op) => {
                 let report = op.receipt.report;
                 let opener = self.escrows[&op.escrow].opener;
-                let claim = Claim { opener, worker: tx.account, work: Work::Part(report), bond: 0, rulings: [0; 2] };
+                let claim =
+                    Claim { opener, worker: tx.account, work: Work::Part(Box::new(report)), bond: 0, rulings: [0; 2] };
                 let before = self.claims.insert((op.escrow, report.part), claim);
                 assert!(before.is_none(), "audit: a part was claimed twice");
             }
@@ -135,7 +136,7 @@ impl Auditor {
     /// The bond of a dispute goes to the worker, and so does the part unless it was paid or its escrow is gone.
     pub(super) fn claim_stands(&mut self, escrow: TxId, part: u32) {
         let claim = self.claims.get_mut(&(escrow, part)).expect("audit: an unknown claim was paid");
-        let (worker, work, bond) = (claim.worker, claim.work, std::mem::take(&mut claim.bond));
+        let (worker, work, bond) = (claim.worker, claim.work.clone(), std::mem::take(&mut claim.bond));
         self.credit(worker, bond);
         if self.escrows.get(&escrow).is_some_and(|locked| !locked.released.contains(&part)) {
             match work {

@@ -69,9 +69,9 @@ struct Locked {
 }
 
 /// What is claimed to be done.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Work {
-    Part(TaskReport),
+    Part(Box<TaskReport>),
     Delivery,
 }
 
