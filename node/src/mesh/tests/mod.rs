@@ -1,5 +1,6 @@
 //! The mesh of several nodes in one process: real gossip, lanes and Raft over memory, a ledger without a chain.
 
+pub(super) mod until;
 mod world;
 
 use std::collections::BTreeSet;
@@ -10,7 +11,8 @@ use mesh30k_ledger::ops::freeze::{Freeze, Thaw};
 use mesh30k_ledger::types::{ClusterId, NodeId, Scope, SectorId, TimeMs};
 
 use super::{FreezeError, FreezeHandle, MeshHandle};
-use world::{AGENTS_EACH, TestNode, World, until};
+use until::until;
+use world::{AGENTS_EACH, TestNode, World};
 
 const SECTOR: SectorId = SectorId(0);
 const CLUSTER: ClusterId = ClusterId { sector: SECTOR, index: 0 };

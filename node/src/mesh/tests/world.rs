@@ -27,6 +27,7 @@ use openraft::impls::TokioRuntime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::until::until;
 use crate::bridge::{self, RaftBridge};
 use crate::clock::wall_ms;
 use crate::lanes;
@@ -293,14 +294,4 @@ async fn deliver(mut events: Events, mesh: Arc<MeshService>) {
             _ => {}
         }
     }
-}
-
-/// Waits until something holds, which several tasks work towards.
-pub(super) async fn until(what: &str, at_most: Duration, mut holds: impl FnMut() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(tokio::time::timeout(at_most, wait).await.is_ok(), "not within {at_most:?}: {what}");
 }

@@ -22,6 +22,7 @@ use super::super::wire::Message;
 use super::super::*;
 use crate::api::types::{PlanRequest, ReleaseRow};
 use crate::clock::wall_us;
+use crate::mesh::tests::until::holds_within;
 use crate::roster::{Roster, RosterNode, SharedRoster};
 
 pub(super) const NODES: u64 = 3;
@@ -226,11 +227,9 @@ impl Trio {
 
     /// Until nearly every link is measured, as every node hears of it.
     pub(super) async fn warm(&self) {
-        for _ in 0..600 {
-            if self.nodes.iter().all(|node| node.warm_up().is_warm(980_000)) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        if holds_within(Duration::from_secs(60), || self.nodes.iter().all(|node| node.warm_up().is_warm(980_000))).await
+        {
+            return;
         }
         let warm: Vec<_> = self.nodes.iter().map(ArrivalHandle::warm_up).collect();
         let counters: Vec<_> = self.nodes.iter().map(ArrivalHandle::counters).collect();

@@ -16,6 +16,7 @@ use super::super::*;
 use super::fixture::{AGENTS, Trio, cluster_of, context, host_key, request, signed, unsigned};
 use crate::api::types::PlanRequest;
 use crate::clock::wall_us;
+use crate::mesh::tests::until::holds_within;
 
 /// Starts bad events at node 1 and remembers how each should have been counted.
 struct Bench {
@@ -275,19 +276,16 @@ async fn children_that_answer_wrongly_are_counted_in_the_metrics() {
     let reply = Message::Reply { reply: HostReply { cluster, host: NodeId(1), answers }, said: Vec::new() };
     let frame = sealed(context(), 1, 1, now, &reply);
     let wanted = ["lead_unknown\"} 1", "lead_foreign\"} 1", "lead_not_asked\"} 2"];
-    let mut text = String::new();
     // The event has reached the lead once its coordinator, node 1, and it have answered something later.
     for node in [0, 1] {
         trio.nodes[node].plan_for(PlanAsk::everybody(Strategy::Hold)).await.unwrap();
     }
     trio.nodes[1].deliver(NodeId(1), wall_us(), frame);
-    for _ in 0..100 {
-        text = trio.metrics(2);
-        if wanted.iter().all(|line| text.contains(line)) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let counted = || wanted.iter().all(|line| trio.metrics(2).contains(line));
+    if holds_within(Duration::from_secs(5), counted).await {
+        return;
     }
+    let text = trio.metrics(2);
     let faults: Vec<&str> = text.lines().filter(|line| line.contains("lead_")).collect();
     panic!("{wanted:?} are not in {faults:?}");
 }

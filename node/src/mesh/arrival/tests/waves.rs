@@ -8,6 +8,7 @@ use super::super::*;
 use super::fixture::{AGENTS, PER_NODE, Trio, signed};
 use crate::api::types::EventReport;
 use crate::mesh::reports::AgentReports;
+use crate::mesh::tests::until::until;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -98,9 +99,7 @@ async fn a_node_that_keeps_no_sector_watches_all_of_them_once_it_is_asked_to_pla
     let trio = Trio::start();
     trio.warm().await;
     let outsider = trio.outsider();
-    while outsider.warm_up().known_sectors == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the outsider knows of a sector", PATIENCE, || outsider.warm_up().known_sectors > 0).await;
     let before = outsider.warm_up();
     assert_eq!((before.watched, before.sectors), (0, 0), "nobody asked it for anything");
     let ask = PlanAsk::everybody(Strategy::Hold);
