@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::codec::encode_into;
 use crate::records::Account;
@@ -34,6 +35,11 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
+    /// Room for so many at once.
+    pub(super) fn reserve(&mut self, accounts: usize) {
+        self.held.reserve(accounts);
+    }
+
     fn find(&self, id: &AccountId) -> Option<usize> {
         match self.own {
             Some((own, place)) if own == *id => Some(place),
@@ -42,14 +48,20 @@ impl Accounts {
     }
 
     fn place(&mut self, base: &dyn StateRead, id: &AccountId) -> Result<usize, StateError> {
-        if let Some(place) = self.find(id) {
+        if let Some((own, place)) = self.own
+            && own == *id
+        {
             return Ok(place);
         }
-        let account = read(base, &keyspace::account(id))?;
-        let place = self.held.len();
-        self.held.push(Held { id: *id, account, changed_by: None });
-        self.places.insert(*id, place);
-        Ok(place)
+        match self.places.entry(*id) {
+            Entry::Occupied(place) => Ok(*place.get()),
+            Entry::Vacant(place) => {
+                let account = read(base, &keyspace::account(id))?;
+                let at = *place.insert(self.held.len());
+                self.held.push(Held { id: *id, account, changed_by: None });
+                Ok(at)
+            }
+        }
     }
 
     /// Has a transaction's account at hand from now on.
@@ -131,7 +143,7 @@ impl Accounts {
             bytes.clear();
             encode_into(held.account.as_ref()?, &mut bytes);
             // A copy has the size of the record; they live as long as the block is not final.
-            Some((keyspace::account(&held.id), Some(bytes.clone())))
+            Some((keyspace::account(&held.id).to_vec(), Some(bytes.clone())))
         };
         changed.filter_map(record).collect()
     }

@@ -7,7 +7,7 @@ use crate::block::{MAX_BLOCK_BYTES, MAX_TRANSACTIONS};
 use crate::keys::{PublicKey, Signature};
 use crate::rejection::Rejection;
 use crate::state::{StateError, StateRead};
-use crate::transaction::{Digests, SignedTransaction};
+use crate::transaction::{Digester, Digests, SignedTransaction};
 use crate::types::{AccountId, Hash, TimeMs};
 
 /// What a proposer takes and what it leaves.
@@ -36,8 +36,9 @@ pub fn check(
     oracle: &dyn SignatureOracle,
 ) -> Result<Result<(), Rejection>, StateError> {
     let working = open(state, now)?;
-    let verdict = admit(&working, signed, &signed.digests())?;
-    Ok(verdict.and_then(|()| check_signatures(signed, &signed.digests().message, oracle)))
+    let digests = signed.digests();
+    let verdict = admit(&working, signed, &digests)?;
+    Ok(verdict.and_then(|()| check_signatures(signed, &digests.message, oracle)))
 }
 
 /// As [`check`] for many, on one look at the state and without the signatures: those are [`invalid_signatures`]'s, which needs no
@@ -74,8 +75,7 @@ fn open(state: &dyn StateRead, now: TimeMs) -> Result<Working<'_>, StateError> {
 }
 
 fn keyed(signed: &SignedTransaction, message: Hash) -> impl Iterator<Item = (PublicKey, Hash, Signature)> {
-    let lists = signed.signatures.iter().chain(&signed.sponsor_signatures);
-    lists.map(move |keyed| (keyed.key, message, keyed.signature))
+    signed.keyed().map(move |keyed| (keyed.key, message, keyed.signature))
 }
 
 /// Picks transactions for a block at this time: signed, unexpired, each account's in order of nonce without gaps, within the
@@ -90,14 +90,14 @@ pub fn select(
     oracle: &dyn SignatureOracle,
 ) -> Result<Selection, StateError> {
     let mut working = open(state, now)?;
-    let mut selection = Selection::default();
+    let (mut selection, mut digester) = (Selection::default(), Digester::new());
     let mut room = MAX_BLOCK_BYTES.saturating_sub(HEADER_ROOM);
     let mut waiting: BTreeMap<AccountId, BTreeMap<u64, (SignedTransaction, Rejection)>> = BTreeMap::new();
     for candidate in candidates {
         let mut next = Some(candidate);
         while let Some(signed) = next.take() {
             let account = signed.tx.account;
-            let digests = signed.digests();
+            let digests = digester.digests(&signed);
             let verdict = admit(&working, &signed, &digests)?;
             match verdict.and_then(|()| check_signatures(&signed, &digests.message, oracle)) {
                 Ok(()) => {

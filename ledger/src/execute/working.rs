@@ -114,7 +114,9 @@ impl<'a> Working<'a> {
     /// Keeps what was done since the last commit or abort.
     pub(crate) fn commit(&mut self) {
         // `append` would walk the whole block's map for each transaction.
-        self.block.raw.extend(std::mem::take(&mut self.tx.raw));
+        if !self.tx.raw.is_empty() {
+            self.block.raw.extend(std::mem::take(&mut self.tx.raw));
+        }
         self.block.globals.clone_from(&self.tx.globals);
         self.accounts.keep();
     }
@@ -234,6 +236,11 @@ impl<'a> Working<'a> {
         Ok(region.is_some_and(|region| regions.access_list.contains(&region)))
     }
 
+    /// Makes room for what a block of so many transactions asks for.
+    pub(super) fn reserve(&mut self, transactions: usize) {
+        self.accounts.reserve(transactions.saturating_mul(2));
+    }
+
     /// Has the account of a transaction at hand, which is asked for again and again.
     pub(super) fn begin(&mut self, own: &AccountId) -> Result<(), StateError> {
         self.accounts.begin(self.base, own)
@@ -265,12 +272,13 @@ impl<'a> Working<'a> {
         let (height, (oldest, newest)) = (self.height, self.tx.globals.snapshots());
         // Whoever is refused forgets what it did, a record made here included.
         let account = self.account_mut(id)?;
-        let overdrawn = Rejection::Overdrawn { needed: amount, balance: account.balance };
-        let Some(rest) = account.balance.checked_sub(amount) else { return Err(overdrawn.into()) };
+        let balance = account.balance;
+        let overdrawn = || Rejection::Overdrawn { needed: amount, balance };
+        let rest = balance.checked_sub(amount).ok_or_else(overdrawn)?;
         account.checkpoint(height, oldest, newest);
         account.balance = rest;
         let totals = &mut self.tx.globals.totals;
-        totals.balances = totals.balances.checked_sub(amount).ok_or(overdrawn)?;
+        totals.balances = totals.balances.checked_sub(amount).ok_or_else(overdrawn)?;
         Ok(())
     }
 
