@@ -107,6 +107,11 @@ impl Transaction {
         ChainContext { chain: self.chain, genesis: self.genesis }
     }
 
+    /// The accounts it names as payer, sponsor or receiver; one may come more than once.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountId> {
+        std::iter::once(self.account).chain(self.sponsor).chain(self.op.receivers())
+    }
+
     /// Its name: signatures do not change it.
     #[must_use]
     pub fn id(&self) -> TxId {

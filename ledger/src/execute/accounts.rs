@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 
 use crate::codec::encode_into;
 use crate::records::Account;
-use crate::state::{ChangeSet, StateError, StateRead, keyspace, read};
+use crate::state::{ChangeSet, StateError, StateRead, decode_record, keyspace, read};
 use crate::types::AccountId;
 
 /// An account that was read or made in this block.
@@ -35,9 +35,25 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    /// Room for so many at once.
-    pub(super) fn reserve(&mut self, accounts: usize) {
-        self.held.reserve(accounts);
+    /// Reads those of these accounts that are not at hand, all at once.
+    pub(super) fn fetch(&mut self, base: &dyn StateRead, mut ids: Vec<AccountId>) -> Result<(), StateError> {
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| !self.places.contains_key(id));
+        let keys: Vec<[u8; 21]> = ids.iter().map(keyspace::account).collect();
+        let views: Vec<&[u8]> = keys.iter().map(<[u8; 21]>::as_slice).collect();
+        let first = self.held.len();
+        self.held.extend(ids.iter().map(|id| Held { id: *id, account: None, changed_by: None }));
+        let mut damaged = Ok(());
+        base.view_many(&views, &mut |at, bytes| {
+            let (Some(key), Some(held)) = (keys.get(at), self.held.get_mut(first.saturating_add(at))) else { return };
+            match decode_record(key, bytes) {
+                Ok(account) => held.account = Some(account),
+                Err(error) => damaged = Err(error),
+            }
+        })?;
+        self.places.extend(ids.into_iter().zip(first..));
+        damaged
     }
 
     fn find(&self, id: &AccountId) -> Option<usize> {

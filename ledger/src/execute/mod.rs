@@ -147,7 +147,7 @@ pub fn apply(state: &dyn StateRead, block: &Block, oracle: &dyn SignatureOracle)
     let digests: Vec<Digests> = block.transactions.iter().map(|signed| digester.digests(signed)).collect();
     check_transactions(block, &digests, oracle)?;
     let mut due = due::run(&mut working)?;
-    working.reserve(block.transactions.len());
+    working.fetch(block.transactions.iter().flat_map(|signed| signed.tx.accounts()))?;
     let mut outcomes = Vec::with_capacity(block.transactions.len());
     let mut transactions = Vec::with_capacity(block.transactions.len());
     for (index, (signed, Digests { id, .. })) in block.transactions.iter().zip(digests).enumerate() {

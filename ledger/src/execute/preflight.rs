@@ -1,6 +1,7 @@
 //! Looking ahead: one transaction at the door, or those a proposer puts into its block.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use super::{SignatureOracle, Stop, Working, envelope};
 use crate::block::{MAX_BLOCK_BYTES, MAX_TRANSACTIONS};
@@ -51,8 +52,11 @@ pub fn check_unsigned(
     now: TimeMs,
     all: &[SignedTransaction],
 ) -> Result<Vec<Result<(), Rejection>>, StateError> {
-    let working = open(state, now)?;
-    all.iter().map(|signed| admit(&working, signed, &signed.digests())).collect()
+    let mut working = open(state, now)?;
+    // Receivers are looked at by nobody yet.
+    working.fetch(all.iter().flat_map(|signed| iter::once(signed.tx.account).chain(signed.tx.sponsor)))?;
+    let mut digester = Digester::new();
+    all.iter().map(|signed| admit(&working, signed, &digester.digests(signed))).collect()
 }
 
 /// For each transaction the first key whose signature does not hold. All are verified together; only where that fails, one by one.
@@ -90,6 +94,7 @@ pub fn select(
     oracle: &dyn SignatureOracle,
 ) -> Result<Selection, StateError> {
     let mut working = open(state, now)?;
+    working.fetch(candidates.iter().flat_map(|signed| signed.tx.accounts()))?;
     let (mut selection, mut digester) = (Selection::default(), Digester::new());
     let mut room = MAX_BLOCK_BYTES.saturating_sub(HEADER_ROOM);
     let mut waiting: BTreeMap<AccountId, BTreeMap<u64, (SignedTransaction, Rejection)>> = BTreeMap::new();

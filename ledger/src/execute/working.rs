@@ -60,6 +60,9 @@ pub(crate) struct Chain {
     pub(crate) base_fee: BaseFee,
 }
 
+/// Accounts read ahead, at most: all of a block of single payments. A block of batches may name a hundred times as many.
+const MAX_FETCHED: usize = 4 * crate::block::MAX_TRANSACTIONS;
+
 #[derive(Debug, Clone)]
 struct Layer {
     raw: ChangeSet,
@@ -236,9 +239,9 @@ impl<'a> Working<'a> {
         Ok(region.is_some_and(|region| regions.access_list.contains(&region)))
     }
 
-    /// Makes room for what a block of so many transactions asks for.
-    pub(super) fn reserve(&mut self, transactions: usize) {
-        self.accounts.reserve(transactions.saturating_mul(2));
+    /// Has these accounts at hand, which takes less time than to read each when it is needed; of very many, the first.
+    pub(super) fn fetch(&mut self, ids: impl Iterator<Item = AccountId>) -> Result<(), StateError> {
+        self.accounts.fetch(self.base, ids.take(MAX_FETCHED).collect())
     }
 
     /// Has the account of a transaction at hand, which is asked for again and again.
