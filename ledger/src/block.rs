@@ -7,7 +7,7 @@ use crate::codec::encode;
 use crate::keys::{PublicKey, SecretKey, Signature, verify};
 use crate::merkle;
 use crate::signing::{ChainContext, Domain, signing_hash};
-use crate::transaction::SignedTransaction;
+use crate::transaction::{Digester, SignedTransaction};
 use crate::types::{BlockId, ChainId, Epoch, Hash, Height, NodeId, Round, TimeMs};
 
 /// Transactions in one block, at most.
@@ -92,7 +92,8 @@ impl Block {
     /// Merkle root over the hashes of the encoded transactions.
     #[must_use]
     pub fn transactions_root(transactions: &[SignedTransaction]) -> Hash {
-        let leaves: Vec<Hash> = transactions.iter().map(SignedTransaction::leaf).collect();
+        let mut digester = Digester::new();
+        let leaves: Vec<Hash> = transactions.iter().map(|signed| digester.digests(signed).leaf).collect();
         merkle::root(&leaves)
     }
 

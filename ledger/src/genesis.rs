@@ -154,7 +154,7 @@ impl Genesis {
                 holding: Holding { low: entry.balance, ..Holding::default() },
                 ..Account::default()
             };
-            put(keyspace::account(&entry.policy.account()), encode(&account));
+            put(keyspace::account(&entry.policy.account()).to_vec(), encode(&account));
         }
         totals.minted = u64::try_from(totals.held()).map(Uftns).map_err(|_| GenesisError::Supply(self.supply_cap))?;
         if totals.minted > self.supply_cap {

@@ -1,11 +1,11 @@
-//! Ed25519 keys. dalek holds and signs; validity is decided by ed25519-zebra (ZIP-215), one by one and in batches alike.
+//! Ed25519 keys. dalek holds and signs; validity is decided by ed25519-zebra (ZIP-215), and in batches by [`KeyPoints`] alike.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use ed25519_dalek::Signer;
-use ed25519_dalek::rand_core::{Infallible, TryCryptoRng, TryRng};
 use std::fmt;
 use std::str::FromStr;
 
+use crate::key_points::KeyPoints;
 use crate::types::HexError;
 use crate::types::parse_hex;
 use crate::types::serde_as_text;
@@ -95,43 +95,8 @@ pub fn verify(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
         .is_ok_and(|key| key.verify(&ed25519_zebra::Signature::from(signature.0), message).is_ok())
 }
 
-/// Whether *all* signatures hold; agrees with [`verify`] on each.
-///
-/// The blinding factors are drawn from a hash of the whole batch, so no outside randomness is needed and
-/// nobody can choose a signature after the factors are known.
+/// Whether *all* signatures hold; agrees with [`verify`] on each. Who verifies many batches keeps its own [`KeyPoints`].
 #[must_use]
 pub fn verify_batch(items: &[(PublicKey, &[u8], Signature)]) -> bool {
-    let mut transcript = blake3::Hasher::new_derive_key("mesh30k batch verification v1");
-    let mut batch = ed25519_zebra::batch::Verifier::new();
-    for (key, message, signature) in items {
-        transcript.update(&key.0);
-        transcript.update(blake3::hash(message).as_bytes());
-        transcript.update(&signature.0);
-        let key = ed25519_zebra::VerificationKeyBytes::from(key.0);
-        batch.queue((key, ed25519_zebra::Signature::from(signature.0), *message));
-    }
-    batch.verify(Transcript(transcript.finalize_xof())).is_ok()
+    KeyPoints::default().verify_batch(items)
 }
-
-/// Bytes that follow from the batch itself.
-struct Transcript(blake3::OutputReader);
-
-impl TryRng for Transcript {
-    type Error = Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        Ok(u32::from_le_bytes(bytes))
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        Ok(u64::from_le_bytes(bytes))
-    }
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(bytes);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Transcript {}

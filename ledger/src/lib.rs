@@ -26,6 +26,7 @@ pub mod genesis;
 pub mod governance;
 pub mod invariants;
 pub mod journal;
+pub mod key_points;
 pub mod key_policy;
 pub mod keys;
 pub mod merkle;

@@ -357,7 +357,7 @@ pub fn next_due(state: State<'_>) -> Answer<Option<TimeMs>> {
 /// The key an account is stored under, for proofs.
 #[must_use]
 pub fn account_key(id: &AccountId) -> Vec<u8> {
-    keyspace::account(id)
+    keyspace::account(id).to_vec()
 }
 
 /// The key an escrow is stored under, for proofs.

@@ -4,12 +4,12 @@ use blake3::hazmat::hash_derive_key_context;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{CodecError, decode, encode};
+use crate::codec::{CodecError, decode, encode, encode_into};
 use crate::key_policy::KeyPolicy;
 use crate::keys::{PublicKey, SecretKey, Signature};
 use crate::ops::Operation;
 use crate::signing::{ChainContext, Domain};
-use crate::types::{AccountId, ChainId, Hash, HashContext, TimeMs, TxId, Uftns};
+use crate::types::{AccountId, ChainId, Hash, HashContext, PurposeHasher, TimeMs, TxId, Uftns};
 
 static ID: HashContext = HashContext::new(|| hash_derive_key_context("mesh30k transaction id v1"));
 static LEAF: HashContext = HashContext::new(|| hash_derive_key_context("mesh30k transaction leaf v2"));
@@ -107,24 +107,21 @@ impl Transaction {
         ChainContext { chain: self.chain, genesis: self.genesis }
     }
 
+    /// The accounts it names as payer, sponsor or receiver; one may come more than once.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountId> {
+        std::iter::once(self.account).chain(self.sponsor).chain(self.op.receivers())
+    }
+
     /// Its name: signatures do not change it.
     #[must_use]
     pub fn id(&self) -> TxId {
-        Self::id_of(&encode(self))
-    }
-
-    fn id_of(canonical: &[u8]) -> TxId {
-        ID.hash(&[canonical])
+        ID.hasher().hash(&[&encode(self)])
     }
 
     /// What is signed, by the account, by operators and by the sponsor alike: the name, for this purpose and chain.
     #[must_use]
     pub fn signing_hash(&self) -> Hash {
-        self.message(&self.id())
-    }
-
-    fn message(&self, id: &TxId) -> Hash {
-        MESSAGE.hash(&[&encode(&self.context()), id.as_bytes()])
+        MESSAGE.hasher().hash(&[&encode(&self.context()), self.id().as_bytes()])
     }
 
     /// Signs with these keys.
@@ -167,6 +164,11 @@ impl SignedTransaction {
         insert(&mut self.sponsor_signatures, key, &message);
     }
 
+    /// All signatures, the sponsor's last.
+    pub(crate) fn keyed(&self) -> impl Iterator<Item = &KeyedSignature> {
+        self.signatures.iter().chain(&self.sponsor_signatures)
+    }
+
     /// Reveals the first policy of an account of several keys.
     #[must_use]
     pub fn with_policy(mut self, policy: KeyPolicy) -> Self {
@@ -203,12 +205,38 @@ impl SignedTransaction {
     /// Everything that is a hash of its bytes, which are written once.
     #[must_use]
     pub fn digests(&self) -> Digests {
-        let tx = encode(&self.tx);
-        let id = Transaction::id_of(&tx);
-        let envelope = encode(&(&self.signatures, &self.sponsor_signatures, &self.policy));
-        let leaf = LEAF.hash(&[id.as_bytes(), &envelope]);
-        Digests { bytes: tx.len().saturating_add(envelope.len()), id, message: self.tx.message(&id), leaf }
+        Digester::new().digests(self)
     }
+}
+
+/// Makes the digests of many transactions: what it works with is there once.
+pub(crate) struct Digester {
+    bytes: Vec<u8>,
+    id: PurposeHasher,
+    message: PurposeHasher,
+    leaf: PurposeHasher,
+}
+
+impl Digester {
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::with_capacity(512), id: ID.hasher(), message: MESSAGE.hasher(), leaf: LEAF.hasher() }
+    }
+
+    pub(crate) fn digests(&mut self, signed: &SignedTransaction) -> Digests {
+        let id = self.id.hash(&[written(&signed.tx, &mut self.bytes)]);
+        let length = self.bytes.len();
+        let message = self.message.hash(&[written(&signed.tx.context(), &mut self.bytes), id.as_bytes()]);
+        let envelope = written(&(&signed.signatures, &signed.sponsor_signatures, &signed.policy), &mut self.bytes);
+        let leaf = self.leaf.hash(&[id.as_bytes(), envelope]);
+        Digests { bytes: length.saturating_add(envelope.len()), id, message, leaf }
+    }
+}
+
+/// The canonical bytes of a value, in a buffer used again and again.
+fn written<'a, T: BorshSerialize>(value: &T, bytes: &'a mut Vec<u8>) -> &'a [u8] {
+    bytes.clear();
+    encode_into(value, bytes);
+    bytes
 }
 
 fn insert(list: &mut Vec<KeyedSignature>, key: &SecretKey, message: &Hash) {

@@ -453,9 +453,13 @@ fn single_and_batch_verification_agree_on_odd_keys() {
     let odd = (PublicKey(identity), b"anything".as_slice(), Signature(signature));
     let good = (alice().public(), b"hello".as_slice(), alice().sign(b"hello"));
     let bad = (alice().public(), b"hallo".as_slice(), alice().sign(b"hello"));
+    let remembered = mesh30k_ledger::key_points::KeyPoints::default();
     for set in [vec![odd], vec![good], vec![bad], vec![odd, good], vec![good, bad], vec![]] {
         let each = set.iter().all(|(key, message, signature)| verify(key, message, signature));
         assert_eq!(verify_batch(&set), each);
+        for _ in 0..2 {
+            assert_eq!(remembered.verify_batch(&set), each);
+        }
     }
     assert!(verify(&odd.0, odd.1, &odd.2));
 }

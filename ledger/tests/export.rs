@@ -144,7 +144,7 @@ proptest! {
         }
         if let Ok(taken) = back(&lines) {
             // What the state root does not vouch for: block and time of the tip, and the history of blocks.
-            let other = |(key, value): &(&Vec<u8>, &Vec<u8>)| state.get(key).unwrap().as_ref() != Some(*value);
+            let other = |(key, value): &(&[u8], &[u8])| state.get(key).unwrap().as_deref() != Some(*value);
             let differs: Vec<_> = taken.entries().filter(other).map(|(key, _)| key[0]).collect();
             prop_assert!(matches!(differs.as_slice(), [] | [b'm' | b'M']), "{differs:?} differ");
         }

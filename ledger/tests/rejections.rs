@@ -37,7 +37,7 @@ fn charged(world: &mut World, from: &SecretKey, signed: SignedTransaction) -> Re
     let touched = [query::account_key(&id_of(from)), query::account_key(&id_of(&key(1))), b"cg".to_vec()];
     let committed = |state: &mesh30k_ledger::state::MemoryState| {
         let keep = |key: &[u8]| b"acegt".contains(&key[0]) && !touched.iter().any(|t| t == key);
-        state.entries().filter(|(k, _)| keep(k)).map(|(k, v)| (k.clone(), v.clone())).collect::<Vec<_>>()
+        state.entries().filter(|(k, _)| keep(k)).map(|(k, v)| (k.to_vec(), v.to_vec())).collect::<Vec<_>>()
     };
     assert_eq!(committed(&before), committed(&world.state), "something else changed");
     outcome.rejection().expect("rejected").clone()

@@ -44,7 +44,7 @@ fn naive_subtree(leaves: Vec<(Hash, Hash)>, depth: usize) -> Hash {
 
 /// The pages of a state as they are, and as they follow from its buckets.
 fn pages(state: &MemoryState) -> Model {
-    state.entries().filter(|(key, _)| smt::is_page(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    state.entries().filter(|(key, _)| smt::is_page(key)).map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
 fn made_anew(state: &MemoryState) -> Model {
@@ -125,7 +125,7 @@ proptest! {
         // A page or a bucket that was changed where it lies is noticed.
         for kind in *b"SL" {
             let entry = state.entries().find(|(key, _)| key[0] == kind && key.len() > 3);
-            let Some((key, mut bytes)) = entry.map(|(key, value)| (key.clone(), value.clone())) else { continue };
+            let Some((key, mut bytes)) = entry.map(|(key, value)| (key.to_vec(), value.to_vec())) else { continue };
             let last = bytes.len() - 1;
             bytes[last] ^= 1;
             let mut spoiled = state.clone();
@@ -136,7 +136,7 @@ proptest! {
         }
         // So is one that is not there, as in a data directory of an earlier version.
         let mut without = state.clone();
-        without.apply(state.entries().filter(|(key, _)| key[0] == b'L').map(|(key, _)| (key.clone(), None)).collect());
+        without.apply(state.entries().filter(|(key, _)| key[0] == b'L').map(|(key, _)| (key.to_vec(), None)).collect());
         let refused = smt::rebuild_pages(&without, |_, _| {}).unwrap_err().to_string();
         prop_assert!(refused.contains("of an earlier version, start with an empty one"), "{}", refused);
     }

@@ -76,6 +76,14 @@ pub trait KvStore: Send + Sync + 'static {
     /// [`StoreError`] when the store cannot be read.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// The values of many keys, in their order: all at once where the store reads faster so.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn get_many(&self, table: Table, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        keys.iter().map(|key| self.get(table, key)).collect()
+    }
+
     /// Entries with `from <= key < to` in ascending order; `None` means the end of the table.
     ///
     /// # Errors

@@ -149,6 +149,15 @@ impl KvStore for RocksStore {
         self.db.get_cf(self.table(table)?, key).map_err(|e| error_from("read", &e))
     }
 
+    fn get_many(&self, table: Table, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let sorted = keys.is_sorted();
+        let values = self.db.batched_multi_get_cf(self.table(table)?, keys.iter().copied(), sorted);
+        let read = |value: Result<Option<rocksdb::DBPinnableSlice<'_>>, rocksdb::Error>| {
+            value.map(|value| value.map(|value| value.to_vec())).map_err(|e| error_from("read", &e))
+        };
+        values.into_iter().map(read).collect()
+    }
+
     fn scan(
         &self,
         table: Table,

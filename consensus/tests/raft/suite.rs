@@ -90,6 +90,10 @@ mod rocks {
         let store = RocksStore::open(folder.path(), abort_on_fatal()).unwrap();
         assert_eq!(store.get(Table::State, &[1, 8]).unwrap(), None);
         assert_eq!(store.get(Table::State, &[1, 9]).unwrap(), Some(vec![9]));
+        for keys in [[[1, 7], [1, 8], [1, 9], [2, 0]], [[2, 0], [1, 9], [1, 7], [1, 8]]] {
+            let each: Vec<_> = keys.iter().map(|key| store.get(Table::State, key).unwrap()).collect();
+            assert_eq!(store.get_many(Table::State, &keys.each_ref().map(<[u8; 2]>::as_slice)).unwrap(), each);
+        }
         assert!(store.memory_bytes() < 32 << 20);
     }
 

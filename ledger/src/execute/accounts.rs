@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::codec::encode_into;
 use crate::records::Account;
-use crate::state::{ChangeSet, StateError, StateRead, keyspace, read};
+use crate::state::{ChangeSet, StateError, StateRead, decode_record, keyspace, read};
 use crate::types::AccountId;
 
 /// An account that was read or made in this block.
@@ -34,6 +35,27 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
+    /// Reads those of these accounts that are not at hand, all at once.
+    pub(super) fn fetch(&mut self, base: &dyn StateRead, mut ids: Vec<AccountId>) -> Result<(), StateError> {
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| !self.places.contains_key(id));
+        let keys: Vec<[u8; 21]> = ids.iter().map(keyspace::account).collect();
+        let views: Vec<&[u8]> = keys.iter().map(<[u8; 21]>::as_slice).collect();
+        let first = self.held.len();
+        self.held.extend(ids.iter().map(|id| Held { id: *id, account: None, changed_by: None }));
+        let mut damaged = Ok(());
+        base.view_many(&views, &mut |at, bytes| {
+            let (Some(key), Some(held)) = (keys.get(at), self.held.get_mut(first.saturating_add(at))) else { return };
+            match decode_record(key, bytes) {
+                Ok(account) => held.account = Some(account),
+                Err(error) => damaged = Err(error),
+            }
+        })?;
+        self.places.extend(ids.into_iter().zip(first..));
+        damaged
+    }
+
     fn find(&self, id: &AccountId) -> Option<usize> {
         match self.own {
             Some((own, place)) if own == *id => Some(place),
@@ -42,14 +64,20 @@ impl Accounts {
     }
 
     fn place(&mut self, base: &dyn StateRead, id: &AccountId) -> Result<usize, StateError> {
-        if let Some(place) = self.find(id) {
+        if let Some((own, place)) = self.own
+            && own == *id
+        {
             return Ok(place);
         }
-        let account = read(base, &keyspace::account(id))?;
-        let place = self.held.len();
-        self.held.push(Held { id: *id, account, changed_by: None });
-        self.places.insert(*id, place);
-        Ok(place)
+        match self.places.entry(*id) {
+            Entry::Occupied(place) => Ok(*place.get()),
+            Entry::Vacant(place) => {
+                let account = read(base, &keyspace::account(id))?;
+                let at = *place.insert(self.held.len());
+                self.held.push(Held { id: *id, account, changed_by: None });
+                Ok(at)
+            }
+        }
     }
 
     /// Has a transaction's account at hand from now on.
@@ -131,7 +159,7 @@ impl Accounts {
             bytes.clear();
             encode_into(held.account.as_ref()?, &mut bytes);
             // A copy has the size of the record; they live as long as the block is not final.
-            Some((keyspace::account(&held.id), Some(bytes.clone())))
+            Some((keyspace::account(&held.id).to_vec(), Some(bytes.clone())))
         };
         changed.filter_map(record).collect()
     }

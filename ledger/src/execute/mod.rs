@@ -25,7 +25,7 @@ use crate::records::Tip;
 use crate::rejection::{Rejection, Severity};
 use crate::smt;
 use crate::state::{ChangeSet, StateError, StateRead};
-use crate::transaction::{Digests, SignedTransaction};
+use crate::transaction::{Digester, Digests};
 use crate::types::{BlockId, Epoch, Hash, Height, NodeId, Round, TimeMs, TxId};
 
 /// What a block did.
@@ -143,9 +143,11 @@ pub struct Applied {
 pub fn apply(state: &dyn StateRead, block: &Block, oracle: &dyn SignatureOracle) -> Result<Applied, BlockError> {
     let mut working = Working::open(state, block.header.height, block.header.time)?;
     let fee_account = check_header(&working, block, oracle)?;
-    let digests: Vec<Digests> = block.transactions.iter().map(SignedTransaction::digests).collect();
+    let mut digester = Digester::new();
+    let digests: Vec<Digests> = block.transactions.iter().map(|signed| digester.digests(signed)).collect();
     check_transactions(block, &digests, oracle)?;
     let mut due = due::run(&mut working)?;
+    working.fetch(block.transactions.iter().flat_map(|signed| signed.tx.accounts()))?;
     let mut outcomes = Vec::with_capacity(block.transactions.len());
     let mut transactions = Vec::with_capacity(block.transactions.len());
     for (index, (signed, Digests { id, .. })) in block.transactions.iter().zip(digests).enumerate() {
@@ -221,20 +223,16 @@ fn check_transactions(block: &Block, digests: &[Digests], oracle: &dyn Signature
         return Err(BlockError::WrongTransactions { found, expected });
     }
     let mut items = Vec::with_capacity(block.transactions.len());
-    let mut owners = Vec::with_capacity(block.transactions.len());
     for (index, (signed, digests)) in block.transactions.iter().zip(digests).enumerate() {
         envelope::check_size(signed, digests.bytes)
             .map_err(|rejection| BlockError::VoidTransaction { index, rejection })?;
-        let message = digests.message;
-        for keyed in signed.signatures.iter().chain(&signed.sponsor_signatures) {
-            items.push((keyed.key, message, keyed.signature));
-            owners.push((index, keyed.key));
-        }
+        items.extend(signed.keyed().map(|keyed| (keyed.key, digests.message, keyed.signature)));
     }
-    match oracle.first_invalid(&items).and_then(|at| owners.get(at)) {
-        Some((index, key)) => {
-            Err(BlockError::VoidTransaction { index: *index, rejection: Rejection::BadSignature(*key) })
-        }
+    let Some(invalid) = oracle.first_invalid(&items) else { return Ok(()) };
+    let all = block.transactions.iter().enumerate();
+    let mut owners = all.flat_map(|(index, signed)| signed.keyed().map(move |keyed| (index, keyed.key)));
+    match owners.nth(invalid) {
+        Some((index, key)) => Err(BlockError::VoidTransaction { index, rejection: Rejection::BadSignature(key) }),
         None => Ok(()),
     }
 }

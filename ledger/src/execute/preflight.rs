@@ -1,13 +1,14 @@
 //! Looking ahead: one transaction at the door, or those a proposer puts into its block.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use super::{SignatureOracle, Stop, Working, envelope};
 use crate::block::{MAX_BLOCK_BYTES, MAX_TRANSACTIONS};
 use crate::keys::{PublicKey, Signature};
 use crate::rejection::Rejection;
 use crate::state::{StateError, StateRead};
-use crate::transaction::{Digests, SignedTransaction};
+use crate::transaction::{Digester, Digests, SignedTransaction};
 use crate::types::{AccountId, Hash, TimeMs};
 
 /// What a proposer takes and what it leaves.
@@ -36,8 +37,9 @@ pub fn check(
     oracle: &dyn SignatureOracle,
 ) -> Result<Result<(), Rejection>, StateError> {
     let working = open(state, now)?;
-    let verdict = admit(&working, signed, &signed.digests())?;
-    Ok(verdict.and_then(|()| check_signatures(signed, &signed.digests().message, oracle)))
+    let digests = signed.digests();
+    let verdict = admit(&working, signed, &digests)?;
+    Ok(verdict.and_then(|()| check_signatures(signed, &digests.message, oracle)))
 }
 
 /// As [`check`] for many, on one look at the state and without the signatures: those are [`invalid_signatures`]'s, which needs no
@@ -50,8 +52,11 @@ pub fn check_unsigned(
     now: TimeMs,
     all: &[SignedTransaction],
 ) -> Result<Vec<Result<(), Rejection>>, StateError> {
-    let working = open(state, now)?;
-    all.iter().map(|signed| admit(&working, signed, &signed.digests())).collect()
+    let mut working = open(state, now)?;
+    // Receivers are looked at by nobody yet.
+    working.fetch(all.iter().flat_map(|signed| iter::once(signed.tx.account).chain(signed.tx.sponsor)))?;
+    let mut digester = Digester::new();
+    all.iter().map(|signed| admit(&working, signed, &digester.digests(signed))).collect()
 }
 
 /// For each transaction the first key whose signature does not hold. All are verified together; only where that fails, one by one.
@@ -74,8 +79,7 @@ fn open(state: &dyn StateRead, now: TimeMs) -> Result<Working<'_>, StateError> {
 }
 
 fn keyed(signed: &SignedTransaction, message: Hash) -> impl Iterator<Item = (PublicKey, Hash, Signature)> {
-    let lists = signed.signatures.iter().chain(&signed.sponsor_signatures);
-    lists.map(move |keyed| (keyed.key, message, keyed.signature))
+    signed.keyed().map(move |keyed| (keyed.key, message, keyed.signature))
 }
 
 /// Picks transactions for a block at this time: signed, unexpired, each account's in order of nonce without gaps, within the
@@ -90,14 +94,15 @@ pub fn select(
     oracle: &dyn SignatureOracle,
 ) -> Result<Selection, StateError> {
     let mut working = open(state, now)?;
-    let mut selection = Selection::default();
+    working.fetch(candidates.iter().flat_map(|signed| signed.tx.accounts()))?;
+    let (mut selection, mut digester) = (Selection::default(), Digester::new());
     let mut room = MAX_BLOCK_BYTES.saturating_sub(HEADER_ROOM);
     let mut waiting: BTreeMap<AccountId, BTreeMap<u64, (SignedTransaction, Rejection)>> = BTreeMap::new();
     for candidate in candidates {
         let mut next = Some(candidate);
         while let Some(signed) = next.take() {
             let account = signed.tx.account;
-            let digests = signed.digests();
+            let digests = digester.digests(&signed);
             let verdict = admit(&working, &signed, &digests)?;
             match verdict.and_then(|()| check_signatures(&signed, &digests.message, oracle)) {
                 Ok(()) => {

@@ -60,6 +60,9 @@ pub(crate) struct Chain {
     pub(crate) base_fee: BaseFee,
 }
 
+/// Accounts read ahead, at most: all of a block of single payments. A block of batches may name a hundred times as many.
+const MAX_FETCHED: usize = 4 * crate::block::MAX_TRANSACTIONS;
+
 #[derive(Debug, Clone)]
 struct Layer {
     raw: ChangeSet,
@@ -114,7 +117,9 @@ impl<'a> Working<'a> {
     /// Keeps what was done since the last commit or abort.
     pub(crate) fn commit(&mut self) {
         // `append` would walk the whole block's map for each transaction.
-        self.block.raw.extend(std::mem::take(&mut self.tx.raw));
+        if !self.tx.raw.is_empty() {
+            self.block.raw.extend(std::mem::take(&mut self.tx.raw));
+        }
         self.block.globals.clone_from(&self.tx.globals);
         self.accounts.keep();
     }
@@ -234,6 +239,11 @@ impl<'a> Working<'a> {
         Ok(region.is_some_and(|region| regions.access_list.contains(&region)))
     }
 
+    /// Has these accounts at hand, which takes less time than to read each when it is needed; of very many, the first.
+    pub(super) fn fetch(&mut self, ids: impl Iterator<Item = AccountId>) -> Result<(), StateError> {
+        self.accounts.fetch(self.base, ids.take(MAX_FETCHED).collect())
+    }
+
     /// Has the account of a transaction at hand, which is asked for again and again.
     pub(super) fn begin(&mut self, own: &AccountId) -> Result<(), StateError> {
         self.accounts.begin(self.base, own)
@@ -265,12 +275,13 @@ impl<'a> Working<'a> {
         let (height, (oldest, newest)) = (self.height, self.tx.globals.snapshots());
         // Whoever is refused forgets what it did, a record made here included.
         let account = self.account_mut(id)?;
-        let overdrawn = Rejection::Overdrawn { needed: amount, balance: account.balance };
-        let Some(rest) = account.balance.checked_sub(amount) else { return Err(overdrawn.into()) };
+        let balance = account.balance;
+        let overdrawn = || Rejection::Overdrawn { needed: amount, balance };
+        let rest = balance.checked_sub(amount).ok_or_else(overdrawn)?;
         account.checkpoint(height, oldest, newest);
         account.balance = rest;
         let totals = &mut self.tx.globals.totals;
-        totals.balances = totals.balances.checked_sub(amount).ok_or(overdrawn)?;
+        totals.balances = totals.balances.checked_sub(amount).ok_or_else(overdrawn)?;
         Ok(())
     }
 

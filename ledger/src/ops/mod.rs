@@ -305,6 +305,16 @@ impl Operation {
         }
     }
 
+    /// The accounts that a payment pays, in order.
+    pub fn receivers(&self) -> impl Iterator<Item = AccountId> {
+        let (one, many) = match self {
+            Self::Transfer(transfer) => (Some(transfer.to), [].as_slice()),
+            Self::BatchTransfer(batch) => (None, batch.transfers.as_slice()),
+            _ => (None, [].as_slice()),
+        };
+        one.into_iter().chain(many.iter().map(|item| item.to))
+    }
+
     /// Whether it passes while everything is frozen: governance and operators only.
     #[must_use]
     pub const fn passes_global_freeze(&self) -> bool {

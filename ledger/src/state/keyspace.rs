@@ -34,8 +34,13 @@ fn key(prefix: &[u8], id: &[u8]) -> Vec<u8> {
     key
 }
 
-pub(crate) fn account(id: &AccountId) -> Vec<u8> {
-    key(&[ACCOUNTS], &id.0)
+/// Without an allocation: most of what a block reads are accounts.
+pub(crate) fn account(id: &AccountId) -> [u8; 21] {
+    let mut key = [ACCOUNTS; 21];
+    if let Some(place) = key.last_chunk_mut::<20>() {
+        *place = id.0;
+    }
+    key
 }
 pub(crate) fn escrow(id: &EscrowId) -> Vec<u8> {
     key(&[ESCROWS], &id.0)

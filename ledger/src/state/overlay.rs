@@ -69,6 +69,25 @@ impl<S: StateRead> StateRead for Overlay<S> {
         self.base.view(key, see)
     }
 
+    fn view_many(&self, keys: &[&[u8]], see: &mut dyn FnMut(usize, &[u8])) -> Result<(), StateError> {
+        let (mut places, mut below) = (Vec::new(), Vec::new());
+        for (place, key) in keys.iter().enumerate() {
+            match self.layers.iter().rev().find_map(|layer| layer.get(*key)) {
+                Some(Some(value)) => see(place, value),
+                Some(None) => {}
+                None => {
+                    places.push(place);
+                    below.push(*key);
+                }
+            }
+        }
+        self.base.view_many(&below, &mut |at, value| {
+            if let Some(place) = places.get(at) {
+                see(*place, value);
+            }
+        })
+    }
+
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
         let layers: Vec<&ChangeSet> = self.layers.iter().map(AsRef::as_ref).collect();
         merged_scan(&self.base, &layers, prefix, from, limit)

@@ -8,21 +8,29 @@ use std::sync::LazyLock;
 
 use super::serde_as_text;
 
-/// A purpose of hashing whose context is hashed once, for what is hashed thousands of times a second; gives the same as
-/// [`Hash::derive`].
+/// A purpose of hashing whose context is hashed once, for what is hashed thousands of times a second.
 pub(crate) struct HashContext(LazyLock<[u8; 32]>);
+
+/// Hashes many things of one purpose, one after the other; gives the same as [`Hash::derive`].
+pub(crate) struct PurposeHasher(blake3::Hasher);
 
 impl HashContext {
     pub(crate) const fn new(context: fn() -> [u8; 32]) -> Self {
         Self(LazyLock::new(context))
     }
 
-    pub(crate) fn hash(&self, parts: &[&[u8]]) -> Hash {
-        let mut hasher = blake3::Hasher::new_from_context_key(&self.0);
+    pub(crate) fn hasher(&self) -> PurposeHasher {
+        PurposeHasher(blake3::Hasher::new_from_context_key(&self.0))
+    }
+}
+
+impl PurposeHasher {
+    pub(crate) fn hash(&mut self, parts: &[&[u8]]) -> Hash {
+        self.0.reset();
         for part in parts {
-            hasher.update(part);
+            self.0.update(part);
         }
-        Hash(*hasher.finalize().as_bytes())
+        Hash(*self.0.finalize().as_bytes())
     }
 }
 

@@ -14,7 +14,7 @@ pub use amount::{AmountError, Uftns};
 pub use chain_id::{ChainId, ChainIdError};
 pub use class::{AgentClass, ClassError};
 pub use hash::{Hash, HexError};
-pub(crate) use hash::{HashContext, parse_hex};
+pub(crate) use hash::{HashContext, PurposeHasher, parse_hex};
 pub use ids::{AgentId, ClusterId, Epoch, Height, IdError, NodeId, ProposalId, Round, SectorId, TimeMs};
 pub use region::{Region, RegionError};
 pub use scope::{Scope, ScopeError};

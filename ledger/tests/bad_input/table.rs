@@ -385,7 +385,8 @@ fn orders() {
 fn keys() {
     check(|_| {
         let keys = |n: u8| -> Vec<PublicKey> { (1..=n).map(|n| key(n).public()).collect() };
-        let raw = |threshold, keys| Operation::RotateKey(RotateKey::Account(KeyPolicy { threshold, keys }));
+        let raw =
+            |threshold, keys| Operation::RotateKey(RotateKey::Account(KeyPolicy { threshold, keys: Vec::into(keys) }));
         let policy = |threshold, keys| Operation::RotateKey(RotateKey::Account(KeyPolicy::new(threshold, keys)));
         let host = |key| Operation::RotateKey(RotateKey::Host(key));
         let agent = |agent, key| Operation::RotateKey(RotateKey::Agent { agent: AgentId(agent), key });

@@ -87,6 +87,41 @@ impl Resident {
         Ok(())
     }
 
+    /// As [`Self::view_record`] for many: shows the place of each among them with its value, and reads all that are not at hand at once.
+    pub(crate) fn view_records(
+        &self,
+        keys: &[&[u8]],
+        see: &mut dyn FnMut(usize, &[u8]),
+        read: impl FnOnce(&[&[u8]]) -> Result<Vec<Value>, StateError>,
+    ) -> Result<(), StateError> {
+        let (mut places, mut missing) = (Vec::new(), Vec::new());
+        let writes = {
+            let mut records = self.records();
+            for (place, key) in keys.iter().enumerate() {
+                match records.get(key) {
+                    Some(value) => value.as_deref().into_iter().for_each(|value| see(place, value)),
+                    None => {
+                        places.push(place);
+                        missing.push(*key);
+                    }
+                }
+            }
+            records.writes
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let values = read(&missing)?;
+        for (place, value) in places.iter().zip(&values) {
+            value.as_deref().into_iter().for_each(|value| see(*place, value));
+        }
+        let mut records = self.records();
+        if records.writes == writes {
+            missing.iter().zip(values).for_each(|(key, value)| records.keep(key.to_vec(), value));
+        }
+        Ok(())
+    }
+
     /// Has `write` write these changes, and follows them. Nobody reads a page meanwhile.
     pub(crate) fn change<E>(&self, changes: &ChangeSet, write: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let mut pages = self.pages.write().unwrap_or_else(PoisonError::into_inner);

@@ -32,6 +32,20 @@ fn read(resident: &Resident, disk: &Disk, key: u8, between: impl FnOnce()) -> Va
     seen
 }
 
+/// As [`read`] for all keys at once.
+fn read_all(resident: &Resident, disk: &Disk, between: impl FnOnce()) -> Vec<Value> {
+    let keys: Vec<[u8; 1]> = (0..12).map(|key| [key]).collect();
+    let keys: Vec<&[u8]> = keys.iter().map(<[u8; 1]>::as_slice).collect();
+    let mut seen = vec![None; keys.len()];
+    let from_disk = |missing: &[&[u8]]| {
+        let found = missing.iter().map(|key| disk.borrow().get(*key).cloned()).collect();
+        between();
+        Ok(found)
+    };
+    resident.view_records(&keys, &mut |place, value| seen[place] = Some(value.to_vec()), from_disk).unwrap();
+    seen
+}
+
 fn changes() -> impl Strategy<Value = ChangeSet> {
     let value = prop::option::of(prop::collection::vec(any::<u8>(), 0..4));
     prop::collection::btree_map(prop::collection::vec(0..12_u8, 1), value, 0..6)
@@ -47,7 +61,14 @@ proptest! {
         for (written, reads) in steps {
             write(&resident, &disk, &written);
             for (key, meanwhile) in reads {
-                read(&resident, &disk, key, || meanwhile.iter().for_each(|changes| write(&resident, &disk, changes)));
+                let write_meanwhile = || meanwhile.iter().for_each(|changes| write(&resident, &disk, changes));
+                if key % 2 == 0 {
+                    read(&resident, &disk, key, write_meanwhile);
+                } else {
+                    read_all(&resident, &disk, write_meanwhile);
+                }
+                let on_disk: Vec<Value> = (0..12_u8).map(|key| disk.borrow().get([key].as_slice()).cloned()).collect();
+                prop_assert_eq!(read_all(&resident, &disk, || {}), on_disk);
                 for key in 0..12 {
                     prop_assert_eq!(read(&resident, &disk, key, || {}), disk.borrow().get([key].as_slice()).cloned());
                 }

@@ -300,6 +300,26 @@ impl StateRead for LedgerStore {
         self.resident.view_record(key, see, stored)
     }
 
+    fn view_many(&self, keys: &[&[u8]], see: &mut dyn FnMut(usize, &[u8])) -> Result<(), StateError> {
+        let (mut records, mut places) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
+        for (place, key) in keys.iter().enumerate() {
+            if is_page(key) {
+                self.view(key, &mut |page| see(place, page))?;
+            } else {
+                records.push(*key);
+                places.push(place);
+            }
+        }
+        let see = &mut |at: usize, value: &[u8]| {
+            if let Some(place) = places.get(at) {
+                see(*place, value);
+            }
+        };
+        self.resident.view_records(&records, see, |missing| {
+            self.kv.get_many(Table::State, missing).map_err(|error| StateError::Storage(error.to_string()))
+        })
+    }
+
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
         let from = if from > prefix { from } else { prefix };
         self.kv
@@ -345,13 +365,8 @@ fn put_block(batch: &mut WriteBatch, stored: &StoredBlock, transactions: &[TxId]
 
 /// Accounts whose history a transaction belongs to.
 fn touched(signed: &mesh30k_ledger::transaction::SignedTransaction) -> Vec<AccountId> {
-    use mesh30k_ledger::ops::Operation;
     let mut accounts = vec![signed.tx.account];
-    match &signed.tx.op {
-        Operation::Transfer(transfer) => accounts.push(transfer.to),
-        Operation::BatchTransfer(batch) => accounts.extend(batch.transfers.iter().map(|item| item.to)),
-        _ => {}
-    }
+    accounts.extend(signed.tx.op.receivers());
     accounts.sort_unstable();
     accounts.dedup();
     accounts

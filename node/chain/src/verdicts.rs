@@ -3,7 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 
-use mesh30k_ledger::execute::{SignatureOracle, Zip215};
+use mesh30k_ledger::execute::SignatureOracle;
+use mesh30k_ledger::key_points::KeyPoints;
 use mesh30k_ledger::keys::{PublicKey, Signature};
 use mesh30k_ledger::types::Hash;
 
@@ -14,6 +15,7 @@ const REMEMBERED_MAX: usize = 40_000;
 #[derive(Debug, Default)]
 pub struct Verdicts {
     valid: Mutex<Remembered>,
+    keys: KeyPoints,
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +59,7 @@ impl SignatureOracle for Verdicts {
         if self.knows(&name) {
             return true;
         }
-        let valid = Zip215.verify(key, message, signature);
+        let valid = self.keys.verify(key, message, signature);
         if valid {
             self.remember([name]);
         }
@@ -69,7 +71,7 @@ impl SignatureOracle for Verdicts {
         let unknown: Vec<usize> =
             (0..items.len()).filter(|index| !names.get(*index).is_some_and(|n| self.knows(n))).collect();
         let fresh: Vec<_> = unknown.iter().filter_map(|index| items.get(*index).copied()).collect();
-        if let Some(bad) = Zip215.first_invalid(&fresh) {
+        if let Some(bad) = self.keys.first_invalid(&fresh) {
             return unknown.get(bad).copied();
         }
         self.remember(unknown.iter().filter_map(|index| names.get(*index).copied()));

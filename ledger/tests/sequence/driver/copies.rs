@@ -13,7 +13,7 @@ fn written(changes: ChangeSet) -> MemoryState {
 
 /// What each way gives: equal in every record, every tree node and the root. `last` is the header of the block the state is after.
 pub fn check(state: &MemoryState, last: &Header) {
-    let entries = || state.entries().map(|(key, value)| (key.clone(), value.clone()));
+    let entries = || state.entries().map(|(key, value)| (key.to_vec(), value.to_vec()));
     let read_again = written(entries().map(|(key, value)| (key, Some(value))).collect());
     assert!(read_again == *state, "written and read again");
 
