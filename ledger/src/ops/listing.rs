@@ -201,6 +201,8 @@ impl ChangeListing {
             record.safety = Safety::Unreviewed;
             record.words.clear();
         }
+        // One entry of the queue a listing, however often it is changed.
+        working.remove(keyspace::due(record.terms.until, &Due::ListingEnds(self.listing)));
         record.terms = self.terms.clone();
         working.write(keyspace::listing(&self.listing), &record);
         working.schedule(self.terms.until, &Due::ListingEnds(self.listing));
@@ -212,6 +214,7 @@ impl WithdrawListing {
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
         let record = own_listing(working, call, &self.listing)?;
         let open_orders = record.open_orders;
+        working.remove(keyspace::due(record.terms.until, &Due::ListingEnds(self.listing)));
         close(working, &self.listing, record)?;
         Ok(Effect::ListingWithdrawn { listing: self.listing, open_orders })
     }
@@ -248,12 +251,9 @@ fn close(working: &mut Working<'_>, id: &Hash, mut record: ListingRecord) -> Res
     Ok(())
 }
 
-/// Ends an offer whose time is over. One that was renewed has a later entry in the queue.
+/// Ends an offer whose time is over.
 pub(crate) fn end_listing(working: &mut Working<'_>, id: &Hash, events: &mut Vec<DueEvent>) -> Result<(), Stop> {
     let record = listing(working, id)?;
-    if record.closed || record.terms.until > working.now {
-        return Ok(());
-    }
     let seller = record.seller;
     close(working, id, record)?;
     events.push(DueEvent::ListingEnded { listing: *id, seller });

@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..238) {
+            let draft = match rng.random_range(0..250) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -73,7 +73,9 @@ impl Client {
                 219..226 => self.deliver(rng),
                 226..230 => self.rate_order(rng),
                 // Freezes last seconds: nobody would thaw one in time by a single chance in so many.
-                230..234 => self.thaw(rng),
+                230..236 => self.thaw(rng),
+                236..240 => self.dispute(rng),
+                240..246 => self.rule(rng),
                 _ => self.review_offer(rng),
             };
             if let Some(draft) = draft {
