@@ -47,6 +47,7 @@ pub mod rejection;
 mod reputation;
 pub mod restart;
 pub mod restore;
+pub mod retirement;
 pub mod signing;
 pub mod smt;
 pub mod state;

@@ -141,6 +141,10 @@ parameters! {
     PurposePenaltyPpm, "purpose_penalty_ppm", 100_000, 0..=1_000_000;
     /// The market's share of what the seller of an order is paid, in ppm; goes to the treasury.
     MarketFeePpm, "market_fee_ppm", 10_000, 0..=200_000;
+    /// Renewable share below which a worker owes retired credits for what it lacks, in ppm; nobody does at 0.
+    RetirementTargetPpm, "retirement_target_ppm", 700_000, 0..=1_000_000;
+    /// A period of that duty, in ms of block time: what is owed for its footprint is due when it is over.
+    RetirementPeriodMs, "retirement_period_ms", 86_400_000, 60_000..=2_592_000_000;
 }
 
 /// Text that names no parameter.

@@ -38,7 +38,7 @@ pub struct PriceInput {
 /// How a price comes about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Price {
-    /// To the worker.
+    /// To the worker, but for `fee` and `withheld`.
     pub base: Uftns,
     /// To the carbon pool.
     pub carbon: Uftns,
@@ -56,6 +56,8 @@ pub struct Price {
     pub unfunded: Uftns,
     /// Of the base, the market's share of an order.
     pub fee: Uftns,
+    /// Of the base, to the carbon pool for credits that the worker owed and did not retire.
+    pub withheld: Uftns,
 }
 
 /// Prices a part. Charges round up, discounts round down; what funds lack is cut from discounts, what the reserve lacks from
@@ -87,6 +89,7 @@ pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
         uncovered: amount(carbon_due.saturating_add(premium_due).saturating_sub(carbon).saturating_sub(premium)),
         unfunded: amount(discount_due.saturating_add(green_due).saturating_sub(discount).saturating_sub(green)),
         fee: Uftns::ZERO,
+        withheld: Uftns::ZERO,
     }
 }
 

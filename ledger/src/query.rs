@@ -9,8 +9,8 @@ use crate::records::{
     Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
     ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DividendRecord, EmergencyRecord, Escrow,
     FreezeRecord, Globals, IntensityRecord, ListingRecord, NodeRecord, Office, OfficeRecord, OrderRecord, Proposal,
-    PurchaseRecord, PurposeRecord, QuotaDraw, QuotaOffer, QuotaRecord, Regions, ReputationRecord, SavingRecord,
-    ScheduleRecord, SectorRecord, Tip, Totals, VolumeRecord, VoteRecord,
+    PurchaseRecord, PurposeRecord, QuotaDraw, QuotaOffer, QuotaRecord, Regions, ReputationRecord, RetirementRecord,
+    SavingRecord, ScheduleRecord, SectorRecord, Tip, Totals, VolumeRecord, VoteRecord,
 };
 use crate::signing::ChainContext;
 use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};
@@ -150,6 +150,8 @@ lookups! {
     bond(id: &AccountId) -> BondRecord = keyspace::bond(id);
     /// An account's carbon credits.
     credits(id: &AccountId) -> CreditRecord = keyspace::credits(id);
+    /// What a worker owes in retired credits, as last written; [`RetirementRecord::at`] brings it to a period.
+    retirement(worker: &AccountId) -> RetirementRecord = keyspace::retirement(worker);
     /// A claimed saving.
     saving(evidence: &Hash) -> SavingRecord = keyspace::saving(evidence);
     /// What oracles say of a region's grid.

@@ -74,6 +74,8 @@ pub struct Use {
     pub uncovered_uftns: u64,
     /// Discounts no fund could pay.
     pub unfunded_uftns: u64,
+    /// Of what workers were due, into the carbon pool for credits they owed and did not retire.
+    pub withheld_uftns: u64,
 }
 
 /// A line of a report.
@@ -148,6 +150,7 @@ impl Use {
             total_uftns: price.total.0,
             uncovered_uftns: price.uncovered.0,
             unfunded_uftns: price.unfunded.0,
+            withheld_uftns: price.withheld.0,
         }
     }
 
@@ -168,6 +171,7 @@ impl Use {
             (&mut self.total_uftns, other.total_uftns),
             (&mut self.uncovered_uftns, other.uncovered_uftns),
             (&mut self.unfunded_uftns, other.unfunded_uftns),
+            (&mut self.withheld_uftns, other.withheld_uftns),
         ] {
             *sum = sum.saturating_add(more);
         }
@@ -348,7 +352,12 @@ impl CarbonReport {
             held_uftns: held.0,
         };
         (
-            check(opening.carbon_pool, sums.carbon_uftns, sums.green_uftns, totals.carbon_pool),
+            check(
+                opening.carbon_pool,
+                sums.carbon_uftns.saturating_add(sums.withheld_uftns),
+                sums.green_uftns,
+                totals.carbon_pool,
+            ),
             check(opening.access_fund, sums.premium_uftns, sums.discount_uftns, totals.access_fund),
         )
     }

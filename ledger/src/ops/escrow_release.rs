@@ -16,6 +16,7 @@ use crate::quota;
 use crate::records::{AgentRecord, Escrow, EscrowStatus, FreezeRecord, NodeRecord, VolumeRecord};
 use crate::rejection::Rejection;
 use crate::reputation;
+use crate::retirement::withhold;
 use crate::state::keyspace;
 use crate::types::{AccountId, ClusterId, EscrowId, Hash, Scope, Uftns};
 use crate::unit_price::{period_of, unit_price, voted_price};
@@ -60,8 +61,10 @@ pub(super) fn settle_part(
     price.fee = order.map_or(Uftns::ZERO, |order| fee(&order, price.base));
     let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
     let returned = limit.checked_sub(price.total).ok_or(Rejection::AmountOverflow)?;
+    let payout = price.base.checked_sub(price.fee).ok_or(Rejection::AmountOverflow)?;
+    price.withheld = withhold(working, worker, report, payout)?;
     settle_pools(working, limit, &price)?;
-    working.credit(worker, price.base.checked_sub(price.fee).ok_or(Rejection::AmountOverflow)?)?;
+    working.credit(worker, payout.checked_sub(price.withheld).ok_or(Rejection::AmountOverflow)?)?;
     working.credit(&escrow.opener, returned)?;
     working.judge(worker, reputation::PAID, id)?;
     escrow.locked = escrow.locked.checked_sub(limit).ok_or(Rejection::AmountOverflow)?;
@@ -220,6 +223,7 @@ fn settle_pools(working: &mut Working<'_>, limit: Uftns, price: &Price) -> Resul
     totals.escrows = moved(totals.escrows, limit, Uftns::ZERO)?;
     totals.access_fund = moved(totals.access_fund, price.discount, price.premium)?;
     totals.carbon_pool = moved(totals.carbon_pool, price.green, price.carbon)?;
+    totals.carbon_pool = moved(totals.carbon_pool, Uftns::ZERO, price.withheld)?;
     totals.treasury = moved(totals.treasury, Uftns::ZERO, price.fee)?;
     Ok(())
 }

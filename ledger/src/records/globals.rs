@@ -42,7 +42,7 @@ pub struct Totals {
     pub deposits: Uftns,
     /// Owed to the holders of quarters that ended.
     pub dividends: Uftns,
-    /// Filled by carbon charges, pays green discounts.
+    /// Filled by carbon charges and what is withheld for credits owed, pays green discounts.
     pub carbon_pool: Uftns,
     /// Filled by premiums, pays access discounts.
     pub access_fund: Uftns,

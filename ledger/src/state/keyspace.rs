@@ -117,6 +117,10 @@ pub(crate) const CREDITS: &[u8] = b"cc";
 pub(crate) fn credits(account: &AccountId) -> Vec<u8> {
     key(CREDITS, &account.0)
 }
+/// What a worker owes in retired credits.
+pub(crate) fn retirement(worker: &AccountId) -> Vec<u8> {
+    key(b"cC", &worker.0)
+}
 pub(crate) const CREDIT_TOTALS: &[u8] = b"ct";
 pub(crate) fn saving(evidence: &Hash) -> Vec<u8> {
     key(b"ce", &evidence.0)

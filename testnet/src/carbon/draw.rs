@@ -235,7 +235,7 @@ fn funds(book: &CarbonBook) -> Vec<String> {
             ),
         ]
     };
-    let mut lines = row("carbon pool", "carbon charges", "green discounts", pool);
+    let mut lines = row("carbon pool", "carbon charges, credits owed", "green discounts", pool);
     lines.extend(row("access fund", "premiums", "access discounts", access));
     let total = book.report().total();
     if total.unfunded_uftns > 0 {

@@ -43,7 +43,8 @@ fn a_running_mesh_tells_who_paid_what_to_the_unit() {
     assert_eq!((sum(&book, "energy_mj"), sum(&book, "parts")), (energy, parts), "{book}");
     let pool = |name: &str| (book["opening"][name].as_u64().unwrap(), book["totals"][name].as_u64().unwrap());
     let (opening, held) = pool("carbon_pool");
-    assert_eq!(opening + sum(&book, "carbon_uftns") - sum(&book, "green_uftns"), held);
+    let paid_in = sum(&book, "carbon_uftns") + sum(&book, "withheld_uftns");
+    assert_eq!(opening + paid_in - sum(&book, "green_uftns"), held);
     let (opening, held) = pool("access_fund");
     assert_eq!(opening + sum(&book, "premium_uftns") - sum(&book, "discount_uftns"), held);
 

@@ -1,7 +1,9 @@
 //! What a history reached: every kind of operation, every way each can come out that matters, and everything that falls due.
 
 use mesh30k_ledger::outcome::{DueEvent, Effect};
+use mesh30k_ledger::pricing::Price;
 use mesh30k_ledger::records::{ProposalStatus, Safety};
+use mesh30k_ledger::types::Uftns;
 use std::collections::BTreeMap;
 
 /// After so many steps a history has reached everything, whatever its seed.
@@ -40,6 +42,7 @@ const ALL: &[&str] = &[
     "payment",
     "escrow opened",
     "part released",
+    "part released, credits withheld",
     "host registered",
     "proposed",
     "voted",
@@ -126,6 +129,7 @@ const fn of_effect(effect: &Effect) -> &'static str {
     match effect {
         Effect::Transferred { .. } => "payment",
         Effect::EscrowOpened { .. } => "escrow opened",
+        Effect::PartReleased { price: Price { withheld: Uftns(1..), .. }, .. } => "part released, credits withheld",
         Effect::PartReleased { .. } => "part released",
         Effect::HostRegistered { .. } => "host registered",
         Effect::Proposed { .. } => "proposed",

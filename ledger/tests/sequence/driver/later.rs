@@ -100,7 +100,9 @@ impl Client {
     }
 
     pub fn move_credits(&self, rng: &mut ChaCha8Rng) -> Draft {
-        let to = crate::common::id_of(&self.anybody(rng));
+        // Workers need them most.
+        let to = if rng.random_ratio(1, 4) { key(rng.random_range(1..=4)) } else { self.anybody(rng) };
+        let to = crate::common::id_of(&to);
         let op = TransferCredits { to, amount_ug: rng.random_range(0..300_000) };
         Draft { from: self.creditor(rng), op: Operation::TransferCredits(op) }
     }

@@ -102,6 +102,7 @@ fn genesis() -> Genesis {
         (Parameter::DividendQuarterMs, audit::QUARTER_MS),
         (Parameter::QuotaPeriodMs, audit::QUOTA_PERIOD_MS),
         (Parameter::QuotaAgentUnits, audit::QUOTA_AGENT_UNITS),
+        (Parameter::RetirementPeriodMs, audit::RETIREMENT_PERIOD_MS),
         // A million steps are about six days: small enough that shares run out.
         (Parameter::EmissionPerPeriod, 20_000_000),
     ] {
@@ -221,6 +222,9 @@ impl Driver {
             let credits = query::credits(&self.state, &id).unwrap().unwrap_or_default();
             let found = (i128::from(credits.held_ug), i128::from(credits.retired_ug));
             assert_eq!(found, self.auditor.credits(&id), "audit of {id} at {step}: credits (held, retired)");
+            let owed = query::retirement(&self.state, &id).unwrap().unwrap_or_default();
+            let found = [owed.accrued_ug, owed.due_ug, owed.counted_ug, owed.paid_ug].map(i128::from);
+            assert_eq!(found, self.auditor.owed_credits(&id), "audit of {id} at {step}: credits that are owed");
             self.compare_quota(&id, step);
         }
         let totals = query::totals(&self.state).unwrap();
