@@ -2,8 +2,8 @@
 
 use crate::query;
 use crate::records::{
-    Account, AuctionRecord, BondRecord, ClaimRecord, CreditRecord, CreditTotals, DividendRecord, Escrow, EscrowStatus,
-    Proposal, ProposalStatus, QuotaRecord, ScheduleRecord, Totals,
+    Account, AuctionRecord, BondRecord, ClaimRecord, ContentRecord, CreditRecord, CreditTotals, DividendRecord, Escrow,
+    EscrowStatus, Proposal, ProposalStatus, QuotaRecord, ScheduleRecord, Totals,
 };
 use crate::state::{ChangeSet, StateError, StateRead, decode_record, keyspace};
 
@@ -180,6 +180,7 @@ const HOLDERS: &[&[u8]] = &[
     keyspace::PROPOSALS,
     keyspace::SCHEDULES,
     keyspace::CLAIMS,
+    keyspace::CONTENTS,
     keyspace::AUCTIONS,
     keyspace::DIVIDENDS,
 ];
@@ -202,6 +203,9 @@ fn held(key: &[u8], value: &[u8]) -> Result<Held, StateError> {
     }
     if key.starts_with(keyspace::CLAIMS) {
         return Ok(locked(decode_record::<ClaimRecord>(key, value)?.bond.0));
+    }
+    if key.starts_with(keyspace::CONTENTS) {
+        return Ok(locked(decode_record::<ContentRecord>(key, value)?.earned.0));
     }
     if key.starts_with(keyspace::DIVIDENDS) {
         return Ok([0, 0, 0, 0, u128::from(decode_record::<DividendRecord>(key, value)?.left.0)]);

@@ -435,6 +435,24 @@ pub enum Effect {
         /// 1 to 5.
         stars: u8,
     },
+    /// What content earned in tasks was paid out.
+    RoyaltiesCollected {
+        /// Of which content.
+        content: Hash,
+        /// How much.
+        amount: Uftns,
+        /// By so many paid parts of tasks.
+        uses: u64,
+        /// Contents that were paid, itself included.
+        reached: u32,
+    },
+    /// A node's machine was declared.
+    HardwareDeclared {
+        /// Whose.
+        node: NodeId,
+        /// What it cost to make, grams of CO2e.
+        embodied_g: u64,
+    },
 }
 
 impl Outcome {

@@ -145,6 +145,8 @@ parameters! {
     RetirementTargetPpm, "retirement_target_ppm", 700_000, 0..=1_000_000;
     /// A period of that duty, in ms of block time: what is owed for its footprint is due when it is over.
     RetirementPeriodMs, "retirement_period_ms", 86_400_000, 60_000..=2_592_000_000;
+    /// The most that a contribution whose content is much used is paid on top, in ppm of what is asked.
+    ImpactBonusPpm, "impact_bonus_ppm", 250_000, 0..=1_000_000;
 }
 
 /// Text that names no parameter.

@@ -1,4 +1,4 @@
-//! The true price of a task: base + carbon + premium - discount - green.
+//! The true price of a task: base + carbon + premium - discount - green, and the royalty of what it runs on top.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub struct PriceInput {
     pub carbon_ug: u64,
     /// Renewable share of the host's energy, parts per million.
     pub renewable_ppm: u32,
+    /// Royalty of the module, parts per million of the base.
+    pub royalty_ppm: u64,
     /// Whether the requester's region is attested and in the access list.
     pub access: bool,
     /// What the access fund holds.
@@ -48,9 +50,9 @@ pub struct Price {
     pub discount: Uftns,
     /// From the carbon pool.
     pub green: Uftns,
-    /// From the requester: base + carbon + premium - discount - green.
+    /// From the requester: base + carbon + premium + royalty - discount - green.
     pub total: Uftns,
-    /// Carbon charge and premium that the reserve did not cover.
+    /// Carbon charge, premium and royalty that the reserve did not cover.
     pub uncovered: Uftns,
     /// Discounts the funds could not pay.
     pub unfunded: Uftns,
@@ -58,10 +60,20 @@ pub struct Price {
     pub fee: Uftns,
     /// Of the base, to the carbon pool for credits that the worker owed and did not retire.
     pub withheld: Uftns,
+    /// To the owners of the module and up its provenance.
+    pub royalty: Uftns,
 }
 
-/// Prices a part. Charges round up, discounts round down; what funds lack is cut from discounts, what the reserve lacks from
-/// premium and carbon, never from the base.
+impl Price {
+    /// What the worker is paid: the base but for the market's share and what is withheld.
+    #[must_use]
+    pub const fn payout(&self) -> Uftns {
+        Uftns(self.base.0.saturating_sub(self.fee.0).saturating_sub(self.withheld.0))
+    }
+}
+
+/// Prices a part. Charges round up, discounts and royalties round down; what funds lack is cut from discounts, what the reserve lacks
+/// from royalty, premium and carbon, in this order, never from the base.
 #[must_use]
 pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
     let get = |parameter| u128::from(parameters.get(parameter));
@@ -69,6 +81,7 @@ pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
     let carbon_due = u128::from(input.carbon_ug).saturating_mul(get(Parameter::CarbonPrice)).div_ceil(PPM);
     let premium_due = if input.access { 0 } else { base.saturating_mul(get(Parameter::PremiumPpm)).div_ceil(PPM) };
     let discount_due = if input.access { share(base, get(Parameter::DiscountPpm)) } else { 0 };
+    let royalty_due = share(base, u128::from(input.royalty_ppm));
     let green_ppm = share(get(Parameter::GreenPpm), u128::from(input.renewable_ppm));
     let green_due = share(base, green_ppm);
 
@@ -78,7 +91,10 @@ pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
     let room = u128::from(input.limit.0).saturating_add(discount).saturating_add(green).saturating_sub(base);
     let carbon = carbon_due.min(room);
     let premium = premium_due.min(room.saturating_sub(carbon));
-    let total = base.saturating_add(carbon).saturating_add(premium).saturating_sub(discount).saturating_sub(green);
+    let royalty = royalty_due.min(room.saturating_sub(carbon).saturating_sub(premium));
+    let charges = carbon.saturating_add(premium).saturating_add(royalty);
+    let charges_due = carbon_due.saturating_add(premium_due).saturating_add(royalty_due);
+    let total = base.saturating_add(charges).saturating_sub(discount).saturating_sub(green);
     Price {
         base: amount(base),
         carbon: amount(carbon),
@@ -86,10 +102,11 @@ pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
         discount: amount(discount),
         green: amount(green),
         total: amount(total),
-        uncovered: amount(carbon_due.saturating_add(premium_due).saturating_sub(carbon).saturating_sub(premium)),
+        uncovered: amount(charges_due.saturating_sub(charges)),
         unfunded: amount(discount_due.saturating_add(green_due).saturating_sub(discount).saturating_sub(green)),
         fee: Uftns::ZERO,
         withheld: Uftns::ZERO,
+        royalty: amount(royalty),
     }
 }
 

@@ -8,9 +8,10 @@ use crate::parameters::{Parameter, Parameters};
 use crate::records::{
     Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
     ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DividendRecord, EmergencyRecord, Escrow,
-    FreezeRecord, Globals, IntensityRecord, ListingRecord, NodeRecord, Office, OfficeRecord, OrderRecord, Proposal,
-    PurchaseRecord, PurposeRecord, QuotaDraw, QuotaOffer, QuotaRecord, Regions, ReputationRecord, RetirementRecord,
-    SavingRecord, ScheduleRecord, SectorRecord, Tip, Totals, VolumeRecord, VoteRecord,
+    FreezeRecord, Globals, HardwareRecord, IntensityRecord, ListingRecord, NodeRecord, Office, OfficeRecord,
+    OrderRecord, Proposal, PurchaseRecord, PurposeRecord, QuotaDraw, QuotaOffer, QuotaRecord, Regions,
+    ReputationRecord, RetirementRecord, SavingRecord, ScheduleRecord, SectorRecord, Tip, Totals, VolumeRecord,
+    VoteRecord,
 };
 use crate::signing::ChainContext;
 use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};
@@ -164,6 +165,8 @@ lookups! {
     vote(id: ProposalId, voter: &AccountId) -> VoteRecord = keyspace::vote(id, voter);
     /// A node.
     node(id: NodeId) -> NodeRecord = keyspace::node(id);
+    /// What a node's machine cost to make, if its operator said so.
+    hardware(node: NodeId) -> HardwareRecord = keyspace::hardware(node);
     /// The node of an account.
     node_of_account(id: &AccountId) -> NodeId = keyspace::node_of_account(id);
     /// The node whose data directory has this random name.

@@ -3,6 +3,7 @@
 use crate::ops::ProposalKind;
 use crate::outcome::{Effect, Outcome};
 use crate::parameters::Parameters;
+use crate::pricing::Price;
 
 impl Outcome {
     /// One line: what it did, or why it did nothing.
@@ -24,8 +25,11 @@ impl Effect {
             Self::Transferred { amount, transfers } => format!("{amount} transferred to {transfers} receivers"),
             Self::EscrowOpened { escrow, locked } => format!("{locked} locked in escrow {escrow}"),
             Self::PartReleased { part, worker, price, returned, .. } => format!(
-                "part {part} paid: {} to {worker}, {} for carbon, {} in all, {returned} returned",
-                price.base, price.carbon, price.total
+                "part {part} paid: {} to {worker}, {} for carbon, {}{} in all, {returned} returned",
+                price.payout(),
+                price.carbon,
+                price.extras(),
+                price.total
             ),
             Self::HostRegistered { node, agents, sector, .. } => match sector {
                 Some(sector) => format!("node {node} registered with {agents} agents in sector {sector}"),
@@ -160,6 +164,14 @@ impl Effect {
             Self::OrderRated { order, seller, stars } => {
                 format!("order {order} of {seller} rated with {stars} of 5")
             }
+            Self::RoyaltiesCollected { content, amount, uses, reached } => {
+                format!(
+                    "{amount} of royalties that {uses} parts of tasks paid for content {content} went to {reached} contents"
+                )
+            }
+            Self::HardwareDeclared { node, embodied_g } => {
+                format!("node {node} runs on a machine that cost {embodied_g} g of CO2e to make")
+            }
             _ => String::new(),
         }
     }
@@ -178,6 +190,16 @@ impl Effect {
             Self::Ordered { order, .. } => vec![order.to_string()],
             _ => Vec::new(),
         }
+    }
+}
+
+impl Price {
+    /// What not every part pays, each with a comma behind it.
+    fn extras(&self) -> String {
+        let extras =
+            [("to the market", self.fee), ("withheld for credits", self.withheld), ("of royalty", self.royalty)];
+        let paid = extras.into_iter().filter(|(_, amount)| !amount.is_zero());
+        paid.map(|(what, amount)| format!("{amount} {what}, ")).collect()
     }
 }
 

@@ -12,12 +12,13 @@ use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::ops::{
     AcceptDelivery, Anchor, AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Capabilities, ChangeListing,
-    Choice, ClaimContribution, ClaimDelivery, ClaimPart, ClaimSaving, CreateListing, CreditImport, DeclarePurpose,
-    DisputeClaim, DrawQuota, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, ListingTerms, OfferQuota, OfficeChange,
-    OpenAuction, OpenBid, Operation, OrderedWork, ParameterChange, PlaceOrder, ProposalKind, Propose,
-    ProveEquivocation, RateContent, RateOrder, ReclassifyPurpose, RegisterContent, ReportIntensity, ReserveQuota,
-    RetireCredits, ReviewListing, RotateKey, RuleClaim, Schedule, SealBid, SignalEmergency, TakeQuota, TaskReceipt,
-    TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond, Unschedule, WithdrawListing, WithdrawQuota,
+    Choice, ClaimContribution, ClaimDelivery, ClaimPart, ClaimSaving, CollectRoyalties, CreateListing, CreditImport,
+    DeclareHardware, DeclarePurpose, DisputeClaim, DrawQuota, EnergyMethod, EscrowOpen, EscrowRelease, Freeze,
+    ListingTerms, OfferQuota, OfficeChange, OpenAuction, OpenBid, Operation, OrderedWork, ParameterChange, PlaceOrder,
+    ProposalKind, Propose, ProveEquivocation, RateContent, RateOrder, ReclassifyPurpose, RegisterContent,
+    ReportIntensity, ReserveQuota, RetireCredits, ReviewListing, RotateKey, RuleClaim, Schedule, SealBid,
+    SignalEmergency, TakeQuota, TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond,
+    Unschedule, WithdrawListing, WithdrawQuota,
 };
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
@@ -180,6 +181,7 @@ fn market_operations(world: &World) -> Vec<(&'static str, Operation)> {
                 owners: vec![ContentShare { owner: id_of(&bob()), ppm: 23 }],
                 parents: vec![ContentParent { content: Hash::of(b"parent"), royalty_ppm: 24 }],
                 price: Uftns(25),
+                royalty_ppm: 42,
             }),
         ),
         ("buy_use", Operation::BuyUse(BuyUse { content: evidence, max_price: Uftns(26) })),
@@ -255,6 +257,8 @@ fn order_operations() -> Vec<(&'static str, Operation)> {
         ("claim_delivery", Operation::ClaimDelivery(ClaimDelivery { order })),
         ("accept_delivery", Operation::AcceptDelivery(AcceptDelivery { order })),
         ("rate_order", Operation::RateOrder(RateOrder { order, stars: 4 })),
+        ("collect_royalties", Operation::CollectRoyalties(CollectRoyalties { content: Hash::of(b"content") })),
+        ("declare_hardware", Operation::DeclareHardware(DeclareHardware { embodied_g: 43, lifespan_h: 44, slots: 45 })),
     ]
 }
 
@@ -372,7 +376,7 @@ fn canonical_all(bytes: &[u8]) {
 }
 
 /// Examples of operations below.
-const KINDS: usize = 52;
+const KINDS: usize = 54;
 
 #[test]
 fn every_example_is_damaged() {

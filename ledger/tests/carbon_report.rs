@@ -7,8 +7,8 @@ use common::tasks::{mesh, open, receipt, report};
 use common::{World, alice, id_of, key, region};
 use mesh30k_ledger::carbon::{self, CarbonReport, IntensityBasis};
 use mesh30k_ledger::ops::{
-    Bond, ClaimPart, ClaimSaving, DeclarePurpose, EnergyMethod, EscrowRelease, Operation, ReportIntensity,
-    SignalEmergency, TaskReport,
+    Bond, ClaimPart, ClaimSaving, DeclareHardware, DeclarePurpose, EnergyMethod, EscrowRelease, Operation,
+    ReportIntensity, SignalEmergency, TaskReport,
 };
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
@@ -47,6 +47,8 @@ fn released_and_claimed_parts_are_summed_and_the_funds_balance() {
     genesis.parameters.0.insert(Parameter::RulingMs, 1_000);
     let mut world = mesh(World::of(genesis));
     let mut sums = CarbonReport::default();
+    let hardware = DeclareHardware { embodied_g: 3_600, lifespan_h: 1_000, slots: 2 };
+    step(&mut world, &mut sums, 10, &key(1), Operation::DeclareHardware(hardware));
     let escrow = open(&mut world, 3, 600_000);
     let purpose = DeclarePurpose { escrow, purpose: Purpose::ClimateScience };
     step(&mut world, &mut sums, 10, &alice(), Operation::DeclarePurpose(purpose));
@@ -67,7 +69,8 @@ fn released_and_claimed_parts_are_summed_and_the_funds_balance() {
     assert_eq!((total.carbon_ug, total.location_ug), (14_250, 19_000));
     assert_eq!((total.base_uftns, total.carbon_uftns, total.premium_uftns), (10_000, 1_426, 0));
     assert_eq!((total.discount_uftns, total.green_uftns), (3_000, 374));
-    assert_eq!((total.sci_ug_per_part(0), total.sci_ug_per_part(1_001)), (Some(9_500), Some(10_001)));
+    // 1 ms of one of 2 slots of 3.6 kg in 1,000 hours is half a microgram: rounded up for each part.
+    assert_eq!((total.embodied_ug, total.sci_ug_per_part()), (2, Some(9_501)));
     assert_eq!(total.mean_mg_per_kwh(), Some(380_000));
     let methods = sums.by(|key| key.method);
     assert_eq!(methods.keys().copied().collect::<Vec<_>>(), [EnergyMethod::Rapl, EnergyMethod::Fuel]);

@@ -22,7 +22,7 @@ fn parent(name: &[u8], royalty_ppm: u32) -> ContentParent {
 }
 
 fn content(name: &[u8], owners: Vec<ContentShare>, parents: Vec<ContentParent>, price: u64) -> RegisterContent {
-    RegisterContent { content: Hash::of(name), owners, parents, price: Uftns(price) }
+    RegisterContent { content: Hash::of(name), owners, parents, price: Uftns(price), royalty_ppm: 0 }
 }
 
 fn register(world: &mut World, who: &SecretKey, op: RegisterContent) -> Outcome {

@@ -31,7 +31,13 @@ fn market() -> World {
     }
     let content = |name: &[u8], who: &SecretKey, parents| {
         let owners = vec![ContentShare { owner: id_of(who), ppm: 1_000_000 }];
-        Operation::RegisterContent(RegisterContent { content: Hash::of(name), owners, parents, price: Uftns(0) })
+        Operation::RegisterContent(RegisterContent {
+            content: Hash::of(name),
+            owners,
+            parents,
+            price: Uftns(0),
+            royalty_ppm: 0,
+        })
     };
     must(&mut world, &key(3), content(b"data", &key(3), vec![]));
     let parents = vec![ContentParent { content: Hash::of(b"data"), royalty_ppm: 200_000 }];

@@ -9,20 +9,34 @@ use proptest::prelude::*;
 
 fn input() -> impl Strategy<Value = PriceInput> {
     let money = || prop_oneof![0..1_000_u64, 0..10_000_000_000_u64];
-    (0..1_000_000_u64, money(), money(), 0..100_000_000_u64, 0..=1_000_000_u32, any::<bool>(), money(), money())
-        .prop_map(|(units, base, reserve, carbon_ug, renewable_ppm, access, access_fund, carbon_pool)| PriceInput {
-            units,
-            unit_price: 1_000_000_000,
-            covered_units: 0,
-            covered_price: 0,
-            base_limit: Uftns(base),
-            limit: Uftns(base + reserve),
-            carbon_ug,
-            renewable_ppm,
-            access,
-            access_fund: Uftns(access_fund),
-            carbon_pool: Uftns(carbon_pool),
-        })
+    (
+        0..1_000_000_u64,
+        money(),
+        money(),
+        0..100_000_000_u64,
+        0..=1_000_000_u32,
+        any::<bool>(),
+        (money(), money()),
+        0..=300_000_u64,
+    )
+        .prop_map(
+            |(units, base, reserve, carbon_ug, renewable_ppm, access, (access_fund, carbon_pool), royalty_ppm)| {
+                PriceInput {
+                    units,
+                    unit_price: 1_000_000_000,
+                    covered_units: 0,
+                    covered_price: 0,
+                    base_limit: Uftns(base),
+                    limit: Uftns(base + reserve),
+                    carbon_ug,
+                    renewable_ppm,
+                    royalty_ppm,
+                    access,
+                    access_fund: Uftns(access_fund),
+                    carbon_pool: Uftns(carbon_pool),
+                }
+            },
+        )
 }
 
 fn of(input: &PriceInput) -> Price {
@@ -45,13 +59,24 @@ proptest! {
     fn sums_balance_and_no_fund_goes_below_zero(input in input()) {
         let price = of(&input);
         prop_assert_eq!(
-            u128::from(price.base.0) + u128::from(price.carbon.0) + u128::from(price.premium.0),
+            [price.base, price.carbon, price.premium, price.royalty].iter().map(|sum| u128::from(sum.0)).sum::<u128>(),
             u128::from(price.total.0) + u128::from(price.discount.0) + u128::from(price.green.0)
         );
         prop_assert!(price.total <= input.limit);
         prop_assert!(price.discount <= input.access_fund && price.green <= input.carbon_pool);
         // The worker always receives the base in full.
         prop_assert_eq!(price.base.0, (input.units * 1_000).min(input.base_limit.0));
+    }
+
+    /// It comes last: what it takes, nobody else would have had, and it is never more than its share.
+    #[test]
+    fn a_royalty_takes_from_the_requester_alone(input in input()) {
+        let (with, without) = (of(&input), of(&PriceInput { royalty_ppm: 0, ..input }));
+        let base = u128::from(with.base.0);
+        prop_assert!(u128::from(with.royalty.0) <= base * u128::from(input.royalty_ppm) / 1_000_000);
+        prop_assert_eq!(with.total.0, without.total.0 + with.royalty.0);
+        let rest = Price { royalty: Uftns::ZERO, total: without.total, uncovered: without.uncovered, ..with };
+        prop_assert_eq!(rest, without);
     }
 
     #[test]
@@ -86,6 +111,7 @@ proptest! {
             units, unit_price, base_limit: base, limit: Uftns(u64::MAX), carbon_ug, renewable_ppm: 1_000_000,
             covered_units: 0,
             covered_price: 0,
+            royalty_ppm: u64::MAX,
             access: true, access_fund: fund, carbon_pool: fund,
         };
         prop_assert!(price(&input, &parameters).base <= base);

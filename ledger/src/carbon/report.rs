@@ -12,7 +12,7 @@ use crate::outcome::{DueEvent, Effect, Outcome};
 use crate::pricing::Price;
 use crate::priority::Purpose;
 use crate::query;
-use crate::records::{Claimed, Totals};
+use crate::records::{Claimed, HardwareRecord, Totals};
 use crate::state::{StateError, StateRead};
 use crate::types::{AccountId, AgentClass, AgentId, EscrowId, NodeId, Region, SectorId, TimeMs, Uftns};
 
@@ -74,6 +74,10 @@ pub struct Use {
     pub uncovered_uftns: u64,
     /// Discounts no fund could pay.
     pub unfunded_uftns: u64,
+    /// On top of the price, set aside for the owners of the module.
+    pub royalty_uftns: u64,
+    /// Embodied carbon of the hosts' machines, by what they declare, micrograms of CO2e.
+    pub embodied_ug: u64,
     /// Of what workers were due, into the carbon pool for credits they owed and did not retire.
     pub withheld_uftns: u64,
 }
@@ -132,9 +136,9 @@ pub struct CarbonReport {
 }
 
 impl Use {
-    /// One paid part.
+    /// One paid part on a machine; without one, nothing embodied is known.
     #[must_use]
-    pub fn of_part(report: &TaskReport, price: &Price) -> Self {
+    pub fn of_part(report: &TaskReport, price: &Price, hardware: Option<&HardwareRecord>) -> Self {
         Self {
             parts: 1,
             units: task_units(report.fuel),
@@ -151,6 +155,8 @@ impl Use {
             uncovered_uftns: price.uncovered.0,
             unfunded_uftns: price.unfunded.0,
             withheld_uftns: price.withheld.0,
+            royalty_uftns: price.royalty.0,
+            embodied_ug: hardware.map_or(0, |hardware| hardware.embodied_ug(report.wall_us)),
         }
     }
 
@@ -172,6 +178,8 @@ impl Use {
             (&mut self.uncovered_uftns, other.uncovered_uftns),
             (&mut self.unfunded_uftns, other.unfunded_uftns),
             (&mut self.withheld_uftns, other.withheld_uftns),
+            (&mut self.royalty_uftns, other.royalty_uftns),
+            (&mut self.embodied_ug, other.embodied_ug),
         ] {
             *sum = sum.saturating_add(more);
         }
@@ -180,16 +188,16 @@ impl Use {
     /// What requesters paid, against what workers and funds got and gave.
     #[must_use]
     pub fn balances(&self) -> bool {
-        let sum = |parts: [u64; 3]| parts.iter().fold(0_u128, |sum, part| sum.saturating_add(u128::from(*part)));
-        sum([self.total_uftns, self.discount_uftns, self.green_uftns])
-            == sum([self.base_uftns, self.carbon_uftns, self.premium_uftns])
+        let sum = |parts: &[u64]| parts.iter().fold(0_u128, |sum, part| sum.saturating_add(u128::from(*part)));
+        sum(&[self.total_uftns, self.discount_uftns, self.green_uftns])
+            == sum(&[self.base_uftns, self.carbon_uftns, self.premium_uftns, self.royalty_uftns])
     }
 
     /// Software carbon intensity (Green Software Foundation, ISO/IEC 21031): (E x I + M) per R in micrograms a part, rounded up.
-    /// E x I is location based: contracted shares do not count. `embodied_ug` is M of all parts together.
+    /// E x I is location based: contracted shares do not count. M is what hosts declare of their machines.
     #[must_use]
-    pub fn sci_ug_per_part(&self, embodied_ug: u64) -> Option<u64> {
-        let sum = u128::from(self.location_ug).saturating_add(u128::from(embodied_ug));
+    pub fn sci_ug_per_part(&self) -> Option<u64> {
+        let sum = u128::from(self.location_ug).saturating_add(u128::from(self.embodied_ug));
         let parts = Some(u128::from(self.parts)).filter(|parts| *parts > 0)?;
         u64::try_from(sum.div_ceil(parts)).ok()
     }
@@ -280,7 +288,8 @@ impl CarbonReport {
             purpose: query::purpose(state, id)?.map_or(Purpose::GeneralResearch, |record| record.in_force),
             method: report.energy_method,
         };
-        self.add_row(&UseRow { key, figures: Use::of_part(report, price) });
+        let hardware = query::hardware(state, host.id)?;
+        self.add_row(&UseRow { key, figures: Use::of_part(report, price, hardware.as_ref()) });
         Ok(())
     }
 

@@ -4,13 +4,14 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{Call, within};
+use super::{Call, MAX_TASK_ROYALTY_PPM, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
-use crate::records::{ContentParent, ContentRecord, ContentShare, PurchaseRecord};
+use crate::records::{ContentParent, ContentRecord, ContentShare, Impact, PurchaseRecord};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
 use crate::types::{AccountId, Hash, Uftns};
+use crate::unit_price::period_of;
 
 /// Owners of one content, at most.
 pub const MAX_OWNERS: usize = 16;
@@ -35,6 +36,8 @@ pub struct RegisterContent {
     pub parents: Vec<ContentParent>,
     /// For one use; nothing when it is not for sale.
     pub price: Uftns,
+    /// Of the base of each part of a task whose module it is, at most [`MAX_TASK_ROYALTY_PPM`].
+    pub royalty_ppm: u32,
 }
 
 /// Pays for one use.
@@ -59,6 +62,7 @@ impl RegisterContent {
     pub(crate) fn apply(&self, working: &mut Working<'_>, call: &Call<'_>) -> Result<Effect, Stop> {
         within("owners", self.owners.len() as u64, 1, MAX_OWNERS as u64)?;
         within("parents", self.parents.len() as u64, 0, MAX_PARENTS as u64)?;
+        within("royalty in tasks (ppm)", u64::from(self.royalty_ppm), 0, MAX_TASK_ROYALTY_PPM)?;
         let mut seen = BTreeSet::new();
         let mut shares = 0_u64;
         for share in &self.owners {
@@ -82,10 +86,14 @@ impl RegisterContent {
             parents: self.parents.clone(),
             depth,
             price: self.price,
+            royalty_ppm: self.royalty_ppm,
             uses: 0,
             cited: 0,
             stars: 0,
             ratings: 0,
+            impact: Impact::default(),
+            earned: Uftns::ZERO,
+            earned_uses: 0,
         };
         working.write(key, &record);
         Ok(Effect::ContentRegistered { content: self.content, depth })
@@ -112,7 +120,8 @@ impl RegisterContent {
     }
 }
 
-fn content(working: &Working<'_>, id: &Hash) -> Result<ContentRecord, Stop> {
+/// The content of this name.
+pub(super) fn content(working: &Working<'_>, id: &Hash) -> Result<ContentRecord, Stop> {
     let unknown = || Rejection::Unknown { what: "content".into(), id: id.to_string() };
     Ok(working.read(&keyspace::content(id))?.ok_or_else(unknown)?)
 }
@@ -126,35 +135,46 @@ impl BuyUse {
         within("price (uFTNS)", record.price.0, 0, self.max_price.0)?;
         let price = record.price;
         working.debit(&call.account, price)?;
-        use_content(working, &self.content, Some(&call.account))?;
-        let reached = pay_royalties(working, &self.content, price)?;
+        count_use(working, &self.content, &call.account, true)?;
+        let reached = pay_royalties(working, &self.content, price, 1)?;
         Ok(Effect::UseBought { content: self.content, price, reached })
     }
 }
 
-/// Counts a use of content; whoever bought it may rate it.
-pub(super) fn use_content(working: &mut Working<'_>, id: &Hash, buyer: Option<&AccountId>) -> Result<(), Stop> {
+/// Counts a use of content; whoever paid for it may rate it.
+pub(super) fn count_use(
+    working: &mut Working<'_>,
+    id: &Hash,
+    user: &AccountId,
+    paid: bool,
+) -> Result<ContentRecord, Stop> {
     let mut record = content(working, id)?;
     record.uses = record.uses.saturating_add(1);
+    // Owners who use their own prove nothing.
+    if record.owners.iter().all(|share| share.owner != *user) {
+        record.impact = record.impact.used(period_of(working.now), 1);
+    }
     working.write(keyspace::content(id), &record);
-    let Some(buyer) = buyer else { return Ok(()) };
-    let key = keyspace::purchase(id, buyer);
-    let mut purchase: PurchaseRecord = working.read(&key)?.unwrap_or(PurchaseRecord { uses: 0, rated: false });
-    purchase.uses = purchase.uses.saturating_add(1);
-    working.write(key, &purchase);
-    Ok(())
+    if paid {
+        let key = keyspace::purchase(id, user);
+        let mut purchase: PurchaseRecord = working.read(&key)?.unwrap_or(PurchaseRecord { uses: 0, rated: false });
+        purchase.uses = purchase.uses.saturating_add(1);
+        working.write(key, &purchase);
+    }
+    Ok(record)
 }
 
-/// Pays what a content earned: royalties to its parents, level by level, the rest to its owners, what rounding leaves to the
-/// treasury. The money is the caller's to have taken. Gives how many contents it reached.
-pub(super) fn pay_royalties(working: &mut Working<'_>, id: &Hash, amount: Uftns) -> Result<u32, Stop> {
+/// Pays what a content earned by so many uses: royalties to its parents, level by level, the rest to its owners, what rounding leaves
+/// to the treasury. The money is the caller's to have taken. Gives how many contents it reached.
+pub(super) fn pay_royalties(working: &mut Working<'_>, id: &Hash, amount: Uftns, uses: u64) -> Result<u32, Stop> {
     let mut open = VecDeque::from([(*id, amount)]);
     let (mut reached, mut left_over) = (0_u32, 0_u64);
     while let Some((id, amount)) = open.pop_front() {
         let mut record = content(working, &id)?;
         reached = reached.saturating_add(1);
         if reached > 1 {
-            record.cited = record.cited.saturating_add(1);
+            record.cited = record.cited.saturating_add(uses);
+            record.impact = record.impact.used(period_of(working.now), uses);
             working.write(keyspace::content(&id), &record);
         }
         let mut rest = amount.0;

@@ -8,10 +8,11 @@ use super::Call;
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
-use crate::records::{Contribution, ContributionRecord, EmissionRecord, Office, PERIOD_MS};
+use crate::records::{ContentRecord, Contribution, ContributionRecord, EmissionRecord, Office, PERIOD_MS};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
 use crate::types::{AccountId, Hash, Uftns};
+use crate::unit_price::period_of;
 
 /// Claims payment for a contribution. Reviewers attest it before anything is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub struct ClaimContribution {
     pub kind: Contribution,
     /// Hash of the content or of the receipts; used once on the whole ledger.
     pub evidence: Hash,
-    /// What is asked, more than nothing. What the kind's share of the period does not have is not paid, then or later.
+    /// What is asked, more than nothing; paid with a bonus when the evidence is the claimant's own content and has impact. What the kind's share of the period does not have is not paid, then or later.
     pub amount: Uftns,
 }
 
@@ -71,13 +72,26 @@ impl AttestContribution {
         record.attested_by.push(call.account);
         let attestations = record.attested_by.len() as u64;
         if attestations >= working.parameter(Parameter::CreditReviewers) {
-            record.paid = emit(working, record.kind, record.amount, &record.account)?;
+            let bonus = impact_bonus(working, &self.evidence, &record)?;
+            let asked = Uftns(record.amount.0.saturating_add(bonus));
+            record.paid = emit(working, record.kind, asked, &record.account)?;
             record.paid_at = Some(working.now);
         }
         let paid = record.paid;
         working.write(key, &record);
         Ok(Effect::ContributionAttested { evidence: self.evidence, attestations, paid })
     }
+}
+
+/// What an owner of the content that is its evidence is paid on top, by the content's impact: at most `impact_bonus_ppm` of what it
+/// asks, rounded down.
+fn impact_bonus(working: &Working<'_>, evidence: &Hash, record: &ContributionRecord) -> Result<u64, Stop> {
+    let content: Option<ContentRecord> = working.read(&keyspace::content(evidence))?;
+    let own = content.filter(|content| content.owners.iter().any(|share| share.owner == record.account));
+    let impact = own.map(|content| content.impact.at(period_of(working.now))).unwrap_or_default();
+    let bonus_ppm = impact.share_of(working.parameter(Parameter::ImpactBonusPpm));
+    let bonus = u128::from(record.amount.0).saturating_mul(u128::from(bonus_ppm)).checked_div(1_000_000).unwrap_or(0);
+    Ok(u64::try_from(bonus).unwrap_or(u64::MAX))
 }
 
 /// Mints what is asked, within what the kind's share of the period and the supply cap leave; gives what was minted.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::auction::check_winner;
 use super::order::{check_seller, fee, order_closed, order_of, part_paid};
 use super::register_host::capability_now;
+use super::royalty::{royalty_ppm, worked};
 use super::{
     Call, Capabilities, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, least_believed, own_escrow, task_units,
 };
@@ -64,8 +65,9 @@ pub(super) fn settle_part(
     let payout = price.base.checked_sub(price.fee).ok_or(Rejection::AmountOverflow)?;
     price.withheld = withhold(working, worker, report, payout)?;
     settle_pools(working, limit, &price)?;
-    working.credit(worker, payout.checked_sub(price.withheld).ok_or(Rejection::AmountOverflow)?)?;
+    working.credit(worker, price.payout())?;
     working.credit(&escrow.opener, returned)?;
+    worked(working, &report.module, &escrow.opener, price.royalty)?;
     working.judge(worker, reputation::PAID, id)?;
     escrow.locked = escrow.locked.checked_sub(limit).ok_or(Rejection::AmountOverflow)?;
     escrow.mark_released(report.part);
@@ -207,6 +209,7 @@ fn price_of(working: &Working<'_>, escrow: &Escrow, report: &TaskReport, work: &
         limit,
         carbon_ug: report.carbon_ug,
         renewable_ppm: report.renewable_ppm,
+        royalty_ppm: royalty_ppm(working, &report.module)?,
         access: working.has_access(&escrow.opener)?,
         access_fund: totals.access_fund,
         carbon_pool: totals.carbon_pool,
@@ -220,7 +223,8 @@ fn settle_pools(working: &mut Working<'_>, limit: Uftns, price: &Price) -> Resul
     let moved = |pool: Uftns, taken: Uftns, added: Uftns| {
         pool.checked_sub(taken).and_then(|rest| rest.checked_add(added)).ok_or(Rejection::AmountOverflow)
     };
-    totals.escrows = moved(totals.escrows, limit, Uftns::ZERO)?;
+    // A royalty stays set aside, now for the content's owners.
+    totals.escrows = moved(totals.escrows, limit, price.royalty)?;
     totals.access_fund = moved(totals.access_fund, price.discount, price.premium)?;
     totals.carbon_pool = moved(totals.carbon_pool, price.green, price.carbon)?;
     totals.carbon_pool = moved(totals.carbon_pool, Uftns::ZERO, price.withheld)?;

@@ -11,6 +11,7 @@ mod emergency;
 mod escrow_open;
 mod escrow_release;
 pub mod freeze;
+mod hardware;
 mod intensity;
 mod listing;
 mod order;
@@ -21,6 +22,7 @@ mod quota_reserve;
 mod quota_trade;
 mod register_host;
 mod rotate_key;
+mod royalty;
 mod schedule;
 mod slash;
 mod task_receipt;
@@ -40,6 +42,7 @@ pub use emergency::{MAX_EMERGENCY_MS, MAX_KIND_BYTES, SIGNAL_MS, SignalEmergency
 pub use escrow_open::{EscrowOpen, MAX_ESCROW_MS, MAX_PARTS};
 pub use escrow_release::EscrowRelease;
 pub use freeze::{Freeze, FreezeOrder, OrderError, Thaw};
+pub use hardware::{DeclareHardware, MAX_EMBODIED_G, MAX_LIFESPAN_H, MAX_SLOTS};
 pub use intensity::{INTENSITY_FLOOR, MAX_INTENSITY_MG_PER_KWH, ReportIntensity, WINDOW_MS, least_believed};
 pub use listing::{
     ChangeListing, CreateListing, ListingTerms, MAX_LISTING_ABOUT_BYTES, MAX_LISTING_MS, MAX_LISTING_TITLE_BYTES,
@@ -56,6 +59,7 @@ pub use register_host::{
     NodeRegistration, RegisterHost,
 };
 pub use rotate_key::RotateKey;
+pub use royalty::{CollectRoyalties, MAX_TASK_ROYALTY_PPM, quality_ppm};
 pub use schedule::{MAX_SCHEDULE_MS, MAX_SCHEDULED, MIN_INTERVAL_MS, Schedule, Unschedule};
 pub use slash::ProveEquivocation;
 pub use task_receipt::{EnergyMethod, FUEL_PER_UNIT, TaskReceipt, TaskReport, carbon_ug, task_units};
@@ -215,6 +219,10 @@ pub enum Operation {
     AcceptDelivery(AcceptDelivery),
     /// Rates an order.
     RateOrder(RateOrder),
+    /// Pays out what content earned in tasks.
+    CollectRoyalties(CollectRoyalties),
+    /// Says what a node's machine cost to make.
+    DeclareHardware(DeclareHardware),
 }
 
 impl Operation {
@@ -246,7 +254,8 @@ impl Operation {
             Self::CreateListing(_) | Self::ChangeListing(_) | Self::PlaceOrder(_) => 20,
             Self::WithdrawListing(_) | Self::ReviewListing(_) | Self::RateOrder(_) => 10,
             Self::ClaimDelivery(_) => 40,
-            Self::AcceptDelivery(_) => 150,
+            Self::AcceptDelivery(_) | Self::CollectRoyalties(_) => 150,
+            Self::DeclareHardware(_) => 10,
         }
     }
 
@@ -302,6 +311,8 @@ impl Operation {
             Self::ClaimDelivery(_) => "claim delivery",
             Self::AcceptDelivery(_) => "accept delivery",
             Self::RateOrder(_) => "rate order",
+            Self::CollectRoyalties(_) => "collect royalties",
+            Self::DeclareHardware(_) => "declare hardware",
         }
     }
 
@@ -378,6 +389,8 @@ impl Operation {
             Self::ClaimDelivery(op) => op.apply(working, call),
             Self::AcceptDelivery(op) => op.apply(working, call),
             Self::RateOrder(op) => op.apply(working, call),
+            Self::CollectRoyalties(op) => op.apply(working, call),
+            Self::DeclareHardware(op) => op.apply(working, call),
         }
     }
 }

@@ -5,7 +5,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use super::claim::file_claim;
-use super::content::{pay_royalties, use_content};
+use super::content::{count_use, pay_royalties};
 use super::listing::listing;
 use super::{Call, MAX_ESCROW_MS, MAX_PARTS, own_open_escrow, within};
 use crate::execute::{Stop, Working};
@@ -260,8 +260,8 @@ pub(super) fn settle_delivery(working: &mut Working<'_>, id: &EscrowId, mut escr
     let fee = fee(&order, amount);
     let totals = &mut working.globals_mut().totals;
     totals.treasury = totals.treasury.checked_add(fee).ok_or(Rejection::AmountOverflow)?;
-    use_content(working, &order.content, Some(&order.buyer))?;
-    pay_royalties(working, &order.content, Uftns(amount.0.saturating_sub(fee.0)))?;
+    count_use(working, &order.content, &order.buyer, true)?;
+    pay_royalties(working, &order.content, Uftns(amount.0.saturating_sub(fee.0)), 1)?;
     working.judge(&order.seller, reputation::PAID, id)?;
     escrow.mark_released(0);
     escrow.status = EscrowStatus::Settled;

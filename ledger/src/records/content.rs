@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use crate::records::Impact;
 use crate::types::{AccountId, Hash, Uftns};
 
 /// Something with a content hash: a model, a data set, a paper.
@@ -16,7 +17,9 @@ pub struct ContentRecord {
     pub depth: u32,
     /// For one use; nothing when it is not for sale.
     pub price: Uftns,
-    /// Uses that were paid.
+    /// Of the base of each part of a task that runs it, in ppm.
+    pub royalty_ppm: u32,
+    /// Uses: bought, delivered, or in parts of tasks that were paid.
     pub uses: u64,
     /// Uses of others that were made from it.
     pub cited: u64,
@@ -24,6 +27,12 @@ pub struct ContentRecord {
     pub stars: u64,
     /// See `stars`.
     pub ratings: u64,
+    /// Uses by others than its owners and uses of what was made from it, lately.
+    pub impact: Impact,
+    /// Earned in tasks, until somebody collects it.
+    pub earned: Uftns,
+    /// Parts of tasks in which that was earned.
+    pub earned_uses: u64,
 }
 
 /// An owner's share.

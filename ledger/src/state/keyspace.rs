@@ -67,8 +67,9 @@ pub(crate) fn contribution(evidence: &Hash) -> Vec<u8> {
     key(b"cm", &evidence.0)
 }
 pub(crate) const EMISSION: &[u8] = b"cM";
+pub(crate) const CONTENTS: &[u8] = b"co";
 pub(crate) fn content(id: &Hash) -> Vec<u8> {
-    key(b"co", &id.0)
+    key(CONTENTS, &id.0)
 }
 pub(crate) fn purchase(content: &Hash, buyer: &AccountId) -> Vec<u8> {
     key(&key(b"cU", &content.0), &buyer.0)
@@ -193,6 +194,9 @@ pub(crate) fn freeze(scope: &Scope) -> Vec<u8> {
 pub(crate) const NODES: &[u8] = b"tn";
 pub(crate) fn node(id: NodeId) -> Vec<u8> {
     key(NODES, &id.0.to_be_bytes())
+}
+pub(crate) fn hardware(node: NodeId) -> Vec<u8> {
+    key(b"th", &node.0.to_be_bytes())
 }
 pub(crate) fn node_of_account(id: &AccountId) -> Vec<u8> {
     key(b"to", &id.0)

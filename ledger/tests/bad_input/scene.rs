@@ -127,8 +127,13 @@ pub fn scene() -> Scene {
     let saving = ClaimSaving { evidence: Hash::of(b"saving"), baseline_ug: 9, actual_ug: 8 };
     must(&mut world, &bob(), Operation::ClaimSaving(saving));
     let owners = vec![ContentShare { owner: id_of(&bob()), ppm: 1_000_000 }];
-    let paper = RegisterContent { content: Hash::of(b"paper"), owners, parents: vec![], price: Uftns(50) };
+    let paper = content(b"paper", owners, vec![], 50);
     must(&mut world, &bob(), Operation::RegisterContent(paper));
+    let owners = vec![ContentShare { owner: id_of(&key(4)), ppm: 1_000_000 }];
+    let module = RegisterContent { royalty_ppm: 100_000, ..content(b"module", owners, vec![], 0) };
+    must(&mut world, &key(4), Operation::RegisterContent(module));
+    let part = EscrowRelease { escrow: task, receipt: receipt(&world, report(2)) };
+    must(&mut world, &alice(), Operation::EscrowRelease(part));
     let bought = BuyUse { content: Hash::of(b"paper"), max_price: Uftns(50) };
     must(&mut world, &alice(), Operation::BuyUse(bought));
     let work = ClaimContribution { kind: Contribution::Data, evidence: Hash::of(b"work"), amount: Uftns(5) };
@@ -171,6 +176,10 @@ fn quotas(world: &mut World, relief: EscrowId) -> (Hash, Hash) {
     (offer, lent)
 }
 
+pub fn content(name: &[u8], owners: Vec<ContentShare>, parents: Vec<ContentParent>, price: u64) -> RegisterContent {
+    RegisterContent { content: Hash::of(name), owners, parents, price: Uftns(price), royalty_ppm: 0 }
+}
+
 pub fn terms(world: &World, content: &[u8]) -> ListingTerms {
     ListingTerms {
         title: "an offer".into(),
@@ -195,7 +204,7 @@ pub fn work() -> OrderedWork {
 
 fn trade(world: &mut World) -> Trade {
     let owners = vec![ContentShare { owner: id_of(&key(1)), ppm: 1_000_000 }];
-    let atlas = RegisterContent { content: Hash::of(b"atlas"), owners, parents: vec![], price: Uftns(0) };
+    let atlas = content(b"atlas", owners, vec![], 0);
     must(world, &key(1), Operation::RegisterContent(atlas));
     let create = |kind, terms| Operation::CreateListing(CreateListing { kind, terms });
     let (data, compute) = (terms(world, b"atlas"), terms(world, b"work"));
@@ -304,7 +313,7 @@ fn market(scene: &Scene) -> Vec<(SecretKey, Operation)> {
     let bid = OpenBid { auction: scene.revealing, price: Uftns(9_000), carbon_ug: 5, salt: SALT };
     let owners = vec![ContentShare { owner: id_of(&alice()), ppm: 1_000_000 }];
     let parents = vec![ContentParent { content: Hash::of(b"paper"), royalty_ppm: 100_000 }];
-    let fresh = RegisterContent { content: Hash::of(b"fresh"), owners, parents, price: Uftns(60) };
+    let fresh = content(b"fresh", owners, parents, 60);
     let paper = Hash::of(b"paper");
     let heads = AnchorHeads { registry_root: paper, conflicts_head: Hash::ZERO, audit_head: paper };
     let period = world.now().0 / PERIOD_MS;
@@ -313,6 +322,8 @@ fn market(scene: &Scene) -> Vec<(SecretKey, Operation)> {
         (alice(), Operation::RegisterContent(fresh)),
         (alice(), Operation::BuyUse(BuyUse { content: paper, max_price: Uftns(50) })),
         (alice(), Operation::RateContent(RateContent { content: paper, stars: 5 })),
+        (bob(), Operation::CollectRoyalties(CollectRoyalties { content: Hash::of(b"module") })),
+        (key(3), Operation::DeclareHardware(DeclareHardware { embodied_g: 9, lifespan_h: 9, slots: 9 })),
         (key(1), Operation::ClaimPart(ClaimPart { escrow: scene.task, receipt: receipt(world, report(0)) })),
         (alice(), Operation::DisputeClaim(DisputeClaim { escrow: scene.claimed, part: 0 })),
         (judge, Operation::RuleClaim(RuleClaim { escrow: scene.disputed, part: 0, pay: true })),

@@ -7,14 +7,12 @@ use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey};
 use mesh30k_ledger::ops::*;
 use mesh30k_ledger::priority::Purpose;
-use mesh30k_ledger::records::{
-    AnchorHeads, ContentParent, ContentShare, Contribution, Duty, EnergySource, ListingKind, PERIOD_MS, Safety,
-};
+use mesh30k_ledger::records::{AnchorHeads, Contribution, Duty, EnergySource, ListingKind, PERIOD_MS, Safety};
 use mesh30k_ledger::types::{AgentId, Hash, ProposalId, Scope, SectorId, TimeMs, Uftns};
 
-type Case = (&'static str, SecretKey, Operation);
+pub type Case = (&'static str, SecretKey, Operation);
 
-fn check(cases: impl Fn(&Scene) -> Vec<Case>) {
+pub fn check(cases: impl Fn(&Scene) -> Vec<Case>) {
     let scene = scene();
     for (expected, who, op) in cases(&scene) {
         let found = refused(&scene, &who, op.clone());
@@ -171,41 +169,6 @@ fn auctions() {
             ("OutOfBounds { field: \"price", key(3), bid(scene.revealing, u64::MAX, SALT)),
             ("Unknown {", bob(), bid(scene.revealing, 9_000, SALT)),
             ("ReceiptMismatch", key(3), bid(scene.revealing, 9_000, Hash::ZERO)),
-        ]
-    });
-}
-
-#[test]
-fn contents() {
-    check(|_| {
-        let own = ContentShare { owner: id_of(&alice()), ppm: 1_000_000 };
-        let register = |name: &[u8], owners, parents| {
-            let content = Hash::of(name);
-            Operation::RegisterContent(RegisterContent { content, owners, parents, price: Uftns(1) })
-        };
-        let parent = |name: &[u8], royalty_ppm| ContentParent { content: Hash::of(name), royalty_ppm };
-        let buy = |name: &[u8], max| Operation::BuyUse(BuyUse { content: Hash::of(name), max_price: Uftns(max) });
-        let rate = |name: &[u8], stars| Operation::RateContent(RateContent { content: Hash::of(name), stars });
-        vec![
-            ("OutOfBounds { field: \"owners", alice(), register(b"x", vec![], vec![])),
-            ("OutOfBounds { field: \"parents", alice(), register(b"x", vec![own], vec![parent(b"paper", 1); 9])),
-            (
-                "OutOfBounds { field: \"share",
-                alice(),
-                register(b"x", vec![ContentShare { ppm: u32::MAX, ..own }], vec![]),
-            ),
-            ("AlreadyDone", alice(), register(b"x", vec![own, own], vec![])),
-            ("NotOwner", bob(), register(b"x", vec![own], vec![])),
-            ("AlreadyDone", alice(), register(b"paper", vec![own], vec![])),
-            ("OutOfBounds { field: \"royalty", alice(), register(b"x", vec![own], vec![parent(b"paper", 0)])),
-            ("OutOfBounds { field: \"royalty", alice(), register(b"x", vec![own], vec![parent(b"paper", u32::MAX)])),
-            ("Unknown {", alice(), register(b"x", vec![own], vec![parent(b"x", 1)])),
-            ("Unknown {", alice(), buy(b"x", 1)),
-            ("OutOfBounds { field: \"price", alice(), buy(b"paper", 0)),
-            ("OutOfBounds { field: \"stars", alice(), rate(b"paper", 0)),
-            ("OutOfBounds { field: \"stars", alice(), rate(b"paper", u8::MAX)),
-            ("Unknown {", alice(), rate(b"x", 1)),
-            ("Unknown {", bob(), rate(b"paper", 1)),
         ]
     });
 }

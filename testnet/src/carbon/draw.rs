@@ -116,7 +116,7 @@ fn row(label: String, sum: &Use) -> Vec<String> {
         grouped(sum.parts),
         energy(sum.energy_mj),
         carbon(sum.carbon_ug),
-        sum.sci_ug_per_part(0).map_or_else(|| "-".to_owned(), carbon),
+        sum.sci_ug_per_part().map_or_else(|| "-".to_owned(), carbon),
         ftns(sum.carbon_uftns),
         ftns(sum.premium_uftns),
         ftns(sum.discount_uftns),
@@ -179,7 +179,7 @@ pub fn part_lines(book: &CarbonBook) -> Vec<String> {
             "How the energy was measured, by the receipts",
             table_by(book, Grouping::Method, usize::MAX),
         );
-        let sci = total.sci_ug_per_part(0).map_or_else(|| "-".to_owned(), carbon);
+        let sci = total.sci_ug_per_part().map_or_else(|| "-".to_owned(), carbon);
         let text = format!(
             "SCI = (E x I + M) per R, R = one part: {sci} CO2e. E x I is location based; M is left out, for no host declares \
              what its hardware cost to make, so this is a lower bound."

@@ -99,6 +99,8 @@ pub struct Client {
     pub listings: Vec<Offer>,
     /// Orders with their buyers.
     pub orders: Vec<(TxId, AccountId)>,
+    /// Contents that are the modules of tasks.
+    pub modules: Vec<Hash>,
     /// Orders of content with buyer and seller.
     pub deliveries: Vec<(TxId, AccountId, AccountId)>,
     /// Who signs for whom, where that is not the first key.
@@ -138,6 +140,7 @@ impl Client {
             owned: Vec::new(),
             listings: Vec::new(),
             orders: Vec::new(),
+            modules: Vec::new(),
             deliveries: Vec::new(),
             policies: BTreeMap::new(),
             now: TimeMs(0),
@@ -170,6 +173,9 @@ impl Client {
             (Operation::EscrowOpen(op), _) => {
                 let task = Task { id, opener: tx.account, task: op.task, module: op.module, parts: op.parts };
                 remember(&mut self.tasks, task);
+                if self.contents.contains(&op.module) {
+                    remember(&mut self.modules, op.module);
+                }
             }
             (Operation::RegisterHost(op), Effect::HostRegistered { node, first_agent, .. }) => {
                 self.hosts_hold_quota();

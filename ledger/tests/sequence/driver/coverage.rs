@@ -95,6 +95,9 @@ const ALL: &[&str] = &[
     "ordered",
     "delivery accepted",
     "order rated",
+    "royalty set aside",
+    "royalties collected",
+    "hardware declared",
     "due: proposal queued",
     "due: proposal executed",
     "due: proposal defeated",
@@ -130,6 +133,7 @@ const fn of_effect(effect: &Effect) -> &'static str {
         Effect::Transferred { .. } => "payment",
         Effect::EscrowOpened { .. } => "escrow opened",
         Effect::PartReleased { price: Price { withheld: Uftns(1..), .. }, .. } => "part released, credits withheld",
+        Effect::PartReleased { price: Price { royalty: Uftns(1..), .. }, .. } => "royalty set aside",
         Effect::PartReleased { .. } => "part released",
         Effect::HostRegistered { .. } => "host registered",
         Effect::Proposed { .. } => "proposed",
@@ -183,6 +187,8 @@ const fn of_effect(effect: &Effect) -> &'static str {
         Effect::Ordered { .. } => "ordered",
         Effect::DeliveryAccepted { .. } => "delivery accepted",
         Effect::OrderRated { .. } => "order rated",
+        Effect::RoyaltiesCollected { .. } => "royalties collected",
+        Effect::HardwareDeclared { .. } => "hardware declared",
     }
 }
 

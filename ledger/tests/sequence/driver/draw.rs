@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..250) {
+            let draft = match rng.random_range(0..256) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -76,6 +76,8 @@ impl Client {
                 230..236 => self.thaw(rng),
                 236..240 => self.dispute(rng),
                 240..246 => self.rule(rng),
+                246..249 => self.collect(rng),
+                249..250 => Some(self.declare_hardware(rng)),
                 _ => self.review_offer(rng),
             };
             if let Some(draft) = draft {
@@ -107,7 +109,7 @@ impl Client {
         let longest_ms = if rich { 300_000 } else { 60_000 };
         let op = EscrowOpen {
             task: Hash(rng.random()),
-            module: Hash::of(b"module"),
+            module: one(&self.contents, rng).filter(|_| rng.random_ratio(1, 2)).unwrap_or(Hash::of(b"module")),
             capability: Capabilities::COMPUTE,
             parts: rng.random_range(0..20),
             amount_per_part: small(rng),

@@ -6,8 +6,8 @@ use super::draw::{amount, small};
 use crate::common::{key, region};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
-    AttestContribution, AttestSaving, Bond, ClaimContribution, ClaimSaving, Operation, ProveEquivocation,
-    ReportIntensity, RetireCredits, Schedule, TransferCredits, Unbond, Unschedule,
+    AttestContribution, AttestSaving, Bond, ClaimContribution, ClaimSaving, DeclareHardware, Operation,
+    ProveEquivocation, ReportIntensity, RetireCredits, Schedule, TransferCredits, Unbond, Unschedule,
 };
 use mesh30k_ledger::records::{Contribution, Duty};
 use mesh30k_ledger::types::{AccountId, Hash};
@@ -79,12 +79,21 @@ impl Client {
 
     pub fn contribute(&self, rng: &mut ChaCha8Rng) -> Draft {
         let known = one(&self.contributions, rng).filter(|_| rng.random_ratio(1, 10));
+        // Of content its owner mostly, whose impact is then paid too.
+        let owned = one(&self.owned, rng).filter(|_| rng.random_ratio(1, 2));
+        let (content, owner) = (owned.map(|(content, _)| content), owned.and_then(|(_, owner)| self.signer(&owner)));
         let op = ClaimContribution {
             kind: Contribution::ALL[rng.random_range(0..9)],
-            evidence: known.unwrap_or_else(|| Hash(rng.random())),
+            evidence: known.or(content).unwrap_or_else(|| Hash(rng.random())),
             amount: small(rng),
         };
-        Draft { from: self.anybody(rng), op: Operation::ClaimContribution(op) }
+        let from = owner.filter(|_| rng.random_ratio(9, 10)).unwrap_or_else(|| self.anybody(rng));
+        Draft { from, op: Operation::ClaimContribution(op) }
+    }
+
+    pub fn declare_hardware(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let op = DeclareHardware { embodied_g: rng.random_range(0..2_000_000), lifespan_h: 35_000, slots: 4 };
+        Draft { from: key(rng.random_range(1..=4)), op: Operation::DeclareHardware(op) }
     }
 
     pub fn acknowledge(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {

@@ -6,8 +6,8 @@ use super::draw::small;
 use crate::common::{key, region};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
-    BuyUse, ClaimPart, DeclarePurpose, DisputeClaim, OpenAuction, OpenBid, Operation, RateContent, ReclassifyPurpose,
-    RegisterContent, RuleClaim, SealBid, SignalEmergency, sealed_bid,
+    BuyUse, ClaimPart, CollectRoyalties, DeclarePurpose, DisputeClaim, OpenAuction, OpenBid, Operation, RateContent,
+    ReclassifyPurpose, RegisterContent, RuleClaim, SealBid, SignalEmergency, sealed_bid,
 };
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::records::{ContentParent, ContentShare};
@@ -87,8 +87,21 @@ impl Client {
             let content = one(&self.contents, rng).unwrap_or(Hash::ZERO);
             parents.push(ContentParent { content, royalty_ppm: rng.random_range(0..200_000) });
         }
-        let op = RegisterContent { content: Hash(rng.random()), owners, parents, price: small(rng) };
+        let op = RegisterContent {
+            content: Hash(rng.random()),
+            owners,
+            parents,
+            price: small(rng),
+            royalty_ppm: rng.random_range(0..220_000),
+        };
         Draft { from, op: Operation::RegisterContent(op) }
+    }
+
+    /// Of content that works in tasks, mostly.
+    pub fn collect(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let content =
+            one(&self.modules, rng).filter(|_| rng.random_ratio(9, 10)).or_else(|| one(&self.contents, rng))?;
+        Some(Draft { from: self.anybody(rng), op: Operation::CollectRoyalties(CollectRoyalties { content }) })
     }
 
     pub fn buy(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {

@@ -62,8 +62,10 @@ impl Auditor {
                 assert!(self.contents.insert(op.content, op.clone()).is_none(), "audit: content registered twice");
             }
             Operation::BuyUse(op) => self.bought(tx.account, op.content),
-            Operation::RateContent(_) => {}
+            Operation::RateContent(op) => self.rated(op.content, op.stars),
+            Operation::CollectRoyalties(op) => self.collected(op.content),
             Operation::ReportIntensity(_)
+            | Operation::DeclareHardware(_)
             | Operation::RotateKey(_)
             | Operation::Anchor(_)
             | Operation::SignalEmergency(_) => {}
@@ -76,11 +78,12 @@ impl Auditor {
     fn bought(&mut self, buyer: AccountId, content: Hash) {
         let price = i128::from(self.contents[&content].price.0);
         self.debit(buyer, price);
-        self.earned_by_content(content, price);
+        self.used(content, buyer);
+        self.earned_by_content(content, price, 1);
     }
 
     /// Level by level, sixteen contents at most: royalties up, the rest to the owners, what no share takes to the treasury.
-    pub(super) fn earned_by_content(&mut self, content: Hash, earned: i128) {
+    pub(super) fn earned_by_content(&mut self, content: Hash, earned: i128, uses: i128) {
         let mut level = vec![(content, earned)];
         let mut known = 1;
         while !level.is_empty() {
@@ -94,6 +97,7 @@ impl Auditor {
                         known += 1;
                         kept -= royalty;
                         above.push((parent.content, royalty));
+                        self.impact(parent.content, uses);
                     }
                 }
                 let mut rest = kept;
@@ -117,6 +121,7 @@ impl Auditor {
             return;
         }
         let (account, kind, amount) = (earned.account, earned.kind, earned.amount);
+        let amount = amount + self.impact_bonus(evidence, account, amount);
         let day = self.now.0 / 86_400_000;
         if self.emitted.0 != day {
             self.emitted = (day, BTreeMap::new());

@@ -9,6 +9,7 @@ mod prices;
 mod purposes;
 mod quotas;
 mod retirement;
+mod royalties;
 
 pub use dividends::QUARTER_MS;
 pub use prices::{AGENT_STEP_UNITS, STEP_MS};
@@ -126,6 +127,7 @@ pub struct Auditor {
     quotas: quotas::Quotas,
     orders: orders::Orders,
     owed: BTreeMap<AccountId, retirement::Owed>,
+    works: BTreeMap<Hash, royalties::Works>,
     /// Of tasks for which one was declared.
     purposes: BTreeMap<TxId, purposes::Declared>,
 }
@@ -176,6 +178,7 @@ impl Auditor {
             quotas: quotas::Quotas::default(),
             orders: orders::Orders::default(),
             owed: BTreeMap::new(),
+            works: BTreeMap::new(),
             purposes: BTreeMap::new(),
         };
         auditor.quarters_begin(genesis.time);
@@ -440,10 +443,11 @@ fn weight(op: &Operation) -> i128 {
         Operation::RateContent(_) => 10,
         Operation::RotateKey(_) | Operation::Anchor(_) | Operation::TakeQuota(_) => 20,
         Operation::OfferQuota(_) | Operation::WithdrawQuota(_) | Operation::ReserveQuota(_) => 10,
-        Operation::DrawQuota(_) | Operation::AcceptDelivery(_) => 150,
+        Operation::DrawQuota(_) | Operation::AcceptDelivery(_) | Operation::CollectRoyalties(_) => 150,
         Operation::CreateListing(_) | Operation::ChangeListing(_) | Operation::PlaceOrder(_) => 20,
         Operation::WithdrawListing(_) | Operation::ReviewListing(_) | Operation::RateOrder(_) => 10,
-        Operation::ClaimContribution(_)
+        Operation::DeclareHardware(_)
+        | Operation::ClaimContribution(_)
         | Operation::DeclarePurpose(_)
         | Operation::ReclassifyPurpose(_)
         | Operation::SignalEmergency(_) => 10,

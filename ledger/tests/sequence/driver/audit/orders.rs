@@ -124,7 +124,9 @@ impl Auditor {
         let content = order.content.expect("audit: work was delivered");
         let fee = commission(amount);
         self.treasury += fee;
-        self.earned_by_content(content, amount - fee);
+        let buyer = order.buyer;
+        self.used(content, buyer);
+        self.earned_by_content(content, amount - fee, 1);
     }
 
     pub(super) fn listing_fell_due(&mut self, event: &DueEvent) {

@@ -37,11 +37,13 @@ impl Auditor {
         let room = limit + discount + green - base;
         let carbon = carbon.min(room);
         let premium = if listed { 0 } else { up(base * 200_000, 1_000_000).min(room - carbon) };
+        let royalty = self.royalty_due(report.module, base).min(room - carbon - premium);
+        self.worked(report.module, opener, royalty);
         self.access_fund += premium - discount;
         self.carbon_pool += carbon - green;
         let kept = self.kept_back(worker, footprint_ug, report.renewable_ppm, base - fee);
         self.credit(worker, base - fee - kept);
-        self.credit(opener, limit - (base + carbon + premium - discount - green));
+        self.credit(opener, limit - (base + carbon + premium + royalty - discount - green));
         if self.escrows[&escrow].open_parts == 0 {
             self.quota_freed(opener, escrow);
         }

@@ -1,0 +1,194 @@
+//! Royalties of content that works in tasks, the impact of what is used, and what impact brings.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use common::tasks::{PART, mesh, open, receipt, report};
+use common::{World, alice, bob, id_of, key};
+use mesh30k_ledger::keys::SecretKey;
+use mesh30k_ledger::ops::*;
+use mesh30k_ledger::outcome::{Effect, Outcome};
+use mesh30k_ledger::pricing::Price;
+use mesh30k_ledger::query;
+use mesh30k_ledger::records::{
+    ContentParent, ContentRecord, ContentShare, Contribution, HardwareRecord, IMPACT_HALF, IMPACT_OF_USE, Impact,
+    PERIOD_MS,
+};
+use mesh30k_ledger::rejection::Rejection;
+use mesh30k_ledger::types::{EscrowId, Hash, Uftns};
+use proptest::prelude::*;
+
+fn must(world: &mut World, who: &SecretKey, op: Operation) -> (Hash, Outcome) {
+    let signed = world.signed(who, op);
+    let id = signed.id();
+    let outcome = world.run(10, vec![signed]).1.outcomes.remove(0);
+    assert!(outcome.is_executed(), "{outcome:?}");
+    (id, outcome)
+}
+
+/// Bob's module, a fifth of what it earns for key 3's data, a tenth of each part's base for it.
+fn world() -> World {
+    let mut world = mesh(World::new());
+    let content = |name: &[u8], who: &SecretKey, parents, price, royalty_ppm| {
+        let owners = vec![ContentShare { owner: id_of(who), ppm: 1_000_000 }];
+        Operation::RegisterContent(RegisterContent { content: Hash::of(name), owners, parents, price, royalty_ppm })
+    };
+    must(&mut world, &key(3), content(b"data", &key(3), vec![], Uftns(0), 0));
+    let parents = vec![ContentParent { content: Hash::of(b"data"), royalty_ppm: 200_000 }];
+    must(&mut world, &bob(), content(b"module", &bob(), parents, Uftns(10), 100_000));
+    world
+}
+
+fn record(world: &World, name: &[u8]) -> ContentRecord {
+    query::content(&world.state, &Hash::of(name)).unwrap().unwrap()
+}
+
+fn pay(world: &mut World, who: &SecretKey, escrow: EscrowId, part: u32) -> Price {
+    let receipt = receipt(world, report(part));
+    let (_, outcome) = must(world, who, Operation::EscrowRelease(EscrowRelease { escrow, receipt }));
+    let Outcome::Executed { effect: Effect::PartReleased { price, .. }, .. } = outcome else { panic!("{outcome:?}") };
+    price
+}
+
+fn collect(world: &mut World, name: &[u8]) -> Outcome {
+    world.one(&alice(), Operation::CollectRoyalties(CollectRoyalties { content: Hash::of(name) }))
+}
+
+#[test]
+fn a_receipt_pays_the_module_and_collecting_pays_its_provenance() {
+    let mut world = world();
+    let escrow = open(&mut world, 3, 600_000);
+    for part in 0..2 {
+        pay(&mut world, &alice(), escrow, part);
+    }
+    let third = pay(&mut world, &alice(), escrow, 2);
+    // Five units of a thousand, less what ten units before take off; a tenth of it.
+    assert_eq!((third.base, third.royalty), (Uftns(4_999), Uftns(499)));
+    assert_eq!(third.total.0, third.base.0 + third.carbon.0 + 499 - third.discount.0 - third.green.0);
+    let totals = query::totals(&world.state).unwrap();
+    assert_eq!(totals.escrows, Uftns(1_499), "set aside until somebody collects it");
+    let module = record(&world, b"module");
+    assert_eq!((module.uses, module.earned, module.earned_uses), (3, Uftns(1_499), 3));
+
+    let (owner, parent) = (world.balance(&id_of(&bob())), world.balance(&id_of(&key(3))));
+    let collected = collect(&mut world, b"module");
+    let Outcome::Executed { effect: Effect::RoyaltiesCollected { amount, uses, reached, .. }, .. } = collected else {
+        panic!("{collected:?}")
+    };
+    assert_eq!((amount, uses, reached), (Uftns(1_499), 3, 2));
+    assert_eq!(world.balance(&id_of(&bob())) - owner, 1_200);
+    assert_eq!(world.balance(&id_of(&key(3))) - parent, 299);
+    assert_eq!(query::totals(&world.state).unwrap().escrows, Uftns::ZERO);
+    assert_eq!(record(&world, b"data").cited, 3, "one citation a use, not a collection");
+    assert!(matches!(collect(&mut world, b"module").rejection(), Some(Rejection::AlreadyDone(_))));
+    // Whoever paid for its work may rate it.
+    must(&mut world, &alice(), Operation::RateContent(RateContent { content: Hash::of(b"module"), stars: 5 }));
+}
+
+#[test]
+fn ratings_move_a_royalty_and_a_reserve_that_is_too_small_cuts_it() {
+    let mut world = world();
+    let escrow = open(&mut world, 2, 600_000);
+    pay(&mut world, &alice(), escrow, 0);
+    must(&mut world, &alice(), Operation::RateContent(RateContent { content: Hash::of(b"module"), stars: 5 }));
+    // (5 + 24 + 9) / 9 quarters: 1.0555.. of a tenth.
+    assert_eq!(pay(&mut world, &alice(), escrow, 1).royalty, Uftns(527));
+    let op = EscrowOpen {
+        task: Hash::of(b"task"),
+        module: Hash::of(b"module"),
+        capability: Capabilities::COMPUTE,
+        parts: 1,
+        amount_per_part: PART,
+        reserve_per_part: Uftns::ZERO,
+        release_deadline: world.now().plus_ms(60_000),
+    };
+    // The base is half of what was locked: it and the charges are paid, and of the royalty what is left.
+    let tight = EscrowOpen { amount_per_part: Uftns(5_000), ..op };
+    let (tight, _) = must(&mut world, &bob(), Operation::EscrowOpen(tight));
+    let price = pay(&mut world, &bob(), tight, 0);
+    assert_eq!((price.base, price.total), (Uftns(5_000), Uftns(5_000)), "the worker is paid in full");
+    assert!(price.royalty.0 < 527 && price.uncovered.0 > 0, "{price:?}");
+}
+
+#[test]
+fn impact_counts_others_uses_and_pays_an_owner_on_top() {
+    let mut world = world();
+    let buy = |world: &mut World, who: &SecretKey| {
+        must(world, who, Operation::BuyUse(BuyUse { content: Hash::of(b"module"), max_price: Uftns(10) }));
+    };
+    buy(&mut world, &bob());
+    assert_eq!(record(&world, b"module").impact.score, 0, "an owner who uses its own proves nothing");
+    for _ in 0..25 {
+        buy(&mut world, &alice());
+    }
+    assert_eq!(record(&world, b"module").impact.score, 25 * IMPACT_OF_USE);
+    let claim = |world: &mut World, who: &SecretKey, evidence: &[u8]| {
+        let (kind, evidence) = (Contribution::Model, Hash::of(evidence));
+        must(world, who, Operation::ClaimContribution(ClaimContribution { kind, evidence, amount: Uftns(1_000) }));
+        must(world, &key(2), Operation::AttestContribution(AttestContribution { evidence }));
+        must(world, &key(3), Operation::AttestContribution(AttestContribution { evidence }));
+        query::contribution(&world.state, &evidence).unwrap().unwrap().paid
+    };
+    // A fifth of a quarter at 25 of 125.
+    assert_eq!(claim(&mut world, &bob(), b"module"), Uftns(1_050));
+    assert_eq!(claim(&mut world, &bob(), b"else"), Uftns(1_000));
+    assert_eq!(claim(&mut world, &bob(), b"data"), Uftns(1_000), "it is not Bob's");
+    world.run(PERIOD_MS, vec![]);
+    buy(&mut world, &alice());
+    assert_eq!(record(&world, b"module").impact.score, 25_000 - 782 + IMPACT_OF_USE, "a day costs a 32nd");
+}
+
+#[test]
+fn what_a_machine_cost_is_declared_by_its_node_and_replaced() {
+    let mut world = World::new();
+    let declare = |embodied_g| Operation::DeclareHardware(DeclareHardware { embodied_g, lifespan_h: 35_040, slots: 8 });
+    must(&mut world, &key(2), declare(1));
+    must(&mut world, &key(2), declare(1_200_000));
+    let node = query::node_of_account(&world.state, &id_of(&key(2))).unwrap().unwrap();
+    let found = query::hardware(&world.state, node).unwrap();
+    assert_eq!(found, Some(HardwareRecord { embodied_g: 1_200_000, lifespan_h: 35_040, slots: 8 }));
+    // 1.2 t over four years is 34.2 g an hour; an eighth of it for an hour of one slot.
+    assert_eq!(found.unwrap().embodied_ug(3_600_000_000), 4_280_822);
+    assert_eq!(query::hardware(&world.state, mesh30k_ledger::types::NodeId(1)).unwrap(), None);
+}
+
+proptest! {
+    #[test]
+    fn impact_only_falls_with_time_and_ends(score: u64, period in 0..1_000_000_u64, ages in 0..3_000_u64, more in 0..3_000_u64) {
+        let impact = Impact { score, period };
+        let (young, old) = (impact.at(period + ages), impact.at(period + ages + more));
+        prop_assert_eq!(young.at(period + ages + more), old, "in one go or in two");
+        prop_assert!(old.score <= young.score && young.score <= score);
+        prop_assert_eq!(impact.at(period + 2_000).score, 0);
+        prop_assert_eq!(impact.at(period.saturating_sub(ages)).score, score, "time does not run back");
+        prop_assert!(impact.used(period, more).score >= score);
+    }
+
+    #[test]
+    fn a_bonus_grows_with_impact_and_never_reaches_its_highest(score: u64, more: u64, highest in 1..=1_000_000_u64) {
+        let of = |score| Impact { score, period: 0 }.share_of(highest);
+        prop_assert!(of(score) < highest && of(score) <= of(score.saturating_add(more)));
+        prop_assert_eq!((of(0), of(IMPACT_HALF)), (0, highest / 2));
+    }
+
+    #[test]
+    fn quality_is_between_a_half_and_one_and_a_half(stars in proptest::collection::vec(1..=5_u64, 0..200)) {
+        let (sum, ratings) = (stars.iter().sum::<u64>(), stars.len() as u64);
+        let quality = quality_ppm(sum, ratings);
+        prop_assert!((500_000..=1_500_000).contains(&quality));
+        prop_assert!(quality_ppm(sum + 5, ratings + 1) >= quality && quality_ppm(sum + 1, ratings + 1) <= quality);
+        prop_assert_eq!(quality_ppm(3 * ratings, ratings), 1_000_000);
+    }
+
+    #[test]
+    fn longer_work_has_more_of_a_machine(embodied_g in 1..=MAX_EMBODIED_G, lifespan_h in 1..=MAX_LIFESPAN_H, slots in 1..=MAX_SLOTS, wall_us: u64, more: u64) {
+        let machine = HardwareRecord { embodied_g, lifespan_h, slots };
+        prop_assert!(machine.embodied_ug(wall_us) <= machine.embodied_ug(wall_us.saturating_add(more)));
+        prop_assert_eq!(machine.embodied_ug(0), 0);
+        // Its whole life in all slots, less than one microgram a slot too much.
+        let life_us = u64::from(lifespan_h) * 3_600_000_000;
+        let all = u128::from(machine.embodied_ug(life_us)) * u128::from(slots);
+        let whole = u128::from(embodied_g) * 1_000_000;
+        prop_assert!(all >= whole && all < whole + u128::from(slots));
+    }
+}
