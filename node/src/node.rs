@@ -313,7 +313,10 @@ fn start_member(foundation: &Foundation, parts: MemberParts<'_>) -> Result<(Mesh
         roster: roster.clone(),
         view: Arc::new(mesh.clone()),
         link: Box::new(P2pLink::new(control.clone(), roster.clone())),
-        clock: ArrivalClock::new(move |wall_us| mesh_clock.reading().mesh_time(wall_us)),
+        clock: ArrivalClock::new(move |wall_us| {
+            let reading = mesh_clock.reading();
+            arrival::Now { wall_us, mesh: reading.mesh_time(wall_us), corrected_us: reading.corrected_us }
+        }),
         rules: Arc::new(move || rules_of.read(Rules::read)),
         replay: Arc::new(Replay::embedded()?),
         seed: config.agents.seed,

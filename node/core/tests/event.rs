@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use mesh30k_core::event::{
-    AgentSlot, AgentState, ArrivalParams, ClassSet, Enrolment, Event, EventError, EventId, FoldedAck, MAX_NAMED_AGENTS,
-    ParentAction, ParentMachine, PlanError, PlanRequest, Prepare, Reach, Session, SignedEvent, Slowest, StageReport,
-    Strategy as Way, Tally, UpMessage, Verb,
+    AgentSlot, AgentState, ArrivalParams, ClassSet, DownMessage, Enrolment, Event, EventError, EventId, FoldedAck,
+    MAX_NAMED_AGENTS, ParentAction, ParentMachine, PlanError, PlanRequest, Prepare, Reach, Session, SignedEvent,
+    Slowest, StageReport, Strategy as Way, Tally, UpMessage, Verb,
 };
 use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
 use mesh30k_ledger::codec;
@@ -188,6 +188,32 @@ fn a_missing_child_is_counted_whole_and_its_late_word_corrects_once() {
     );
     assert_eq!(parent.active(), 0);
     assert_eq!(parent.counters().foreign, 1);
+}
+
+#[test]
+fn however_slow_a_mesh_prepares_its_leads_wait_for_acks() {
+    let signed = event(5_000_000);
+    let (target, deadline) = (signed.event.target, signed.event.deadline);
+    let cluster = Scope::Cluster(ClusterId { sector: SectorId(0), index: 0 });
+    let below = |scope, child, fold_by| {
+        let mut parent = ParentMachine::new(scope, ArrivalParams::default());
+        for second in 0..20 {
+            parent.on_stage(
+                MeshTimeUs(second * 1_000_000),
+                StageReport::empty(child, MeshTimeUs((second - 3) * 1_000_000)),
+            );
+        }
+        let prepare = Prepare { fold_by, event: signed.clone(), sent_at: MeshTimeUs(0) };
+        let enrolments = [Enrolment { child, agents: [10, 0, 0, 0, 0, 0] }];
+        match parent.on_prepare(MeshTimeUs(0), &prepare, &enrolments).as_slice() {
+            [ParentAction::ToChild { message: DownMessage::Prepare(prepare), .. }] => prepare.fold_by,
+            other => panic!("one prepare, not {other:?}"),
+        }
+    };
+    let at_sector = below(Scope::Global, sector(0), deadline);
+    let at_lead = below(sector(0), cluster, at_sector);
+    assert!(at_sector < deadline && at_lead < at_sector, "summaries need their time, too");
+    assert!(at_lead.since_us(target) * 100 >= deadline.since_us(target) * 45, "{at_lead:?}");
 }
 
 fn result(actions: Vec<ParentAction>) -> FoldedAck {

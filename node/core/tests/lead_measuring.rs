@@ -19,6 +19,8 @@ const LOST_US: i64 = 10_000_000;
 struct Bench {
     machine: LeadMachine,
     now: MeshTimeUs,
+    /// How far the lead's time is off; the agents' clocks are true.
+    off_us: i64,
     waiting: Vec<HostReply>,
     /// Probes sent, and how many of them asked for work.
     sent: (usize, usize),
@@ -37,7 +39,7 @@ impl Bench {
         let links: Vec<AgentLink> = (1..).zip(classes).map(link).collect();
         let now = MeshTimeUs(1_000_000_000);
         machine.set_agents(now, &links);
-        Self { machine, now, waiting: Vec::new(), sent: (0, 0), reports: 0 }
+        Self { machine, now, off_us: 0, waiting: Vec::new(), sent: (0, 0), reports: 0 }
     }
 
     /// Runs for so long; `answers` says whether a probe reaches the host.
@@ -66,7 +68,7 @@ impl Bench {
         if !answers {
             return;
         }
-        let received = LocalTimeUs(self.now.0 + STEP_US / 4);
+        let received = LocalTimeUs(self.now.0 - self.off_us + STEP_US / 4);
         let answered = LocalTimeUs(received.0 + WORK_US);
         let answer = |agent: &AgentId| AgentAnswer {
             agent: *agent,
@@ -84,6 +86,17 @@ impl Bench {
         self.waiting.push(HostReply { cluster: CLUSTER, host: HOST, answers });
     }
 
+    /// The lead's time turns out to be off, and is so no more.
+    fn correct(&mut self) {
+        let by_us = -std::mem::take(&mut self.off_us);
+        self.now = self.now.plus_us(by_us);
+        self.machine.correct_time(by_us);
+    }
+
+    fn offsets_us(&self) -> Vec<f64> {
+        self.machine.agents(self.now).iter().map(|agent| agent.clock.unwrap().offset_us).collect()
+    }
+
     fn warm(&self) -> usize {
         self.machine.agents(self.now).iter().filter(|agent| agent.warm).count()
     }
@@ -99,6 +112,20 @@ fn agents_whose_burst_was_lost_are_measured_all_the_same() {
     bench.run(20_000_000, true);
     assert_eq!(bench.sent.1, 0, "then the calibration work is over");
     assert!(bench.sent.0 <= 3 * 5, "and probes are few: {:?}", bench.sent);
+}
+
+#[test]
+fn what_was_measured_on_a_wrong_time_follows_its_correction() {
+    let mut bench = Bench::new(&[AgentClass::A, AgentClass::E]);
+    bench.off_us = 40_000;
+    bench.run(20_000_000, true);
+    // The way there takes 12.5 ms, the way back 35.5 ms: half the difference is what no exchange can see.
+    let (true_us, near) = (-11_500.0, |offsets: &[f64], us: f64| offsets.iter().all(|o| (o - us).abs() < 500.0));
+    assert!(near(&bench.offsets_us(), true_us - 40_000.0), "{:?}", bench.offsets_us());
+    bench.correct();
+    assert!(near(&bench.offsets_us(), true_us), "at once: {:?}", bench.offsets_us());
+    bench.run(20_000_000, true);
+    assert!(near(&bench.offsets_us(), true_us), "and later: {:?}", bench.offsets_us());
 }
 
 #[test]

@@ -40,10 +40,13 @@ pub struct ClockReading {
     pub at: TimeUs,
     /// Bound on the error against the anchor, in microseconds; infinite before the first exchange.
     pub bound_us: f64,
+    /// By how much mesh time jumped here whenever a reading replaced another, in sum, microseconds.
+    pub corrected_us: i64,
 }
 
 impl ClockReading {
-    const UNKNOWN: Self = Self { offset_us: 0.0, skew_ppm: 0.0, at: TimeUs(0), bound_us: f64::INFINITY };
+    const UNKNOWN: Self =
+        Self { offset_us: 0.0, skew_ppm: 0.0, at: TimeUs(0), bound_us: f64::INFINITY, corrected_us: 0 };
     const ANCHOR: Self = Self { bound_us: 0.0, ..Self::UNKNOWN };
 
     /// Mesh time when the machine's clock shows `wall_us`.
@@ -83,8 +86,14 @@ impl MeshClock {
         self.0.load().bound_us.is_finite()
     }
 
+    fn is_anchor(&self) -> bool {
+        self.reading().bound_us <= 0.0
+    }
+
     fn set(&self, reading: ClockReading) {
-        self.0.store(Arc::new(reading));
+        let (before, wall_us) = (self.reading(), wall_us());
+        let jump_us = reading.mesh_time(wall_us).since_us(before.mesh_time(wall_us));
+        self.0.store(Arc::new(ClockReading { corrected_us: before.corrected_us.saturating_add(jump_us), ..reading }));
     }
 }
 
@@ -108,7 +117,7 @@ pub(super) async fn run(me: NodeId, ledger: Arc<dyn MeshLedger>, post: Postbox, 
             Err(error) => tracing::warn!(%error, "the anchor can't be read from the ledger"),
         }
         let gap = match made {
-            _ if clock.reading() == ClockReading::ANCHOR => EXCHANGE_EVERY,
+            _ if clock.is_anchor() => EXCHANGE_EVERY,
             0 => RETRY_EVERY,
             1..BURST => BURST_GAP,
             BURST..SETTLING => SETTLING_GAP,
@@ -150,6 +159,7 @@ fn adopt(clock: &MeshClock, exchanges: &ClockSet) {
             skew_ppm: estimate.skew_ppm,
             at: estimate.at,
             bound_us: estimate.bound_us,
+            ..ClockReading::UNKNOWN
         });
     }
 }
@@ -160,7 +170,13 @@ mod tests {
 
     #[test]
     fn a_reading_carries_offset_and_rate() {
-        let reading = ClockReading { offset_us: -250.0, skew_ppm: 20.0, at: TimeUs(1_000_000), bound_us: 10.0 };
+        let reading = ClockReading {
+            offset_us: -250.0,
+            skew_ppm: 20.0,
+            at: TimeUs(1_000_000),
+            bound_us: 10.0,
+            ..ClockReading::UNKNOWN
+        };
         assert_eq!(reading.mesh_time(1_000_000), TimeUs(999_750));
         assert_eq!(reading.mesh_time(11_000_000), TimeUs(10_999_950), "20 ppm for 10 s are 200 us");
     }
@@ -181,5 +197,6 @@ mod tests {
         adopt(&clock, &exchanges);
         assert!(clock.is_synced());
         assert!((clock.now().0 - wall_us() - ahead_us).abs() < 20_000);
+        assert!((clock.reading().corrected_us - ahead_us).abs() < 20_000, "a jump from the machine's own time");
     }
 }

@@ -20,6 +20,14 @@ pub struct Exchange {
     pub t4: MeshTimeUs,
 }
 
+impl Exchange {
+    /// The same exchange after the parent's time was corrected by `by_us`: it was measured on the time that proved wrong.
+    #[must_use]
+    pub const fn corrected(self, by_us: i64) -> Self {
+        Self { t1: self.t1.plus_us(by_us), t4: self.t4.plus_us(by_us), ..self }
+    }
+}
+
 /// Why an exchange was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SampleError {

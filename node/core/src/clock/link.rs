@@ -186,6 +186,14 @@ impl ClockLink {
         }
     }
 
+    /// The parent's time was corrected by `by_us`: what was measured on it follows.
+    pub fn correct(&mut self, by_us: i64) {
+        let kept = [&mut self.kept, &mut self.best].into_iter().flatten();
+        for exchange in self.ring.iter_mut().chain(&mut self.suspects).chain(kept) {
+            *exchange = exchange.corrected(by_us);
+        }
+    }
+
     /// Exchanges held.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -67,6 +67,14 @@ impl ClockSet {
         }
     }
 
+    /// The parent's time was corrected by `by_us`: what was measured on it follows.
+    pub fn correct(&mut self, by_us: i64) {
+        self.links.values_mut().for_each(|link| link.correct(by_us));
+        if let Some((heard, _)) = &mut self.host {
+            *heard = heard.plus_us(by_us);
+        }
+    }
+
     /// An exchange contradicts what was known: measure again soon.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {

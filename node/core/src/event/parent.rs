@@ -31,6 +31,9 @@ const STAGE_EXTRA_US: f64 = 1_000.0;
 const MAX_STAGE_US: f64 = 5_000_000.0;
 /// Allowance for folding itself.
 const FOLD_MARGIN_US: i64 = 5_000;
+/// Of the time between T and its own summary a parent keeps at most three tenths for the way of its children's. A mesh that is slow
+/// to prepare would keep all of it, and leads would say at T that everybody is in transit.
+const WAY_BACK_TENTHS: i64 = 3;
 
 /// What the parent wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -197,7 +200,8 @@ impl ParentMachine {
             .keys()
             .map(|child| {
                 let back_us = self.stage_us(*child).saturating_add(FOLD_MARGIN_US);
-                let fold_by = prepare.fold_by.minus_us(back_us).max(event.target);
+                let most_us = prepare.fold_by.since_us(event.target).max(0).saturating_mul(WAY_BACK_TENTHS) / 10;
+                let fold_by = prepare.fold_by.minus_us(back_us.min(most_us));
                 let message = DownMessage::Prepare(Prepare { event: prepare.event.clone(), fold_by, sent_at: now });
                 ParentAction::ToChild { child: *child, message }
             })

@@ -42,6 +42,12 @@ impl Releases {
         self.held.first_key_value().map(|((due_us, _), _)| *due_us)
     }
 
+    /// When the last one is due of those who are due at most `grain_us` after the next one.
+    pub(super) fn next_held_together_us(&self, grain_us: i64) -> Option<i64> {
+        let until_us = self.next_held_us()?.saturating_add(grain_us);
+        self.held.range(..=(until_us, u64::MAX)).next_back().map(|((due_us, _), _)| *due_us)
+    }
+
     /// The next one that was let go, or is at `now_us`, with the instant at which it was.
     pub(super) fn pop(&mut self, now_us: i64) -> Option<(i64, SlotKey)> {
         self.pop_gone().or_else(|| {
@@ -83,10 +89,12 @@ mod tests {
         [(50, 1), (10, 2), (30, 3), (30, 4)].into_iter().for_each(|(due_us, agent)| releases.hold(due_us, key(agent)));
         releases.let_go(9);
         assert_eq!((releases.next_us(), releases.len()), (Some(10), 4));
+        let together = [0, 19, 20, 39, 40].map(|grain_us| releases.next_held_together_us(grain_us));
+        assert_eq!(together, [10, 10, 30, 30, 50].map(Some));
         releases.let_go(31);
         assert_eq!((releases.next_us(), releases.next_held_us(), releases.len()), (Some(31), Some(50), 4));
         let gone: Vec<_> = std::iter::from_fn(|| releases.pop(60)).collect();
         assert_eq!(gone, [(31, key(2)), (31, key(3)), (31, key(4)), (60, key(1))]);
-        assert_eq!((releases.next_us(), releases.len()), (None, 0));
+        assert_eq!((releases.next_us(), releases.next_held_together_us(9), releases.len()), (None, None, 0));
     }
 }

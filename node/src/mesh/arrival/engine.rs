@@ -108,6 +108,7 @@ pub(super) struct Engine {
     pub(super) rules: Arc<Rules>,
     pub(super) context_hash: Hash,
     pub(super) freezes: Arc<FreezeView>,
+    corrected_us: i64,
     pub(super) hosted: HostedAgents,
     pub(super) host_list: BTreeMap<AgentId, HostedAgent>,
     pub(super) paused: BTreeSet<AgentId>,
@@ -153,11 +154,12 @@ impl Engine {
             shared: parts.shared,
             rules,
             freezes,
+            corrected_us: 0,
             hosted: parts.hosted,
             host_list: BTreeMap::new(),
             paused: BTreeSet::new(),
             measurements: Measurements::default(),
-            quiet: Quiet::default(),
+            quiet: Quiet::new(parts.me.0),
             staged: Book::new(EVENTS_MAX),
             acting: BTreeMap::new(),
             leads: BTreeMap::new(),
@@ -179,6 +181,7 @@ impl Engine {
 
     /// One thing from outside.
     pub(super) fn on_input(&mut self, input: Input) {
+        self.follow_clock();
         match input {
             Input::Frame { from, arrived_us, frame } => self.on_frame(from, arrived_us, &frame),
             Input::Plan { ask, answer } => {
@@ -206,9 +209,10 @@ impl Engine {
 
     /// Does everything that is due; around T only releases.
     pub(super) fn work(&mut self) {
-        if let Some(end_us) = self.quiet.enter(self.clock.now().wall_us) {
-            self.release_until(end_us);
+        if let Some(spell) = self.quiet.enter(self.clock.now().wall_us) {
+            self.release_around_target(spell);
         }
+        self.follow_clock();
         self.poll_hosted();
         if self.clock.now().wall_us >= self.next_refresh_us {
             self.refresh();
@@ -218,6 +222,15 @@ impl Engine {
         self.deliver_local();
         self.answer_waiting();
         self.poll_hosted();
+    }
+
+    /// What leads measured follows this node's mesh time where that was corrected.
+    fn follow_clock(&mut self) {
+        let corrected_us = self.clock.now().corrected_us;
+        let by_us = corrected_us.saturating_sub(std::mem::replace(&mut self.corrected_us, corrected_us));
+        if by_us != 0 {
+            self.leads.values_mut().for_each(|led| led.machine_mut().correct_time(by_us));
+        }
     }
 
     /// Whether somebody asked for the end.

@@ -10,12 +10,15 @@ use mesh30k_ledger::types::{AgentId, ClusterId, NodeId};
 
 use super::content::{Question, SelfKnowledge};
 use super::engine::{Engine, StagedEvent};
+use super::quiet::Spell;
 use super::view::Now;
 use super::wire::{Message, Said, SaidGroup};
 use crate::api::types::PauseRow;
 
 /// Releases that fall due within this are made together: a wake-up each would cost more than all of them.
-const GRAIN_US: i64 = 1_000;
+const GRAIN_US: i64 = 2_000;
+/// The same once nearly everybody was released.
+const LATE_GRAIN_US: i64 = 10_000;
 
 impl Engine {
     /// Makes the hosted agents those that the ledger gives to this node.
@@ -52,20 +55,26 @@ impl Engine {
         }
     }
 
-    /// The instants around T, until `end_us` by the machine's clock: agents are released, and what they have to say waits.
-    pub(super) fn release_until(&mut self, end_us: i64) {
+    /// The instants around T: agents are released, and what they have to say waits.
+    pub(super) fn release_around_target(&mut self, spell: Spell) {
         let mut waiting = Vec::new();
-        loop {
-            let now_us = self.clock.now().wall_us;
-            waiting.extend(self.hosted.poll_around_target(now_us));
-            let next_us = self.hosted.next_around_target_us().unwrap_or(end_us).max(now_us.saturating_add(GRAIN_US));
-            if next_us >= end_us {
-                break;
+        for (end_us, grain_us) in [(spell.released_us, GRAIN_US), (spell.end_us, LATE_GRAIN_US)] {
+            loop {
+                let now_us = self.clock.now().wall_us;
+                waiting.extend(self.hosted.poll_around_target(now_us));
+                if now_us >= end_us {
+                    break;
+                }
+                let next_us = self.hosted.next_around_target_us(grain_us).unwrap_or(end_us);
+                self.sleep_until(next_us.max(now_us.saturating_add(grain_us)).min(end_us));
             }
-            let pause_us = next_us.saturating_sub(self.clock.now().wall_us).max(0);
-            thread::sleep(Duration::from_micros(u64::try_from(pause_us).unwrap_or(0)));
         }
         self.hosted_actions(waiting);
+    }
+
+    fn sleep_until(&self, wall_us: i64) {
+        let pause_us = wall_us.saturating_sub(self.clock.now().wall_us).max(0);
+        thread::sleep(Duration::from_micros(u64::try_from(pause_us).unwrap_or(0)));
     }
 
     fn hosted_actions(&mut self, actions: Vec<HostedAction>) {

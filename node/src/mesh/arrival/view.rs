@@ -120,6 +120,8 @@ pub struct Now {
     pub wall_us: i64,
     /// Mesh time.
     pub mesh: TimeUs,
+    /// By how much this node's mesh time was corrected until now, in sum, microseconds.
+    pub corrected_us: i64,
 }
 
 impl Now {
@@ -132,13 +134,13 @@ impl Now {
 
 /// The two clocks of the node: the machine's, and mesh time as a function of it.
 #[derive(Clone)]
-pub struct ArrivalClock(Arc<dyn Fn(i64) -> TimeUs + Send + Sync>);
+pub struct ArrivalClock(Arc<dyn Fn(i64) -> Now + Send + Sync>);
 
 impl ArrivalClock {
-    /// `mesh_of` says which mesh time it is when the machine's clock shows the given time.
+    /// `at` reads both when the machine's clock shows the given time.
     #[must_use]
-    pub fn new(mesh_of: impl Fn(i64) -> TimeUs + Send + Sync + 'static) -> Self {
-        Self(Arc::new(mesh_of))
+    pub fn new(at: impl Fn(i64) -> Now + Send + Sync + 'static) -> Self {
+        Self(Arc::new(at))
     }
 
     /// Reads both.
@@ -150,7 +152,7 @@ impl ArrivalClock {
     /// Both at an instant of the machine's clock.
     #[must_use]
     pub fn at(&self, wall_us: i64) -> Now {
-        Now { wall_us, mesh: (self.0)(wall_us) }
+        (self.0)(wall_us)
     }
 }
 
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn wakeups_in_mesh_time_come_back_to_the_machines_clock() {
-        let clock = ArrivalClock::new(|wall| TimeUs(wall - 300));
+        let clock = ArrivalClock::new(|wall_us| Now { wall_us, mesh: TimeUs(wall_us - 300), corrected_us: 0 });
         let now = clock.at(1_000_000);
         assert_eq!(now.mesh, TimeUs(999_700));
         assert_eq!(now.wall_at(TimeUs(1_000_700)), 1_001_000);

@@ -38,6 +38,20 @@ impl LeadMachine {
         }
     }
 
+    /// This node's mesh time was corrected by `by_us`. All that was measured on it follows: exchanges of before would contradict
+    /// those to come, and on a long path the old ones would be believed for minutes.
+    pub fn correct_time(&mut self, by_us: i64) {
+        if self.anchor_verdict.alarm {
+            self.anchor_verdict.error_us += by_us as f64;
+        }
+        let error_us = self.anchor_verdict.error_us;
+        for member in self.members.values_mut() {
+            member.clock.correct(by_us);
+            member.clock.set_anchor_error(error_us);
+        }
+        self.outstanding.correct(by_us);
+    }
+
     /// T on this lead's own clock.
     pub(super) fn own_target(&self, target: MeshTimeUs) -> MeshTimeUs {
         target.plus_us(round_us(self.anchor_verdict.error_us))

@@ -59,6 +59,10 @@ impl Outstanding {
         seq
     }
 
+    pub(super) fn correct(&mut self, by_us: i64) {
+        self.rounds.iter_mut().for_each(|sent| *sent = sent.plus_us(by_us));
+    }
+
     fn sent_at(&self, seq: u32) -> Option<MeshTimeUs> {
         let back = self.next.wrapping_sub(seq);
         let index = self.rounds.len().checked_sub(usize::try_from(back).ok()?)?;

@@ -213,7 +213,7 @@ impl Trio {
             roster: self.roster.clone(),
             view: Arc::new(FixedView::new()),
             link: Box::new(DirectLink { me, peers: self.peers.clone(), sent_down: self.sent_down.clone() }),
-            clock: ArrivalClock::new(TimeUs),
+            clock: ArrivalClock::new(|wall_us| Now { wall_us, mesh: TimeUs(wall_us), corrected_us: 0 }),
             rules: Arc::new(move || Ok(read.lock().unwrap().clone())),
             replay: replay(),
             seed: 5,

@@ -186,7 +186,7 @@ fn sealed(context: ChainContext, node: u64, key: u64, at_us: i64, message: &Mess
     // The time keeps message ids of different frames apart.
     let counter = u32::try_from(at_us % 1_000_000_000).unwrap();
     let mut sealer = Sealer::new(context, NodeId(node), host_key(key), counter);
-    sealer.seal(&Now { wall_us: at_us, mesh: TimeUs(at_us) }, message).unwrap()
+    sealer.seal(&Now { wall_us: at_us, mesh: TimeUs(at_us), corrected_us: 0 }, message).unwrap()
 }
 
 #[tokio::test]
