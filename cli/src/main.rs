@@ -51,6 +51,12 @@ enum Command {
     /// Who used and paid what, which intensity holds, credits, emergencies.
     #[command(subcommand)]
     Carbon(cmd::carbon::Carbon),
+    /// Content and work at a fixed price.
+    #[command(subcommand)]
+    Market(cmd::market::Market),
+    /// The right to work at the voted price, lent, sold and set aside.
+    #[command(subcommand)]
+    Quota(cmd::quota::Quota),
     /// Propose and vote.
     #[command(subcommand)]
     Gov(cmd::gov::Gov),
@@ -83,6 +89,8 @@ fn main() -> std::process::ExitCode {
         Command::Event(command) => command.run(&session),
         Command::Ledger(command) => command.run(&session),
         Command::Carbon(command) => command.run(&session),
+        Command::Market(command) => command.run(&session),
+        Command::Quota(command) => command.run(&session),
         Command::Gov(command) => command.run(&session),
         Command::Freeze(command) => command.run(&session),
         Command::Thaw(command) => command.run(&session),

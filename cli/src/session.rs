@@ -1,11 +1,13 @@
 //! What every command shares: which node it asks, how it prints, where keys are.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey};
+use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::types::AccountId;
 use mesh30k_node::keystore::{KeyName, Keystore, PASSPHRASE_VARIABLE, Passphrase};
 use mesh30k_testnet::client::ApiClient;
@@ -13,6 +15,7 @@ use mesh30k_testnet::running;
 use mesh30k_testnet::wallet::Wallet;
 
 use crate::exit::UsageError;
+use crate::output::{json, line, or_dash};
 
 /// Flags that every command takes.
 #[derive(Args, Clone, Debug)]
@@ -111,12 +114,26 @@ impl Session {
         Ok(PublicKey(self.keystore()?.show(&name.parse()?)?.public))
     }
 
+    /// Carries out one operation with the key called `key`, and says `what` was done, what that made, and in which block.
+    pub(crate) fn done(&self, key: &str, op: Operation, what: &str) -> Result<()> {
+        let row = self.wallet(key)?.execute(op, FINAL_TIMEOUT)?;
+        if self.wants_json() {
+            return json(&row);
+        }
+        let made = row.created.iter().map(|id| format!(" {id}")).collect::<String>();
+        line(format!("{what}{made}: final in block {}", or_dash(row.height)));
+        Ok(())
+    }
+
     /// The wallet of the key called `name`.
     pub(crate) fn wallet(&self, name: &str) -> Result<Wallet> {
         let client = self.client()?;
         Ok(Wallet::open(client, self.unlock(name)?)?)
     }
 }
+
+/// How long [`Session::done`] waits for a transaction to be final.
+const FINAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Reads a line from the terminal without showing it.
 fn read_hidden(prompt: &str) -> Result<String> {

@@ -7,6 +7,7 @@ mod gov;
 mod guard;
 mod harness;
 mod ledger;
+mod market;
 mod mesh;
 mod problem;
 mod server;

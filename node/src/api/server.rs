@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::guard::{Guard, guard};
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::{carbon, events, gov, harness, ledger, mesh, status, tasks};
+use super::{carbon, events, gov, harness, ledger, market, mesh, status, tasks};
 
 /// Largest body of a request: a task's module and input in hexadecimal, with room to spare.
 pub(super) const BODY_BYTES_MAX: usize = 4 << 20;
@@ -62,6 +62,12 @@ fn routes() -> Router<ApiState> {
         .route("/v1/carbon/intensity", get(carbon::intensity))
         .route("/v1/carbon/credits", get(carbon::credits))
         .route("/v1/carbon/emergencies", get(carbon::emergencies))
+        .route("/v1/listings", get(market::listings))
+        .route("/v1/listings/{id}", get(market::listing))
+        .route("/v1/orders/{id}", get(market::order))
+        .route("/v1/contents/{id}", get(market::content))
+        .route("/v1/quotas", get(market::quota_offers))
+        .route("/v1/quotas/{account}", get(market::quota))
         .route("/v1/events/plan", post(events::plan))
         .route("/v1/events", post(events::start))
         .route("/v1/events/{id}", get(events::report))

@@ -2,6 +2,7 @@
 
 mod carbon;
 mod gather;
+mod market;
 mod registry;
 
 use mesh30k_core::event::EventId;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use carbon::{CarbonPage, CreditRow, CreditsAnswer, EmergencyRow, IntensityAnswer, MedianRow, OwnIntensity};
 pub use gather::GatherAnswer;
+pub use market::{ListingRow, OrderAnswer, QuotaOfferRow, QuotaRow};
 pub use registry::{FoundRow, HistoryAnswer, PeriodRow, StatisticsRow};
 
 /// Canonical bytes in hexadecimal: a signed transaction or a signed event.

@@ -173,9 +173,6 @@ impl Client {
             (Operation::EscrowOpen(op), _) => {
                 let task = Task { id, opener: tx.account, task: op.task, module: op.module, parts: op.parts };
                 remember(&mut self.tasks, task);
-                if self.contents.contains(&op.module) {
-                    remember(&mut self.modules, op.module);
-                }
             }
             (Operation::RegisterHost(op), Effect::HostRegistered { node, first_agent, .. }) => {
                 self.hosts_hold_quota();

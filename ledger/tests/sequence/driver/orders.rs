@@ -119,6 +119,9 @@ impl Client {
             Operation::RegisterContent(op) => {
                 op.owners.iter().for_each(|share| remember(&mut self.owned, (op.content, share.owner)));
             }
+            Operation::EscrowOpen(op) if self.contents.contains(&op.module) => {
+                remember(&mut self.modules, op.module);
+            }
             Operation::CreateListing(op) => {
                 let offer = Offer { id, seller: tx.account, kind: op.kind, content: op.terms.content };
                 remember(&mut self.listings, offer);

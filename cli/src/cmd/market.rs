@@ -1,0 +1,408 @@
+//! `mesh30k market`: content and work at a fixed price.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use mesh30k_ledger::ops::{
+    AcceptDelivery, BuyUse, Capabilities, ClaimDelivery, CollectRoyalties, CreateListing, ListingTerms, Operation,
+    OrderedWork, PlaceOrder, RateOrder, RegisterContent, ReviewListing, WithdrawListing,
+};
+use mesh30k_ledger::records::{ContentParent, ContentRecord, ContentShare, EnergySource, ListingKind, Safety};
+use mesh30k_ledger::types::{AgentId, EscrowId, Hash, Region, TimeMs, Uftns};
+use mesh30k_node::api::types::{ListingRow, OrderAnswer, Status};
+
+use crate::exit::UsageError;
+use crate::output::{json, line, table};
+use crate::session::Session;
+
+/// The longest a listing or an order may be told to stand: a year, as the ledger has it.
+const HOURS_MAX: u64 = 365 * 24;
+/// Pages of listings that are fetched, at most.
+const PAGES_MAX: usize = 20;
+
+/// Content and work at a fixed price.
+#[derive(Subcommand)]
+pub(crate) enum Market {
+    /// What takes orders.
+    #[command(after_help = "Examples:\n  mesh30k market list\n  mesh30k market list --all")]
+    List {
+        /// Also what is closed or unsafe.
+        #[arg(long)]
+        all: bool,
+    },
+    /// One listing.
+    #[command(after_help = "Example: mesh30k market show \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e")]
+    Show {
+        /// Its name.
+        listing: Hash,
+    },
+    /// Register content as yours, once: then it can be sold, and earns by the tasks it runs.
+    #[command(after_help = "Example: mesh30k market publish \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --royalty-ppm 50000 --key \
+                            alice")]
+    Publish(PublishArgs),
+    /// What is known of content: owners, provenance, uses, ratings, what waits to be collected.
+    #[command(after_help = "Example: mesh30k market content \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e")]
+    Content {
+        /// Its hash.
+        content: Hash,
+    },
+    /// Pay for one use of content at its registered price.
+    #[command(after_help = "Example: mesh30k market buy \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --max-price 2 --key bob")]
+    Buy {
+        /// Its hash.
+        content: Hash,
+        /// The most it may cost, in FTNS.
+        #[arg(long)]
+        max_price: Uftns,
+        /// The key that pays.
+        #[arg(long)]
+        key: String,
+    },
+    /// Pay out what content earned in tasks, to its owners and up its provenance.
+    #[command(after_help = "Example: mesh30k market collect \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key alice")]
+    Collect {
+        /// Its hash.
+        content: Hash,
+        /// The key that pays the fee.
+        #[arg(long)]
+        key: String,
+    },
+    /// List something: registered content of yours, or the work of your node.
+    #[command(after_help = "Examples:\n  mesh30k market offer data \"rain of Kenya, hourly\" --price 2 --content \
+                      5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key alice\n  mesh30k market offer \
+                      compute \"a quiet machine\" --price 0.01 --capability compute --key node")]
+    Offer(OfferArgs),
+    /// End a listing of yours; orders go on.
+    #[command(after_help = "Example: mesh30k market withdraw \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key alice")]
+    Withdraw {
+        /// Its name.
+        listing: Hash,
+        /// The seller's key.
+        #[arg(long)]
+        key: String,
+    },
+    /// Say, as a reviewer, whether a listing is safe.
+    #[command(after_help = "Example: mesh30k market review \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e unsafe --key alice")]
+    Review {
+        /// Its name.
+        listing: Hash,
+        /// reviewed, unsafe or unreviewed.
+        safety: Safety,
+        /// The reviewer's key.
+        #[arg(long)]
+        key: String,
+    },
+    /// Order what is listed; locks its price.
+    #[command(after_help = "Example: mesh30k market order \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --max-price 2 --key bob")]
+    Order(OrderArgs),
+    /// One order and its money.
+    #[command(after_help = "Example: mesh30k market status \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e")]
+    Status {
+        /// Its name.
+        order: EscrowId,
+    },
+    /// Pay content that you ordered and received.
+    #[command(after_help = "Example: mesh30k market accept \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key bob")]
+    Accept {
+        /// Its name.
+        order: EscrowId,
+        /// The buyer's key.
+        #[arg(long)]
+        key: String,
+    },
+    /// Ask, as the seller, for the price of content that was handed over.
+    #[command(after_help = "Example: mesh30k market claim \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key alice")]
+    Claim {
+        /// Its name.
+        order: EscrowId,
+        /// The seller's key.
+        #[arg(long)]
+        key: String,
+    },
+    /// Rate an order you paid, once.
+    #[command(after_help = "Example: mesh30k market rate \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e 5 --key bob")]
+    Rate {
+        /// Its name.
+        order: EscrowId,
+        /// 1 to 5.
+        stars: u8,
+        /// The buyer's key.
+        #[arg(long)]
+        key: String,
+    },
+}
+
+/// Content that is registered.
+#[derive(Args)]
+pub(crate) struct PublishArgs {
+    /// Its hash.
+    content: Hash,
+    /// Price of one use in FTNS; not for sale without.
+    #[arg(long, default_value = "0")]
+    price: Uftns,
+    /// Of the base of each part of a task that runs it, parts per million, at most 200000.
+    #[arg(long, default_value_t = 0)]
+    royalty_ppm: u32,
+    /// What it was made from and that one's share of what it earns, HASH=PPM; several times for several.
+    #[arg(long, value_name = "HASH=PPM")]
+    parent: Vec<String>,
+    /// The only owner's key.
+    #[arg(long)]
+    key: String,
+}
+
+/// What is offered.
+#[derive(Args)]
+pub(crate) struct OfferArgs {
+    /// model, data, compute, or agent:N.
+    kind: String,
+    /// One line of at most 80 bytes.
+    title: String,
+    /// For one use or one part, in FTNS.
+    #[arg(long)]
+    price: Uftns,
+    /// Registered content that is sold, or the hash of a description of the work.
+    #[arg(long, default_value_t = Hash::ZERO)]
+    content: Hash,
+    /// What it can do; work names one.
+    #[arg(long)]
+    capability: Option<String>,
+    /// Where it is (ISO 3166 alpha-2).
+    #[arg(long)]
+    region: Option<Region>,
+    /// unstated, grid, contracted or on-site.
+    #[arg(long, default_value = "unstated")]
+    energy: EnergySource,
+    /// What else there is to say, at most 1,024 bytes.
+    #[arg(long, default_value = "")]
+    about: String,
+    /// How long it stands.
+    #[arg(long, default_value_t = 30 * 24, value_parser = clap::value_parser!(u64).range(1..=HOURS_MAX))]
+    hours: u64,
+    /// The seller's key; of work, that of the node's account.
+    #[arg(long)]
+    key: String,
+}
+
+/// What is ordered.
+#[derive(Args)]
+pub(crate) struct OrderArgs {
+    /// Name of the listing.
+    listing: Hash,
+    /// The most that one use or one part may cost, in FTNS.
+    #[arg(long)]
+    max_price: Uftns,
+    /// Of work: the task's name, which receipts repeat.
+    #[arg(long, requires = "module")]
+    task: Option<Hash>,
+    /// Of work: hash of the module that runs.
+    #[arg(long, requires = "task")]
+    module: Option<Hash>,
+    /// Of work: pieces that are done and paid one by one.
+    #[arg(long, default_value_t = 1, requires = "task")]
+    parts: u32,
+    /// Of work: held for carbon, premium and royalty of each part, in FTNS.
+    #[arg(long, default_value = "0", requires = "task")]
+    reserve: Uftns,
+    /// What is not paid by then comes back.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=HOURS_MAX))]
+    hours: u64,
+    /// The key that pays.
+    #[arg(long)]
+    key: String,
+}
+
+impl Market {
+    pub(crate) fn run(self, session: &Session) -> Result<()> {
+        match self {
+            Self::List { all } => list(session, all),
+            Self::Show { listing } => show(session, &listing),
+            Self::Publish(args) => publish(session, args),
+            Self::Content { content } => show_content(session, &content),
+            Self::Buy { content, max_price, key } => {
+                session.done(&key, Operation::BuyUse(BuyUse { content, max_price }), "use paid")
+            }
+            Self::Collect { content, key } => {
+                session.done(&key, Operation::CollectRoyalties(CollectRoyalties { content }), "royalties collected")
+            }
+            Self::Offer(args) => offer(session, args),
+            Self::Withdraw { listing, key } => {
+                session.done(&key, Operation::WithdrawListing(WithdrawListing { listing }), "listing withdrawn")
+            }
+            Self::Review { listing, safety, key } => {
+                session.done(&key, Operation::ReviewListing(ReviewListing { listing, safety }), "listing reviewed")
+            }
+            Self::Order(args) => order(session, &args),
+            Self::Status { order } => status(session, &order),
+            Self::Accept { order, key } => {
+                session.done(&key, Operation::AcceptDelivery(AcceptDelivery { order }), "delivery accepted and paid")
+            }
+            Self::Claim { order, key } => {
+                session.done(&key, Operation::ClaimDelivery(ClaimDelivery { order }), "delivery claimed")
+            }
+            Self::Rate { order, stars, key } => {
+                session.done(&key, Operation::RateOrder(RateOrder { order, stars }), "order rated")
+            }
+        }
+    }
+}
+
+/// So many hours from the last final block.
+fn hours_ahead(session: &Session, hours: u64) -> Result<TimeMs> {
+    let status: Status = session.client()?.get("/v1/status")?;
+    Ok(status.final_time.plus_ms(hours.saturating_mul(3_600_000)))
+}
+
+fn list(session: &Session, all: bool) -> Result<()> {
+    let client = session.client()?;
+    let now = client.get::<Status>("/v1/status")?.final_time;
+    let mut rows: Vec<ListingRow> = Vec::new();
+    let mut is_cut = true;
+    for _ in 0..PAGES_MAX {
+        let from = rows.last().map_or(Hash::ZERO, |row| row.listing);
+        let page: Vec<ListingRow> = client.get(&format!("/v1/listings?from={from}"))?;
+        let more = page.into_iter().filter(|row| rows.last().is_none_or(|last| last.listing != row.listing));
+        let more: Vec<ListingRow> = more.collect();
+        if more.is_empty() {
+            is_cut = false;
+            break;
+        }
+        rows.extend(more);
+    }
+    rows.retain(|row| all || row.record.is_open(now));
+    if session.wants_json() {
+        return json(&rows);
+    }
+    let cells = rows.iter().map(|ListingRow { listing, record }| {
+        let stars = record.stars.checked_div(record.ratings).map_or_else(|| "-".to_owned(), |mean| mean.to_string());
+        vec![
+            listing.to_string(),
+            record.kind.as_str().to_owned(),
+            record.terms.price.to_string(),
+            record.safety.to_string(),
+            stars,
+            record.terms.title.clone(),
+        ]
+    });
+    line(table(&["listing", "kind", "price", "safety", "stars", "title"], &[2, 4], cells.collect()));
+    if is_cut {
+        line("There are more listings than are shown here.");
+    }
+    Ok(())
+}
+
+fn show(session: &Session, listing: &Hash) -> Result<()> {
+    let row: ListingRow = session.client()?.get(&format!("/v1/listings/{listing}"))?;
+    if session.wants_json() {
+        return json(&row);
+    }
+    let record = &row.record;
+    line(format!("{} {}, {} each, of {}", record.kind.as_str(), row.listing, record.terms.price, record.seller));
+    line(format!("  {}", record.terms.title));
+    if !record.terms.about.is_empty() {
+        line(format!("  {}", record.terms.about));
+    }
+    let state = if record.closed { "closed" } else { "stands" };
+    line(format!(
+        "  {state}, {}; energy {}; {} orders, {} open; {} ratings, {} stars together",
+        record.safety, record.terms.energy, record.orders, record.open_orders, record.ratings, record.stars
+    ));
+    Ok(())
+}
+
+fn show_content(session: &Session, content: &Hash) -> Result<()> {
+    let record: ContentRecord = session.client()?.get(&format!("/v1/contents/{content}"))?;
+    if session.wants_json() {
+        return json(&record);
+    }
+    line(format!(
+        "content {content}: {} a use, {} ppm of each part that runs it, level {} of its provenance",
+        record.price, record.royalty_ppm, record.depth
+    ));
+    for share in &record.owners {
+        line(format!("  owner {} with {} ppm", share.owner, share.ppm));
+    }
+    for parent in &record.parents {
+        line(format!("  made from {} with {} ppm", parent.content, parent.royalty_ppm));
+    }
+    line(format!(
+        "  {} uses, {} of what was made from it, {} ratings; {} of {} parts to be collected",
+        record.uses, record.cited, record.ratings, record.earned, record.earned_uses
+    ));
+    Ok(())
+}
+
+fn publish(session: &Session, args: PublishArgs) -> Result<()> {
+    let parents = args.parent.iter().map(|text| parent(text)).collect::<Result<Vec<_>>>()?;
+    let owners = vec![ContentShare { owner: session.account(&args.key)?, ppm: 1_000_000 }];
+    let PublishArgs { content, price, royalty_ppm, key, .. } = args;
+    let op = RegisterContent { content, owners, parents, price, royalty_ppm };
+    session.done(&key, Operation::RegisterContent(op), "content registered")
+}
+
+fn parent(text: &str) -> Result<ContentParent> {
+    let refused = || UsageError(format!("`{text}` is not of the form HASH=PPM"));
+    let (content, ppm) = text.split_once('=').ok_or_else(refused)?;
+    let royalty_ppm = ppm.parse().map_err(|_| refused())?;
+    Ok(ContentParent { content: content.parse().map_err(|_| refused())?, royalty_ppm })
+}
+
+fn kind(text: &str) -> Result<ListingKind> {
+    let agent = text.strip_prefix("agent:").and_then(|id| id.parse::<AgentId>().ok());
+    match (text, agent) {
+        ("model", _) => Ok(ListingKind::Model),
+        ("data", _) => Ok(ListingKind::Data),
+        ("compute", _) => Ok(ListingKind::Compute),
+        (_, Some(agent)) => Ok(ListingKind::Agent(agent)),
+        _ => Err(UsageError(format!("`{text}` is not one of model, data, compute, agent:N")).into()),
+    }
+}
+
+/// The capability of this name.
+pub(super) fn capability(name: &str) -> Result<Capabilities> {
+    let known: Vec<&str> = Capabilities::ALL.names().collect();
+    let refused = || UsageError(format!("capability `{name}` is not one of {}", known.join(", ")));
+    Ok(Capabilities::named(name).ok_or_else(refused)?)
+}
+
+fn offer(session: &Session, args: OfferArgs) -> Result<()> {
+    let kind = kind(&args.kind)?;
+    let capability = args.capability.as_deref().map(capability).transpose()?;
+    let until = hours_ahead(session, args.hours)?;
+    let OfferArgs { title, about, content, region, energy, price, key, .. } = args;
+    let terms = ListingTerms { title, about, content, capability, region, energy, price, until };
+    session.done(&key, Operation::CreateListing(CreateListing { kind, terms }), "listed as")
+}
+
+fn order(session: &Session, args: &OrderArgs) -> Result<()> {
+    let named = args.task.zip(args.module);
+    let work =
+        named.map(|(task, module)| OrderedWork { task, module, parts: args.parts, reserve_per_part: args.reserve });
+    let release_deadline = hours_ahead(session, args.hours)?;
+    let op = PlaceOrder { listing: args.listing, max_price: args.max_price, work, release_deadline };
+    session.done(&args.key, Operation::PlaceOrder(op), "ordered as")
+}
+
+fn status(session: &Session, order: &EscrowId) -> Result<()> {
+    let answer: OrderAnswer = session.client()?.get(&format!("/v1/orders/{order}"))?;
+    if session.wants_json() {
+        return json(&answer);
+    }
+    let OrderAnswer { order: terms, escrow } = &answer;
+    line(format!(
+        "order {order} of listing {}: {} of {} parts paid, {} locked; buyer {}, seller {}",
+        terms.listing, terms.paid_parts, escrow.parts, escrow.locked, terms.buyer, terms.seller
+    ));
+    Ok(())
+}
