@@ -56,6 +56,12 @@ impl Strikes {
         self.refused_until.insert(peer, now + self.refusal);
     }
 
+    /// Refuses a peer for `pause`; what it did wrong is not forgotten by that.
+    pub(crate) fn pause(&mut self, now: Instant, peer: PeerId, pause: Duration) {
+        self.under_review.remove(&peer);
+        self.refused_until.insert(peer, now + pause);
+    }
+
     /// A stream broke off within a frame: look again after a grace whether the connection lives on.
     pub(crate) fn review(&mut self, now: Instant, peer: PeerId) {
         if self.under_review.len() < MAX_PEERS {
@@ -105,6 +111,18 @@ mod tests {
         assert_eq!(strikes.strike(t + STRIKE_WINDOW, peer), (1, false));
         assert_eq!(strikes.strike(t + STRIKE_WINDOW, peer), (2, false));
         assert_eq!(strikes.strike(t + STRIKE_WINDOW, peer), (3, true));
+    }
+
+    #[test]
+    fn a_pause_ends_by_itself_and_the_strikes_before_it_count() {
+        let (t, peer) = (clock::now(), PeerId::random());
+        let mut strikes = Strikes::new(Duration::from_secs(60));
+        strikes.strike(t, peer);
+        strikes.pause(t, peer, Duration::from_secs(5));
+        assert_eq!(strikes.pardoned(t + Duration::from_secs(5)), vec![peer]);
+        assert_eq!(strikes.strike(t + Duration::from_secs(6), peer), (2, false));
+        strikes.refuse(t + Duration::from_secs(6), peer);
+        assert_eq!(strikes.strike(t + Duration::from_secs(7), peer), (1, false), "a refusal is served in full");
     }
 
     #[test]

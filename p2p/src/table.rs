@@ -11,6 +11,8 @@ use crate::directory::{Direction, PeerInfo};
 
 /// Pings of a connection that may fail in a row before it is closed.
 const MAX_PING_FAILURES: u32 = 2;
+/// Who looks later than this after the end of its patience slept itself, and what peers said meanwhile may lie unread.
+const OWN_STALL: Duration = Duration::from_millis(250);
 
 /// One established connection.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Connection {
 struct Entry {
     connections: Vec<Connection>,
     verified: bool,
+    /// From when on its patience counts anew, after a stall of this node.
+    anew: Option<Instant>,
     /// Given up on; its connections are being closed.
     overdue: bool,
     rtt: Option<Duration>,
@@ -120,11 +124,15 @@ impl Table {
         })
     }
 
-    /// Connected peers that did not identify themselves in time; each is named once.
+    /// Connected peers that did not identify themselves in time; each is named once. After a stall of this node itself their time
+    /// begins anew: a node that starts on a busy machine would give up on everybody at once.
     pub(crate) fn unidentified(&mut self, now: Instant) -> Vec<PeerId> {
         let mut late = Vec::new();
         for (peer, entry) in &mut self.peers {
-            if entry.identify_by(self.identify).is_some_and(|deadline| deadline <= now) {
+            let Some(deadline) = entry.identify_by(self.identify).filter(|deadline| *deadline <= now) else { continue };
+            if now.saturating_duration_since(deadline) > OWN_STALL {
+                entry.anew = Some(now);
+            } else {
                 entry.overdue = true;
                 late.push(*peer);
             }
@@ -141,7 +149,8 @@ impl Entry {
     /// Until when the peer has to identify itself, if it still has to.
     fn identify_by(&self, patience: Duration) -> Option<Instant> {
         let waiting = !self.verified && !self.overdue;
-        self.connections.first().filter(|_| waiting).map(|first| first.since + patience)
+        let since = self.connections.first().filter(|_| waiting).map(|first| first.since)?;
+        Some(self.anew.map_or(since, |anew| anew.max(since)) + patience)
     }
 }
 
@@ -231,5 +240,16 @@ mod tests {
         assert!(!table.verify(&peer));
         assert!(table.unidentified(t + WINDOW).is_empty());
         assert_eq!(table.closed(&peer, id), Closed::LastVerified);
+    }
+
+    #[test]
+    fn who_stalls_itself_gives_the_others_their_time_again() {
+        let (peer, t) = (PeerId::random(), clock::now());
+        let mut table = Table::new(PeerId::random(), WINDOW, WINDOW);
+        table.established(peer, connection(1, Direction::Inbound, t));
+        let woke = t + WINDOW + 2 * OWN_STALL;
+        assert!(table.unidentified(woke).is_empty());
+        assert_eq!(table.next_wakeup(), Some(woke + WINDOW));
+        assert_eq!(table.unidentified(woke + WINDOW + OWN_STALL), vec![peer]);
     }
 }

@@ -209,7 +209,7 @@ impl Task {
         }
         for peer in self.table.unidentified(now) {
             self.count().unidentified.one();
-            self.refuse(now, peer, Refusal::Unidentified);
+            self.refuse_unidentified(now, peer);
         }
         if self.next_discovery <= now {
             self.discover(now);
@@ -314,8 +314,24 @@ impl Task {
 
     /// Disconnects a peer and refuses it for a while.
     pub(crate) fn refuse(&mut self, now: Instant, peer: PeerId, reason: Refusal) {
-        tracing::info!(%peer, ?reason, "peer is disconnected and refused for a while");
         self.strikes.refuse(now, peer);
+        self.disconnect(peer, reason);
+    }
+
+    /// Disconnects a peer that did not say who it is. Silence is rarely ill will: most often a machine has too much to do. So it may
+    /// come back soon, unless it does this again and again.
+    fn refuse_unidentified(&mut self, now: Instant, peer: PeerId) {
+        let (_, enough) = self.strikes.strike(now, peer);
+        if enough {
+            self.strikes.refuse(now, peer);
+        } else {
+            self.strikes.pause(now, peer, self.timing.identify);
+        }
+        self.disconnect(peer, Refusal::Unidentified);
+    }
+
+    fn disconnect(&mut self, peer: PeerId, reason: Refusal) {
+        tracing::info!(%peer, ?reason, "peer is disconnected and refused for a while");
         self.swarm.behaviour_mut().refused.block_peer(peer);
         self.tell(Event::PeerRefused { peer, reason });
     }

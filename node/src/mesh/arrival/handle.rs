@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use mesh30k_p2p::Inbox;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::mailbox::Sender;
 use super::orchestrating::{Admission, PlanAsk};
 use super::refusal::EventError;
 use super::shared::{Shared, WarmUp};
@@ -29,7 +29,7 @@ use crate::mesh::reports::{AgentReports, unmeasured};
 use crate::roster::SharedRoster;
 
 struct Inner {
-    inputs: SyncSender<Input>,
+    inputs: Sender<Input>,
     shared: Arc<Shared>,
     rules: RulesSource,
 }
@@ -46,7 +46,7 @@ impl Drop for Inner {
 pub struct ArrivalHandle(Arc<Inner>);
 
 impl ArrivalHandle {
-    pub(super) fn new(inputs: SyncSender<Input>, shared: Arc<Shared>, rules: RulesSource) -> Self {
+    pub(super) fn new(inputs: Sender<Input>, shared: Arc<Shared>, rules: RulesSource) -> Self {
         Self(Arc::new(Inner { inputs, shared, rules }))
     }
 
@@ -183,12 +183,9 @@ impl ArrivalHandle {
 
     /// Hands over a frame of lane "event" that came at `arrived_us` by the machine's clock; never waits.
     pub fn deliver(&self, from: NodeId, arrived_us: i64, frame: Bytes) {
-        match self.0.inputs.try_send(Input::Frame { from, arrived_us, frame }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.0.shared.count("inputs_full");
-                self.0.shared.metrics.count_drops("arrival", 1);
-            }
+        if self.0.inputs.try_send(Input::Frame { from, arrived_us, frame }).is_err() {
+            self.0.shared.count("inputs_full");
+            self.0.shared.metrics.count_drops("arrival", 1);
         }
     }
 

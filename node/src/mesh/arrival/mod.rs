@@ -12,6 +12,7 @@ mod handle;
 mod hosting;
 mod inbound;
 mod leading;
+mod mailbox;
 mod measured;
 mod orchestrating;
 mod parenting;
@@ -28,7 +29,6 @@ mod wire;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 use mesh30k_core::hosted::{HostedAgents, Replay};
 use mesh30k_ledger::keys::SecretKey;
@@ -45,6 +45,7 @@ pub use topology::Selection;
 pub use view::{ArrivalClock, Link, MeshView, Now, P2pLink, Rules, RulesSource};
 
 use self::engine::{Engine, EngineParts};
+use self::mailbox::mailbox;
 use self::shared::Shared;
 use self::thread::INPUTS_MAX;
 use self::wire::Sealer;
@@ -112,7 +113,7 @@ pub fn start(parts: ArrivalParts) -> Result<ArrivalHandle, ArrivalError> {
         hosted: HostedAgents::new(parts.me, parts.seed, parts.replay),
         shared: shared.clone(),
     };
-    let (inputs, waiting) = sync_channel(INPUTS_MAX);
+    let (inputs, waiting) = mailbox(INPUTS_MAX);
     std::thread::Builder::new().name("arrival".to_owned()).spawn(move || {
         wake_exactly();
         thread::run(Engine::new(engine_parts), &waiting);

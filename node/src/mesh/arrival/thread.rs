@@ -1,6 +1,6 @@
 //! The thread: waits for what comes or for the next instant, whichever is first.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::iter;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use mesh30k_ledger::types::NodeId;
 use tokio::sync::oneshot;
 
 use super::engine::{Engine, REFRESH_US};
+use super::mailbox::{Nothing, Receiver};
 use super::orchestrating::{Admission, PlanAsk};
 use super::refusal::EventError;
 use crate::api::types::PlanAnswer;
@@ -40,12 +41,12 @@ pub(super) fn run(mut engine: Engine, inputs: &Receiver<Input>) {
         engine.work();
         let idle_us = engine.idle_us().clamp(0, REFRESH_US);
         let idle = Duration::from_micros(u64::try_from(idle_us).unwrap_or(0));
-        match inputs.recv_timeout(idle) {
-            Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        match inputs.receive(idle) {
+            Ok(Input::Stop) | Err(Nothing::Closed) => return,
             Ok(input) => engine.on_input(input),
-            Err(RecvTimeoutError::Timeout) => continue,
+            Err(Nothing::Timeout) => continue,
         }
-        for input in inputs.try_iter().take(BURST_MAX) {
+        for input in iter::from_fn(|| inputs.try_receive()).take(BURST_MAX) {
             if matches!(input, Input::Stop) {
                 return;
             }
