@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 struct Queue<T> {
     waiting: VecDeque<T>,
@@ -46,8 +46,8 @@ pub(super) struct NotTaken;
 /// Why nothing was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Nothing {
-    /// Nothing came in time.
-    Timeout,
+    /// Nothing came yet.
+    Yet,
     /// Nothing can come any more.
     Closed,
 }
@@ -82,26 +82,22 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// The first of what waits, or of what comes within `timeout`. Always called by the same thread.
+    /// The first of what waits, or of what comes within `timeout`; sometimes gives up earlier. Always called by the same thread.
     pub(super) fn receive(&self, timeout: Duration) -> Result<T, Nothing> {
-        let until = Instant::now() + timeout;
         self.0.receiver.get_or_init(thread::current);
-        loop {
-            {
-                let mut queue = self.0.queue();
-                if let Some(item) = queue.waiting.pop_front() {
-                    return Ok(item);
-                }
-                if queue.is_closed {
-                    return Err(Nothing::Closed);
-                }
+        match self.next() {
+            Err(Nothing::Yet) if !timeout.is_zero() => {
+                thread::park_timeout(timeout);
+                self.next()
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Nothing::Timeout);
-            }
-            thread::park_timeout(left);
+            next => next,
         }
+    }
+
+    fn next(&self) -> Result<T, Nothing> {
+        let mut queue = self.0.queue();
+        let nothing = if queue.is_closed { Nothing::Closed } else { Nothing::Yet };
+        queue.waiting.pop_front().ok_or(nothing)
     }
 
     /// The first of what waits.
@@ -134,7 +130,7 @@ mod tests {
         assert_eq!((receiver.receive(LONG), receiver.try_receive()), (Ok(1), Some(2)));
         assert_eq!(sender.try_send(5), Ok(()));
         assert_eq!([receiver.try_receive(), receiver.try_receive(), receiver.try_receive()], [Some(3), Some(5), None]);
-        assert_eq!(receiver.receive(Duration::from_millis(1)), Err(Nothing::Timeout));
+        assert_eq!(receiver.receive(Duration::from_millis(1)), Err(Nothing::Yet));
     }
 
     #[test]
@@ -145,7 +141,8 @@ mod tests {
             loop {
                 match receiver.receive(LONG) {
                     Ok(item) => sum += item,
-                    Err(nothing) => return (sum, nothing),
+                    Err(Nothing::Yet) => {}
+                    Err(Nothing::Closed) => return sum,
                 }
             }
         });
@@ -155,7 +152,7 @@ mod tests {
             }
         }
         drop(sender);
-        assert_eq!(received.join().unwrap(), (50_005_000, Nothing::Closed));
+        assert_eq!(received.join().unwrap(), 50_005_000);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) fn run(mut engine: Engine, inputs: &Receiver<Input>) {
         match inputs.receive(idle) {
             Ok(Input::Stop) | Err(Nothing::Closed) => return,
             Ok(input) => engine.on_input(input),
-            Err(Nothing::Timeout) => continue,
+            Err(Nothing::Yet) => continue,
         }
         for input in iter::from_fn(|| inputs.try_receive()).take(BURST_MAX) {
             if matches!(input, Input::Stop) {
