@@ -27,7 +27,7 @@ fn market() -> World {
     }
     let mut world = mesh(World::of(genesis));
     for who in [key(1), bob()] {
-        must(&mut world, &who, Operation::Bond(Bond { duty: Duty::Host, amount: Uftns(10_000_000) }));
+        world.must(&who, Operation::Bond(Bond { duty: Duty::Host, amount: Uftns(10_000_000) }));
     }
     let content = |name: &[u8], who: &SecretKey, parents| {
         let owners = vec![ContentShare { owner: id_of(who), ppm: 1_000_000 }];
@@ -39,18 +39,10 @@ fn market() -> World {
             royalty_ppm: 0,
         })
     };
-    must(&mut world, &key(3), content(b"data", &key(3), vec![]));
+    world.must(&key(3), content(b"data", &key(3), vec![]));
     let parents = vec![ContentParent { content: Hash::of(b"data"), royalty_ppm: 200_000 }];
-    must(&mut world, &bob(), content(b"paper", &bob(), parents));
+    world.must(&bob(), content(b"paper", &bob(), parents));
     world
-}
-
-fn must(world: &mut World, who: &SecretKey, op: Operation) -> (Hash, Outcome) {
-    let signed = world.signed(who, op);
-    let id = signed.id();
-    let outcome = world.run(10, vec![signed]).1.outcomes.remove(0);
-    assert!(outcome.is_executed(), "{outcome:?}");
-    (id, outcome)
 }
 
 fn terms(world: &World, content: &[u8], price: u64) -> ListingTerms {
@@ -68,7 +60,7 @@ fn terms(world: &World, content: &[u8], price: u64) -> ListingTerms {
 
 fn list(world: &mut World, who: &SecretKey, kind: ListingKind, content: &[u8], price: u64) -> Hash {
     let terms = terms(world, content, price);
-    must(world, who, Operation::CreateListing(CreateListing { kind, terms })).0
+    world.must(who, Operation::CreateListing(CreateListing { kind, terms })).0
 }
 
 fn placed(world: &World, listing: Hash, work: Option<OrderedWork>) -> Operation {
@@ -78,7 +70,7 @@ fn placed(world: &World, listing: Hash, work: Option<OrderedWork>) -> Operation 
 
 fn order(world: &mut World, who: &SecretKey, listing: Hash, work: Option<OrderedWork>) -> EscrowId {
     let op = placed(world, listing, work);
-    must(world, who, op).0
+    world.must(who, op).0
 }
 
 fn work(parts: u32, reserve: u64) -> OrderedWork {
@@ -103,10 +95,10 @@ fn accepted_content_pays_the_market_the_owner_and_what_it_was_made_from() {
     let listing = list(&mut world, &bob(), ListingKind::Model, b"paper", 10_001);
     let before = [bob(), key(3), alice()].map(|who| world.balance(&id_of(&who)));
     let op = placed(&world, listing, None);
-    let (id, ordered) = must(&mut world, &alice(), op);
+    let (id, ordered) = world.must(&alice(), op);
     assert_eq!(query::totals(&world.state).unwrap().escrows, Uftns(10_001));
     assert_eq!(open_orders(&world, &listing), 1);
-    let (_, accepted) = must(&mut world, &alice(), Operation::AcceptDelivery(AcceptDelivery { order: id }));
+    let (_, accepted) = world.must(&alice(), Operation::AcceptDelivery(AcceptDelivery { order: id }));
     let Outcome::Executed { effect: Effect::DeliveryAccepted { fee, .. }, .. } = &accepted else { panic!() };
     assert_eq!(*fee, Uftns(101), "a hundredth, rounded up");
     let after = [bob(), key(3), alice()].map(|who| world.balance(&id_of(&who)));
@@ -129,15 +121,15 @@ fn a_delivery_that_nobody_disputes_is_paid_and_one_refused_by_a_panel_is_not() {
     let listing = list(&mut world, &bob(), ListingKind::Data, b"paper", 1_000);
     let (silent, disputed) = (order(&mut world, &alice(), listing, None), order(&mut world, &alice(), listing, None));
     for order in [silent, disputed] {
-        must(&mut world, &bob(), Operation::ClaimDelivery(ClaimDelivery { order }));
+        world.must(&bob(), Operation::ClaimDelivery(ClaimDelivery { order }));
     }
     let again = world.one(&bob(), Operation::ClaimDelivery(ClaimDelivery { order: silent }));
     assert!(matches!(again.rejection(), Some(Rejection::AlreadyDone(_))));
-    must(&mut world, &alice(), Operation::DisputeClaim(DisputeClaim { escrow: disputed, part: 0 }));
+    world.must(&alice(), Operation::DisputeClaim(DisputeClaim { escrow: disputed, part: 0 }));
     world.run(10, vec![]);
     let panel = query::claim(&world.state, &disputed, 0).unwrap().unwrap().panel;
     for judge in (2..=4).map(key).filter(|key| panel.contains(&id_of(key))).take(2) {
-        must(&mut world, &judge, Operation::RuleClaim(RuleClaim { escrow: disputed, part: 0, pay: false }));
+        world.must(&judge, Operation::RuleClaim(RuleClaim { escrow: disputed, part: 0, pay: false }));
     }
     let before = world.balance(&id_of(&bob()));
     let due = world.run(WINDOW_MS, vec![]).1.due;
@@ -166,14 +158,14 @@ fn ordered_work_costs_what_was_listed_and_is_paid_to_its_seller_alone() {
     assert!(matches!(wrong.rejection(), Some(Rejection::ListingMismatch { .. })), "{wrong:?}");
     let op = release(&world, report(0));
     let before = world.balance(&id_of(&key(1)));
-    let (_, paid) = must(&mut world, &alice(), op);
+    let (_, paid) = world.must(&alice(), op);
     let Outcome::Executed { effect: Effect::PartReleased { price, .. }, fee } = &paid else { panic!("{paid:?}") };
     // By units it would be 5,000.
     assert_eq!((price.base, price.fee), (Uftns(8_000), Uftns(80)));
     assert_eq!(world.balance(&id_of(&key(1))), before + 7_920 + fee.0 / 2);
     assert_eq!(open_orders(&world, &listing), 1, "a part is left");
     let op = release(&world, report(1));
-    must(&mut world, &alice(), op);
+    world.must(&alice(), op);
     assert_eq!(open_orders(&world, &listing), 0);
 
     // Node 2 lists computing; node 1 works for it in vain.
@@ -195,7 +187,7 @@ fn only_whoever_paid_rates_once_an_order_and_each_star_counts() {
     let mut expected = 500;
     for (stars, by) in [(5, 4), (1, -4), (3, 0)] {
         let id = order(&mut world, &alice(), listing, None);
-        must(&mut world, &alice(), Operation::AcceptDelivery(AcceptDelivery { order: id }));
+        world.must(&alice(), Operation::AcceptDelivery(AcceptDelivery { order: id }));
         expected += 2;
         assert!(matches!(rate(&mut world, &operator(), id, stars).rejection(), Some(Rejection::NotOwner { .. })));
         assert!(rate(&mut world, &alice(), id, stars).is_executed());
@@ -217,7 +209,7 @@ fn a_listing_ends_by_itself_is_renewed_and_withdrawn() {
     let listing = list(&mut world, &key(1), ListingKind::Compute, b"work", 10);
     world.run(LATER_MS / 2, vec![]);
     let renewed = terms(&world, b"work", 20);
-    must(&mut world, &key(1), Operation::ChangeListing(ChangeListing { listing, terms: renewed }));
+    world.must(&key(1), Operation::ChangeListing(ChangeListing { listing, terms: renewed }));
     world.run(LATER_MS / 2 - 20, vec![]);
     assert!(!query::listing(&world.state, &listing).unwrap().unwrap().closed, "its first end was put off");
     assert!(ends(&mut world));
@@ -227,7 +219,7 @@ fn a_listing_ends_by_itself_is_renewed_and_withdrawn() {
     let late = world.one(&key(1), Operation::ChangeListing(ChangeListing { listing, terms: late }));
     assert!(matches!(late.rejection(), Some(Rejection::AlreadyDone(_))));
     let second = list(&mut world, &key(1), ListingKind::Compute, b"work", 10);
-    must(&mut world, &key(1), Operation::WithdrawListing(WithdrawListing { listing: second }));
+    world.must(&key(1), Operation::WithdrawListing(WithdrawListing { listing: second }));
     assert!(!ends(&mut world), "what was withdrawn does not end again");
 }
 
@@ -241,8 +233,8 @@ fn listings_of_one_account_and_orders_of_one_listing_are_bounded() {
     let more =
         Operation::CreateListing(CreateListing { kind: ListingKind::Compute, terms: terms(&world, b"work", 10) });
     assert!(matches!(world.one(&key(1), more.clone()).rejection(), Some(Rejection::TooMany { found: 64, .. })));
-    must(&mut world, &key(1), Operation::WithdrawListing(WithdrawListing { listing: listings[0] }));
-    must(&mut world, &key(1), more);
+    world.must(&key(1), Operation::WithdrawListing(WithdrawListing { listing: listings[0] }));
+    world.must(&key(1), more);
     for _ in 0..MAX_OPEN_ORDERS {
         order(&mut world, &alice(), listings[1], Some(work(1, 0)));
     }
@@ -264,11 +256,11 @@ fn what_reviewers_find_unsafe_takes_no_orders_until_it_is_something_else() {
     assert_eq!(world.one(&alice(), more.clone()).rejection(), Some(&Rejection::UnsafeListing(listing)));
     // The same work at another price is as unsafe as before; other work is not known yet.
     let cheaper = terms(&world, b"work", 5);
-    must(&mut world, &key(1), Operation::ChangeListing(ChangeListing { listing, terms: cheaper }));
+    world.must(&key(1), Operation::ChangeListing(ChangeListing { listing, terms: cheaper }));
     assert_eq!(world.one(&alice(), more.clone()).rejection(), Some(&Rejection::UnsafeListing(listing)));
     let other = terms(&world, b"other work", 5);
-    must(&mut world, &key(1), Operation::ChangeListing(ChangeListing { listing, terms: other }));
-    must(&mut world, &alice(), more);
+    world.must(&key(1), Operation::ChangeListing(ChangeListing { listing, terms: other }));
+    world.must(&alice(), more);
 }
 
 proptest! {
@@ -281,10 +273,10 @@ proptest! {
         let listing = list(&mut world, &bob(), ListingKind::Data, b"paper", price);
         let before = world.balance(&id_of(&alice()));
         let op = placed(&world, listing, None);
-        let (order, ordered) = must(&mut world, &alice(), op);
+        let (order, ordered) = world.must(&alice(), op);
         let mut fees = ordered.fee().0;
         if deliver {
-            fees += must(&mut world, &alice(), Operation::AcceptDelivery(AcceptDelivery { order })).1.fee().0;
+            fees += world.must(&alice(), Operation::AcceptDelivery(AcceptDelivery { order })).1.fee().0;
         }
         world.run(LATER_MS + wait, vec![]);
         let cost = if deliver { price } else { 0 };

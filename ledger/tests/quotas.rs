@@ -35,18 +35,9 @@ fn quota(world: &World, who: &SecretKey) -> QuotaRecord {
     query::quota(&world.state, &id_of(who), Capabilities::COMPUTE).unwrap().unwrap_or_default()
 }
 
-/// Carries it out; gives the name of what it made.
-fn must(world: &mut World, who: &SecretKey, op: Operation) -> Hash {
-    let signed = world.signed(who, op);
-    let id = signed.id();
-    let outcome = world.run(10, vec![signed]).1.outcomes.remove(0);
-    assert!(outcome.is_executed(), "{outcome:?}");
-    id
-}
-
 fn offer(world: &mut World, who: &SecretKey, units: u64, price: u64, periods: Option<u32>) -> Hash {
     let op = OfferQuota { capability: Capabilities::COMPUTE, units, price: Uftns(price), periods };
-    must(world, who, Operation::OfferQuota(op))
+    world.must(who, Operation::OfferQuota(op)).0
 }
 
 fn take(world: &mut World, who: &SecretKey, offer: Hash) -> Outcome {
@@ -180,9 +171,9 @@ fn flood(until: TimeMs, world: &mut World) -> (EscrowId, EscrowId, EscrowId) {
             reserve_per_part: Uftns(5_000),
             release_deadline: world.now().plus_ms(20 * PERIOD_MS),
         };
-        let escrow = must(world, &key(1), Operation::EscrowOpen(op));
+        let (escrow, _) = world.must(&key(1), Operation::EscrowOpen(op));
         assert!(reserve(world, &key(1), escrow, units).is_executed());
-        must(world, &key(1), Operation::DeclarePurpose(DeclarePurpose { escrow, purpose }));
+        world.must(&key(1), Operation::DeclarePurpose(DeclarePurpose { escrow, purpose }));
         escrow
     };
     let luxury = task(world, Purpose::Luxury, 60);
@@ -192,13 +183,13 @@ fn flood(until: TimeMs, world: &mut World) -> (EscrowId, EscrowId, EscrowId) {
     }
     let relief = open(world, 2, 20 * PERIOD_MS);
     let purpose = DeclarePurpose { escrow: relief, purpose: Purpose::DisasterResponse };
-    must(world, &alice(), Operation::DeclarePurpose(purpose));
+    world.must(&alice(), Operation::DeclarePurpose(purpose));
     (mining, luxury, relief)
 }
 
 fn signal(world: &mut World, who: &SecretKey, until: Option<TimeMs>) {
     let op = SignalEmergency { region: region("KE"), kind: "flood".into(), until };
-    must(world, who, Operation::SignalEmergency(op));
+    world.must(who, Operation::SignalEmergency(op));
 }
 
 fn draw(world: &mut World, escrow: EscrowId, units: u64) -> Outcome {
@@ -253,7 +244,7 @@ fn what_was_drawn_comes_back_when_it_is_lifted_or_the_task_ends_or_was_for_somet
             _ => {
                 for n in [2, 3] {
                     let op = ReclassifyPurpose { escrow: relief, purpose: Purpose::GeneralResearch };
-                    must(&mut world, &key(n), Operation::ReclassifyPurpose(op));
+                    world.must(&key(n), Operation::ReclassifyPurpose(op));
                 }
             }
         }
@@ -272,7 +263,7 @@ fn nothing_is_lent_without_an_emergency_there_or_to_other_work() {
     // What counts for something better yields no longer.
     for n in [2, 3] {
         let op = ReclassifyPurpose { escrow: mining, purpose: Purpose::ClimateScience };
-        must(&mut world, &key(n), Operation::ReclassifyPurpose(op));
+        world.must(&key(n), Operation::ReclassifyPurpose(op));
     }
     assert!(matches!(
         draw(&mut world, relief, 1_000),
@@ -281,7 +272,7 @@ fn nothing_is_lent_without_an_emergency_there_or_to_other_work() {
     assert_eq!(query::quota_draws(&world.state).unwrap()[0].taken[0].escrow, luxury);
     let second = open(&mut world, 1, PERIOD_MS);
     let purpose = DeclarePurpose { escrow: second, purpose: Purpose::DisasterResponse };
-    must(&mut world, &alice(), Operation::DeclarePurpose(purpose));
+    world.must(&alice(), Operation::DeclarePurpose(purpose));
     assert!(matches!(draw(&mut world, second, 1).rejection(), Some(Rejection::QuotaShort { .. })));
     world.run(PERIOD_MS, vec![]);
     assert!(matches!(

@@ -5,7 +5,6 @@ mod common;
 
 use common::tasks::{mesh, open, receipt, report};
 use common::{World, alice, bob, id_of, key};
-use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
     AttestSaving, ClaimSaving, EscrowRelease, Operation, RetireCredits, TaskReport, TransferCredits, carbon_ug,
 };
@@ -21,26 +20,20 @@ use proptest::prelude::*;
 /// Of a part of 7,125 ug at 25 % renewable: 45 %.
 const OWED_UG: u64 = 3_207;
 
-fn must(world: &mut World, who: &SecretKey, op: Operation) -> Outcome {
-    let outcome = world.one(who, op);
-    assert!(outcome.is_executed(), "{outcome:?}");
-    outcome
-}
-
 /// Pays a part; gives its price and what the worker's balance grew by. Node 1 works and also proposes, so its fees are taken off.
 fn pay(world: &mut World, escrow: EscrowId, report: TaskReport) -> (Price, u64) {
     let before = world.balance(&id_of(&key(1)));
     let receipt = receipt(world, report);
-    let outcome = must(world, &alice(), Operation::EscrowRelease(EscrowRelease { escrow, receipt }));
+    let (_, outcome) = world.must(&alice(), Operation::EscrowRelease(EscrowRelease { escrow, receipt }));
     let Outcome::Executed { effect: Effect::PartReleased { price, .. }, fee } = outcome else { panic!("{outcome:?}") };
     (price, world.balance(&id_of(&key(1))) - before - fee.0 / 2)
 }
 
 fn issue(world: &mut World, name: &[u8], ug: u64) {
     let evidence = Hash::of(name);
-    must(world, &bob(), Operation::ClaimSaving(ClaimSaving { evidence, baseline_ug: ug, actual_ug: 0 }));
+    world.must(&bob(), Operation::ClaimSaving(ClaimSaving { evidence, baseline_ug: ug, actual_ug: 0 }));
     for n in [2, 3] {
-        must(world, &key(n), Operation::AttestSaving(AttestSaving { evidence }));
+        world.must(&key(n), Operation::AttestSaving(AttestSaving { evidence }));
     }
 }
 
@@ -56,7 +49,7 @@ fn nobody_is_charged_before_the_period_is_over_or_while_nobody_sells() {
     let (price, paid) = pay(&mut world, escrow, report(0));
     assert_eq!((price.withheld, price.base.0), (Uftns::ZERO, paid), "the period runs");
     assert_eq!((owed(&world).accrued_ug, owed(&world).due_ug), (OWED_UG, 0));
-    must(&mut world, &bob(), Operation::RetireCredits(RetireCredits { amount_ug: 1_000 }));
+    world.must(&bob(), Operation::RetireCredits(RetireCredits { amount_ug: 1_000 }));
     world.run(PERIOD_MS, vec![]);
     let (price, paid) = pay(&mut world, escrow, report(1));
     assert_eq!((price.withheld, price.base.0), (Uftns::ZERO, paid), "all credits are retired: none can be had");
@@ -79,9 +72,9 @@ fn retired_credits_count_once_early_or_late() {
     let escrow = open(&mut world, 8, 9 * PERIOD_MS);
     issue(&mut world, b"e", 1_000_000);
     let to = id_of(&key(1));
-    must(&mut world, &bob(), Operation::TransferCredits(TransferCredits { to, amount_ug: 500_000 }));
+    world.must(&bob(), Operation::TransferCredits(TransferCredits { to, amount_ug: 500_000 }));
     // Before anything is owed, and more than will be due.
-    must(&mut world, &key(1), Operation::RetireCredits(RetireCredits { amount_ug: OWED_UG + 7 }));
+    world.must(&key(1), Operation::RetireCredits(RetireCredits { amount_ug: OWED_UG + 7 }));
     pay(&mut world, escrow, report(0));
     world.run(PERIOD_MS, vec![]);
     assert_eq!(pay(&mut world, escrow, report(1)).0.withheld, Uftns::ZERO);

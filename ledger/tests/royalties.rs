@@ -18,14 +18,6 @@ use mesh30k_ledger::rejection::Rejection;
 use mesh30k_ledger::types::{EscrowId, Hash, Uftns};
 use proptest::prelude::*;
 
-fn must(world: &mut World, who: &SecretKey, op: Operation) -> (Hash, Outcome) {
-    let signed = world.signed(who, op);
-    let id = signed.id();
-    let outcome = world.run(10, vec![signed]).1.outcomes.remove(0);
-    assert!(outcome.is_executed(), "{outcome:?}");
-    (id, outcome)
-}
-
 /// Bob's module, a fifth of what it earns for key 3's data, a tenth of each part's base for it.
 fn world() -> World {
     let mut world = mesh(World::new());
@@ -33,9 +25,9 @@ fn world() -> World {
         let owners = vec![ContentShare { owner: id_of(who), ppm: 1_000_000 }];
         Operation::RegisterContent(RegisterContent { content: Hash::of(name), owners, parents, price, royalty_ppm })
     };
-    must(&mut world, &key(3), content(b"data", &key(3), vec![], Uftns(0), 0));
+    world.must(&key(3), content(b"data", &key(3), vec![], Uftns(0), 0));
     let parents = vec![ContentParent { content: Hash::of(b"data"), royalty_ppm: 200_000 }];
-    must(&mut world, &bob(), content(b"module", &bob(), parents, Uftns(10), 100_000));
+    world.must(&bob(), content(b"module", &bob(), parents, Uftns(10), 100_000));
     world
 }
 
@@ -45,7 +37,7 @@ fn record(world: &World, name: &[u8]) -> ContentRecord {
 
 fn pay(world: &mut World, who: &SecretKey, escrow: EscrowId, part: u32) -> Price {
     let receipt = receipt(world, report(part));
-    let (_, outcome) = must(world, who, Operation::EscrowRelease(EscrowRelease { escrow, receipt }));
+    let (_, outcome) = world.must(who, Operation::EscrowRelease(EscrowRelease { escrow, receipt }));
     let Outcome::Executed { effect: Effect::PartReleased { price, .. }, .. } = outcome else { panic!("{outcome:?}") };
     price
 }
@@ -82,7 +74,7 @@ fn a_receipt_pays_the_module_and_collecting_pays_its_provenance() {
     assert_eq!(record(&world, b"data").cited, 3, "one citation a use, not a collection");
     assert!(matches!(collect(&mut world, b"module").rejection(), Some(Rejection::AlreadyDone(_))));
     // Whoever paid for its work may rate it.
-    must(&mut world, &alice(), Operation::RateContent(RateContent { content: Hash::of(b"module"), stars: 5 }));
+    world.must(&alice(), Operation::RateContent(RateContent { content: Hash::of(b"module"), stars: 5 }));
 }
 
 #[test]
@@ -90,7 +82,7 @@ fn ratings_move_a_royalty_and_a_reserve_that_is_too_small_cuts_it() {
     let mut world = world();
     let escrow = open(&mut world, 2, 600_000);
     pay(&mut world, &alice(), escrow, 0);
-    must(&mut world, &alice(), Operation::RateContent(RateContent { content: Hash::of(b"module"), stars: 5 }));
+    world.must(&alice(), Operation::RateContent(RateContent { content: Hash::of(b"module"), stars: 5 }));
     // (5 + 24 + 9) / 9 quarters: 1.0555.. of a tenth.
     assert_eq!(pay(&mut world, &alice(), escrow, 1).royalty, Uftns(527));
     let op = EscrowOpen {
@@ -104,7 +96,7 @@ fn ratings_move_a_royalty_and_a_reserve_that_is_too_small_cuts_it() {
     };
     // The base is half of what was locked: it and the charges are paid, and of the royalty what is left.
     let tight = EscrowOpen { amount_per_part: Uftns(5_000), ..op };
-    let (tight, _) = must(&mut world, &bob(), Operation::EscrowOpen(tight));
+    let (tight, _) = world.must(&bob(), Operation::EscrowOpen(tight));
     let price = pay(&mut world, &bob(), tight, 0);
     assert_eq!((price.base, price.total), (Uftns(5_000), Uftns(5_000)), "the worker is paid in full");
     assert!(price.royalty.0 < 527 && price.uncovered.0 > 0, "{price:?}");
@@ -114,7 +106,7 @@ fn ratings_move_a_royalty_and_a_reserve_that_is_too_small_cuts_it() {
 fn impact_counts_others_uses_and_pays_an_owner_on_top() {
     let mut world = world();
     let buy = |world: &mut World, who: &SecretKey| {
-        must(world, who, Operation::BuyUse(BuyUse { content: Hash::of(b"module"), max_price: Uftns(10) }));
+        world.must(who, Operation::BuyUse(BuyUse { content: Hash::of(b"module"), max_price: Uftns(10) }));
     };
     buy(&mut world, &bob());
     assert_eq!(record(&world, b"module").impact.score, 0, "an owner who uses its own proves nothing");
@@ -124,9 +116,9 @@ fn impact_counts_others_uses_and_pays_an_owner_on_top() {
     assert_eq!(record(&world, b"module").impact.score, 25 * IMPACT_OF_USE);
     let claim = |world: &mut World, who: &SecretKey, evidence: &[u8]| {
         let (kind, evidence) = (Contribution::Model, Hash::of(evidence));
-        must(world, who, Operation::ClaimContribution(ClaimContribution { kind, evidence, amount: Uftns(1_000) }));
-        must(world, &key(2), Operation::AttestContribution(AttestContribution { evidence }));
-        must(world, &key(3), Operation::AttestContribution(AttestContribution { evidence }));
+        world.must(who, Operation::ClaimContribution(ClaimContribution { kind, evidence, amount: Uftns(1_000) }));
+        world.must(&key(2), Operation::AttestContribution(AttestContribution { evidence }));
+        world.must(&key(3), Operation::AttestContribution(AttestContribution { evidence }));
         query::contribution(&world.state, &evidence).unwrap().unwrap().paid
     };
     // A fifth of a quarter at 25 of 125.
@@ -142,8 +134,8 @@ fn impact_counts_others_uses_and_pays_an_owner_on_top() {
 fn what_a_machine_cost_is_declared_by_its_node_and_replaced() {
     let mut world = World::new();
     let declare = |embodied_g| Operation::DeclareHardware(DeclareHardware { embodied_g, lifespan_h: 35_040, slots: 8 });
-    must(&mut world, &key(2), declare(1));
-    must(&mut world, &key(2), declare(1_200_000));
+    world.must(&key(2), declare(1));
+    world.must(&key(2), declare(1_200_000));
     let node = query::node_of_account(&world.state, &id_of(&key(2))).unwrap().unwrap();
     let found = query::hardware(&world.state, node).unwrap();
     assert_eq!(found, Some(HardwareRecord { embodied_g: 1_200_000, lifespan_h: 35_040, slots: 8 }));

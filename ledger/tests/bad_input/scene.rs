@@ -53,14 +53,6 @@ pub struct Trade {
     pub hired: EscrowId,
 }
 
-fn must(world: &mut World, who: &SecretKey, op: Operation) -> Hash {
-    let signed = world.signed(who, op);
-    let id = signed.id();
-    let outcome = world.run(10, vec![signed]).1.outcomes.remove(0);
-    assert!(outcome.is_executed(), "{outcome:?}");
-    id
-}
-
 pub fn auction(world: &World, commit_ms: u64) -> OpenAuction {
     let commit_until = world.now().plus_ms(commit_ms);
     OpenAuction {
@@ -86,14 +78,14 @@ pub fn equivocation(world: &World) -> ProveEquivocation {
 
 fn claim(world: &mut World, escrow: EscrowId) {
     let receipt = receipt(world, report(0));
-    must(world, &key(1), Operation::ClaimPart(ClaimPart { escrow, receipt }));
+    world.must(&key(1), Operation::ClaimPart(ClaimPart { escrow, receipt }));
 }
 
 fn attested(world: &mut World, evidence: Hash) {
     let op = ClaimSaving { evidence, baseline_ug: 900, actual_ug: 300 };
-    must(world, &alice(), Operation::ClaimSaving(op));
+    world.must(&alice(), Operation::ClaimSaving(op));
     for n in [2, 3] {
-        must(world, &key(n), Operation::AttestSaving(AttestSaving { evidence }));
+        world.must(&key(n), Operation::AttestSaving(AttestSaving { evidence }));
     }
 }
 
@@ -104,44 +96,44 @@ pub fn scene() -> Scene {
     }
     let mut world = mesh(World::of(genesis));
     for (who, duty) in [(key(1), Duty::Host), (key(2), Duty::Validator), (bob(), Duty::Reviewer)] {
-        must(&mut world, &who, Operation::Bond(Bond { duty, amount: Uftns(500_000) }));
+        world.must(&who, Operation::Bond(Bond { duty, amount: Uftns(500_000) }));
     }
     let revealing = auction(&world, 5_000);
-    let revealing = must(&mut world, &alice(), Operation::OpenAuction(revealing));
+    let (revealing, _) = world.must(&alice(), Operation::OpenAuction(revealing));
     let sealed = sealed_bid(&revealing, &id_of(&key(3)), Uftns(9_000), 5, &SALT);
-    must(&mut world, &key(3), Operation::SealBid(SealBid { auction: revealing, sealed }));
+    world.must(&key(3), Operation::SealBid(SealBid { auction: revealing, sealed }));
     world.run(6_000, vec![]);
 
     let (task, claimed, disputed) =
         (open(&mut world, 3, 9 * HOUR_MS), open(&mut world, 3, 9 * HOUR_MS), open(&mut world, 3, 9 * HOUR_MS));
     claim(&mut world, claimed);
     claim(&mut world, disputed);
-    must(&mut world, &alice(), Operation::DisputeClaim(DisputeClaim { escrow: disputed, part: 0 }));
+    world.must(&alice(), Operation::DisputeClaim(DisputeClaim { escrow: disputed, part: 0 }));
     let purpose = DeclarePurpose { escrow: claimed, purpose: Purpose::DisasterResponse };
-    must(&mut world, &alice(), Operation::DeclarePurpose(purpose));
+    world.must(&alice(), Operation::DeclarePurpose(purpose));
     let plan = schedule(&world);
-    let schedule = must(&mut world, &alice(), Operation::Schedule(plan));
+    let (schedule, _) = world.must(&alice(), Operation::Schedule(plan));
     let auction = auction(&world, HOUR_MS);
-    let auction = must(&mut world, &alice(), Operation::OpenAuction(auction));
+    let (auction, _) = world.must(&alice(), Operation::OpenAuction(auction));
     attested(&mut world, Hash::of(b"credited"));
     let saving = ClaimSaving { evidence: Hash::of(b"saving"), baseline_ug: 9, actual_ug: 8 };
-    must(&mut world, &bob(), Operation::ClaimSaving(saving));
+    world.must(&bob(), Operation::ClaimSaving(saving));
     let owners = vec![ContentShare { owner: id_of(&bob()), ppm: 1_000_000 }];
     let paper = content(b"paper", owners, vec![], 50);
-    must(&mut world, &bob(), Operation::RegisterContent(paper));
+    world.must(&bob(), Operation::RegisterContent(paper));
     let owners = vec![ContentShare { owner: id_of(&key(4)), ppm: 1_000_000 }];
     let module = RegisterContent { royalty_ppm: 100_000, ..content(b"module", owners, vec![], 0) };
-    must(&mut world, &key(4), Operation::RegisterContent(module));
+    world.must(&key(4), Operation::RegisterContent(module));
     let part = EscrowRelease { escrow: task, receipt: receipt(&world, report(2)) };
-    must(&mut world, &alice(), Operation::EscrowRelease(part));
+    world.must(&alice(), Operation::EscrowRelease(part));
     let bought = BuyUse { content: Hash::of(b"paper"), max_price: Uftns(50) };
-    must(&mut world, &alice(), Operation::BuyUse(bought));
+    world.must(&alice(), Operation::BuyUse(bought));
     let work = ClaimContribution { kind: Contribution::Data, evidence: Hash::of(b"work"), amount: Uftns(5) };
-    must(&mut world, &bob(), Operation::ClaimContribution(work));
-    must(&mut world, &alice(), propose());
+    world.must(&bob(), Operation::ClaimContribution(work));
+    world.must(&alice(), propose());
     let freeze =
         Freeze { scope: Scope::Agent(AgentId(40)), reason: "drill".into(), until: world.now().plus_ms(HOUR_MS) };
-    must(&mut world, &operator(), Operation::Freeze(freeze));
+    world.must(&operator(), Operation::Freeze(freeze));
     let (offer, lent) = quotas(&mut world, claimed);
     let trade = trade(&mut world);
     let panel = query::claim(&world.state, &disputed, 0).unwrap().unwrap().panel;
@@ -151,9 +143,9 @@ pub fn scene() -> Scene {
 /// Node 1 sells quota, lends some to Alice, and keeps some for luxury while there is a flood where she is.
 fn quotas(world: &mut World, relief: EscrowId) -> (Hash, Hash) {
     let offered = |units, periods| OfferQuota { capability: Capabilities::COMPUTE, units, price: Uftns(5), periods };
-    let offer = must(world, &key(1), Operation::OfferQuota(offered(100, None)));
-    let lent = must(world, &key(1), Operation::OfferQuota(offered(50, Some(2))));
-    must(world, &alice(), Operation::TakeQuota(TakeQuota { offer: lent }));
+    let (offer, _) = world.must(&key(1), Operation::OfferQuota(offered(100, None)));
+    let (lent, _) = world.must(&key(1), Operation::OfferQuota(offered(50, Some(2))));
+    world.must(&alice(), Operation::TakeQuota(TakeQuota { offer: lent }));
     let luxury = EscrowOpen {
         task: Hash::of(b"yacht"),
         module: Hash::of(b"module"),
@@ -163,14 +155,14 @@ fn quotas(world: &mut World, relief: EscrowId) -> (Hash, Hash) {
         reserve_per_part: Uftns(8),
         release_deadline: world.now().plus_ms(9 * HOUR_MS),
     };
-    let escrow = must(world, &key(1), Operation::EscrowOpen(luxury));
-    must(world, &key(1), Operation::ReserveQuota(ReserveQuota { escrow, units: 10 }));
+    let (escrow, _) = world.must(&key(1), Operation::EscrowOpen(luxury));
+    world.must(&key(1), Operation::ReserveQuota(ReserveQuota { escrow, units: 10 }));
     let purpose = Purpose::Luxury;
-    must(world, &key(1), Operation::DeclarePurpose(DeclarePurpose { escrow, purpose }));
+    world.must(&key(1), Operation::DeclarePurpose(DeclarePurpose { escrow, purpose }));
     let until = Some(world.now().plus_ms(5 * HOUR_MS));
     for who in [key(1), operator()] {
         let signal = SignalEmergency { region: region("KE"), kind: "flood".into(), until };
-        must(world, &who, Operation::SignalEmergency(signal));
+        world.must(&who, Operation::SignalEmergency(signal));
     }
     assert!(query::quota_draw(&world.state, &relief).unwrap().is_none());
     (offer, lent)
@@ -205,17 +197,17 @@ pub fn work() -> OrderedWork {
 fn trade(world: &mut World) -> Trade {
     let owners = vec![ContentShare { owner: id_of(&key(1)), ppm: 1_000_000 }];
     let atlas = content(b"atlas", owners, vec![], 0);
-    must(world, &key(1), Operation::RegisterContent(atlas));
+    world.must(&key(1), Operation::RegisterContent(atlas));
     let create = |kind, terms| Operation::CreateListing(CreateListing { kind, terms });
     let (data, compute) = (terms(world, b"atlas"), terms(world, b"work"));
-    let data = must(world, &key(1), create(ListingKind::Data, data));
-    let compute = must(world, &key(1), create(ListingKind::Compute, compute));
+    let (data, _) = world.must(&key(1), create(ListingKind::Data, data));
+    let (compute, _) = world.must(&key(1), create(ListingKind::Compute, compute));
     let place = |world: &mut World, listing, work| {
         let op = order(world, listing, work);
-        must(world, &alice(), Operation::PlaceOrder(op))
+        world.must(&alice(), Operation::PlaceOrder(op)).0
     };
     let (order, paid) = (place(world, data, None), place(world, data, None));
-    must(world, &alice(), Operation::AcceptDelivery(AcceptDelivery { order: paid }));
+    world.must(&alice(), Operation::AcceptDelivery(AcceptDelivery { order: paid }));
     let hired = place(world, compute, Some(work()));
     Trade { data, compute, order, paid, hired }
 }

@@ -188,6 +188,15 @@ impl World {
         self.run(10, vec![signed]).1.outcomes.remove(0)
     }
 
+    /// Carries it out, in a block of its own; gives the name of what it made, and what it did.
+    pub fn must(&mut self, from: &SecretKey, op: Operation) -> (Hash, Outcome) {
+        let signed = self.signed(from, op);
+        let id = signed.id();
+        let outcome = self.run(10, vec![signed]).1.outcomes.remove(0);
+        assert!(outcome.is_executed(), "{outcome:?}");
+        (id, outcome)
+    }
+
     pub fn balance(&self, id: &AccountId) -> u64 {
         query::account(&self.state, id).unwrap().map_or(0, |account| account.balance.0)
     }
