@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::mesh::TestMesh;
 use crate::program::program;
 use crate::wait::wait_until;
 
@@ -38,6 +39,20 @@ impl Shell {
     #[must_use]
     pub fn new(home: &Path) -> Self {
         Self { home: home.to_owned(), program: program(), variables: Vec::new() }
+    }
+
+    /// A shell whose home is `home` and whose commands talk to the first node of `mesh`, with its keys.
+    ///
+    /// # Panics
+    /// When there is no binary, or the mesh's passphrase can't be read.
+    #[must_use]
+    pub fn of(home: &Path, mesh: &TestMesh) -> Self {
+        let layout = mesh.layout();
+        let passphrase = fs::read_to_string(layout.passphrase_file()).expect("the mesh has a passphrase");
+        Self::new(home)
+            .with("MESH30K_API", &layout.nodes.first().expect("a mesh has a node").api_url())
+            .with("MESH30K_KEYS", layout.keys_dir().to_str().expect("its folder is UTF-8"))
+            .with("MESH30K_PASSPHRASE", passphrase.trim())
     }
 
     /// Sets a variable for all commands.

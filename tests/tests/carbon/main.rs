@@ -20,11 +20,7 @@ fn sum(book: &Value, field: &str) -> u64 {
 fn a_running_mesh_tells_who_paid_what_to_the_unit() {
     let home = tempfile::tempdir().unwrap();
     let mesh = TestMesh::start(3, 3, 30);
-    let layout = mesh.layout();
-    let shell = Shell::new(home.path())
-        .with("MESH30K_API", &layout.nodes[0].api_url())
-        .with("MESH30K_KEYS", layout.keys_dir().to_str().unwrap())
-        .with("MESH30K_PASSPHRASE", fs::read_to_string(layout.passphrase_file()).unwrap().trim());
+    let shell = Shell::of(home.path(), &mesh);
     let before = shell.run(&["carbon", "report"]);
     assert!(before.code == Some(0) && before.stdout.contains("Nothing was paid yet"), "{before:?}");
     assert!(before.stdout.contains("Balances to the unit"), "{before:?}");

@@ -29,11 +29,7 @@ struct Setup {
 fn a_running_mesh_withstands_mistakes_and_strangers() {
     let home = tempfile::tempdir().unwrap();
     let mesh = TestMesh::start(3, 3, 6);
-    let layout = mesh.layout();
-    let shell = Shell::new(home.path())
-        .with("MESH30K_API", &layout.nodes[0].api_url())
-        .with("MESH30K_KEYS", text(&layout.keys_dir()))
-        .with("MESH30K_PASSPHRASE", fs::read_to_string(layout.passphrase_file()).unwrap().trim());
+    let shell = Shell::of(home.path(), &mesh);
     let mut setup = Setup { mesh, shell, home: home.path().to_owned() };
     let before: Vec<u32> = [1, 2, 3].map(|number| setup.mesh.pid(number)).to_vec();
     data_directory_in_use(&mut setup);

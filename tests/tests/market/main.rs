@@ -1,8 +1,6 @@
 //! Market and quota by the binary against a small mesh of real processes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fs;
-
 use mesh30k_ledger::types::Hash;
 use mesh30k_tests::cli::{Answer, Shell};
 use mesh30k_tests::mesh::TestMesh;
@@ -27,11 +25,7 @@ fn refused(answer: &Answer, part: &str) {
 fn content_is_published_listed_ordered_accepted_and_rated() {
     let home = tempfile::tempdir().unwrap();
     let mesh = TestMesh::start(3, 3, 30);
-    let layout = mesh.layout();
-    let shell = Shell::new(home.path())
-        .with("MESH30K_API", &layout.nodes[0].api_url())
-        .with("MESH30K_KEYS", layout.keys_dir().to_str().unwrap())
-        .with("MESH30K_PASSPHRASE", fs::read_to_string(layout.passphrase_file()).unwrap().trim());
+    let shell = Shell::of(home.path(), &mesh);
     let content = Hash::of(b"rain of Kenya").to_string();
     let offer = ["market", "offer", "data", "rain of Kenya", "--price", "2", "--content", &content, "--key", "alice"];
     refused(&shell.run(&offer), "content");

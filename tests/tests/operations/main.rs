@@ -61,11 +61,7 @@ fn refused(answer: &Answer, code: i32, parts: &[&str]) {
 fn operations_run_from_the_command_line_to_the_agents_and_back() {
     let home = tempfile::tempdir().unwrap();
     let mesh = TestMesh::start(3, 3, 60);
-    let layout = mesh.layout();
-    let shell = Shell::new(home.path())
-        .with("MESH30K_API", &layout.nodes[0].api_url())
-        .with("MESH30K_KEYS", text(&layout.keys_dir()))
-        .with("MESH30K_PASSPHRASE", fs::read_to_string(layout.passphrase_file()).unwrap().trim());
+    let shell = Shell::of(home.path(), &mesh);
     let mut setup = Setup { mesh, shell, home: home.path().to_owned(), machines: 0 };
     setup.machines = number(&setup.json(&["event", "cascade"]), "/report/enrolled");
     assert!(setup.machines >= 40, "{}", setup.machines);
