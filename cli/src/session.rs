@@ -132,8 +132,8 @@ impl Session {
     }
 }
 
-/// How long [`Session::done`] waits for a transaction to be final.
-const FINAL_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a command waits for its transaction to be final.
+pub(crate) const FINAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Reads a line from the terminal without showing it.
 fn read_hidden(prompt: &str) -> Result<String> {

@@ -1,7 +1,5 @@
 //! `mesh30k gov`: propose and vote.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use clap::Subcommand;
 use mesh30k_ledger::ops::{Choice, Operation, ParameterChange, ProposalKind, Propose, Vote};
@@ -11,10 +9,7 @@ use mesh30k_node::api::types::{ParameterRow, ProposalRow};
 
 use crate::exit::UsageError;
 use crate::output::{json, line, or_dash, table};
-use crate::session::Session;
-
-/// How long to wait for a proposal or a vote to be final.
-const FINAL_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::session::{FINAL_TIMEOUT, Session};
 
 /// Propose and vote.
 #[derive(Subcommand)]
@@ -61,12 +56,8 @@ impl Gov {
         match self {
             Self::Propose { title, changes, key } => propose(session, title, &changes, &key),
             Self::Vote { proposal, choice, key } => {
-                let row = session.wallet(&key)?.execute(Operation::Vote(Vote { proposal, choice }), FINAL_TIMEOUT)?;
-                if session.wants_json() {
-                    return json(&row);
-                }
-                line(format!("voted {choice} on proposal {proposal}: final in block {}", or_dash(row.height)));
-                Ok(())
+                let said = format!("voted {choice} on proposal {proposal}");
+                session.done(&key, Operation::Vote(Vote { proposal, choice }), &said)
             }
             Self::Show { proposal } => show(session, proposal),
             Self::List => list(session),

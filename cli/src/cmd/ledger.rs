@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
@@ -17,10 +16,7 @@ use serde::Serialize;
 
 use crate::cmd::recover::NodeArgs;
 use crate::output::{json, line, or_dash, table};
-use crate::session::Session;
-
-/// How long to wait for a payment to be final.
-const FINAL_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::session::{FINAL_TIMEOUT, Session};
 
 /// Balances, payments, receipts.
 #[derive(Subcommand)]

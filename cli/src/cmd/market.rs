@@ -6,12 +6,15 @@ use mesh30k_ledger::ops::{
     AcceptDelivery, BuyUse, Capabilities, ClaimDelivery, CollectRoyalties, CreateListing, ListingTerms, Operation,
     OrderedWork, PlaceOrder, RateOrder, RegisterContent, ReviewListing, WithdrawListing,
 };
-use mesh30k_ledger::records::{ContentParent, ContentRecord, ContentShare, EnergySource, ListingKind, Safety};
+use mesh30k_ledger::records::{
+    ContentParent, ContentRecord, ContentShare, EnergySource, ListingKind, ListingRecord, Safety,
+};
 use mesh30k_ledger::types::{AgentId, EscrowId, Hash, Region, TimeMs, Uftns};
 use mesh30k_node::api::types::{ListingRow, OrderAnswer, Status};
+use mesh30k_testnet::carbon::utc;
 
 use crate::exit::UsageError;
-use crate::output::{json, line, table};
+use crate::output::{json, line, or_dash, table};
 use crate::session::Session;
 
 /// The longest a listing or an order may be told to stand: a year, as the ledger has it.
@@ -285,13 +288,12 @@ fn list(session: &Session, all: bool) -> Result<()> {
         return json(&rows);
     }
     let cells = rows.iter().map(|ListingRow { listing, record }| {
-        let stars = record.stars.checked_div(record.ratings).map_or_else(|| "-".to_owned(), |mean| mean.to_string());
         vec![
             listing.to_string(),
             record.kind.as_str().to_owned(),
             record.terms.price.to_string(),
             record.safety.to_string(),
-            stars,
+            or_dash(stars(record)),
             record.terms.title.clone(),
         ]
     });
@@ -313,12 +315,23 @@ fn show(session: &Session, listing: &Hash) -> Result<()> {
     if !record.terms.about.is_empty() {
         line(format!("  {}", record.terms.about));
     }
-    let state = if record.closed { "closed" } else { "stands" };
+    if record.terms.content != Hash::ZERO {
+        line(format!("  content {}", record.terms.content));
+    }
+    let state = if record.closed { "closed".to_owned() } else { format!("stands until {}", utc(record.terms.until)) };
+    line(format!("  {state}; {}; energy {}", record.safety, record.terms.energy));
+    let stars = stars(record).map_or_else(|| "not rated".to_owned(), |mean| format!("{mean} of 5 stars"));
     line(format!(
-        "  {state}, {}; energy {}; {} orders, {} open; {} ratings, {} stars together",
-        record.safety, record.terms.energy, record.orders, record.open_orders, record.ratings, record.stars
+        "  {} orders, {} of them open; {stars} by {} buyers",
+        record.orders, record.open_orders, record.ratings
     ));
     Ok(())
+}
+
+/// The mean of the ratings, to a tenth; none without any.
+fn stars(record: &ListingRecord) -> Option<String> {
+    let tenths = record.stars.saturating_mul(10).checked_div(record.ratings)?;
+    Some(format!("{}.{}", tenths / 10, tenths % 10))
 }
 
 fn show_content(session: &Session, content: &Hash) -> Result<()> {

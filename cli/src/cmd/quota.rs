@@ -5,6 +5,7 @@ use clap::Subcommand;
 use mesh30k_ledger::ops::{DrawQuota, OfferQuota, Operation, ReserveQuota, TakeQuota, WithdrawQuota};
 use mesh30k_ledger::types::{EscrowId, Hash, Uftns};
 use mesh30k_node::api::types::{QuotaOfferRow, QuotaRow};
+use mesh30k_testnet::carbon::utc;
 
 use super::market::capability;
 use crate::output::{json, line, table};
@@ -140,7 +141,7 @@ fn list(session: &Session) -> Result<()> {
     let cells = rows.iter().map(|QuotaOfferRow { offer, record }| {
         let names: Vec<&str> = record.capability.names().collect();
         let how = match (record.periods, record.lent) {
-            (_, Some(loan)) => format!("lent until {} ms", loan.until),
+            (_, Some(loan)) => format!("lent until {}", utc(loan.until)),
             (Some(periods), None) => format!("to lend for {periods} periods"),
             (None, None) => "for sale".to_owned(),
         };
