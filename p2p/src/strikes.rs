@@ -56,8 +56,13 @@ impl Strikes {
         self.refused_until.insert(peer, now + self.refusal);
     }
 
-    /// Refuses a peer for `pause`; what it did wrong is not forgotten by that.
-    pub(crate) fn pause(&mut self, now: Instant, peer: PeerId, pause: Duration) {
+    /// Refuses a peer that did not say who it is. Silence is rarely ill will: most often a machine has too much to do. So it may come
+    /// back after `pause`, unless that was the last strike it had.
+    pub(crate) fn refuse_silent(&mut self, now: Instant, peer: PeerId, pause: Duration) {
+        let (_, enough) = self.strike(now, peer);
+        if enough {
+            return self.refuse(now, peer);
+        }
         self.under_review.remove(&peer);
         self.refused_until.insert(peer, now + pause);
     }
@@ -114,15 +119,18 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_ends_by_itself_and_the_strikes_before_it_count() {
-        let (t, peer) = (clock::now(), PeerId::random());
+    fn who_is_silent_may_come_back_soon_but_not_again_and_again() {
+        let (t, peer, pause) = (clock::now(), PeerId::random(), Duration::from_secs(5));
         let mut strikes = Strikes::new(Duration::from_secs(60));
-        strikes.strike(t, peer);
-        strikes.pause(t, peer, Duration::from_secs(5));
-        assert_eq!(strikes.pardoned(t + Duration::from_secs(5)), vec![peer]);
-        assert_eq!(strikes.strike(t + Duration::from_secs(6), peer), (2, false));
-        strikes.refuse(t + Duration::from_secs(6), peer);
-        assert_eq!(strikes.strike(t + Duration::from_secs(7), peer), (1, false), "a refusal is served in full");
+        let refused = [0, 10, 20].map(|second| {
+            let at = t + Duration::from_secs(second);
+            strikes.refuse_silent(at, peer, pause);
+            let until = strikes.next_wakeup().unwrap();
+            assert_eq!(strikes.pardoned(until), vec![peer]);
+            (until - at).as_secs()
+        });
+        assert_eq!(refused, [5, 5, 60]);
+        assert_eq!(strikes.strike(t + Duration::from_secs(21), peer), (1, false), "a refusal is served in full");
     }
 
     #[test]

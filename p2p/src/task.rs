@@ -209,7 +209,8 @@ impl Task {
         }
         for peer in self.table.unidentified(now) {
             self.count().unidentified.one();
-            self.refuse_unidentified(now, peer);
+            self.strikes.refuse_silent(now, peer, self.timing.identify);
+            self.disconnect(peer, Refusal::Unidentified);
         }
         if self.next_discovery <= now {
             self.discover(now);
@@ -316,18 +317,6 @@ impl Task {
     pub(crate) fn refuse(&mut self, now: Instant, peer: PeerId, reason: Refusal) {
         self.strikes.refuse(now, peer);
         self.disconnect(peer, reason);
-    }
-
-    /// Disconnects a peer that did not say who it is. Silence is rarely ill will: most often a machine has too much to do. So it may
-    /// come back soon, unless it does this again and again.
-    fn refuse_unidentified(&mut self, now: Instant, peer: PeerId) {
-        let (_, enough) = self.strikes.strike(now, peer);
-        if enough {
-            self.strikes.refuse(now, peer);
-        } else {
-            self.strikes.pause(now, peer, self.timing.identify);
-        }
-        self.disconnect(peer, Refusal::Unidentified);
     }
 
     fn disconnect(&mut self, peer: PeerId, reason: Refusal) {
