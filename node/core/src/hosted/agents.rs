@@ -224,11 +224,11 @@ impl<H: Habitat> HostedAgents<H> {
         self.due.next_us().into_iter().chain(self.releases.next_us()).min()
     }
 
-    /// When to poll next around T, true time: what falls due within `grain_us` is done together at the end.
+    /// When to poll next around T, true time: what falls due within `together_us` is done together at the end.
     #[must_use]
-    pub fn next_around_target_us(&self, grain_us: i64) -> Option<i64> {
-        let item_us = self.due.next_us().map(|due_us| due_us.saturating_add(grain_us));
-        item_us.into_iter().chain(self.releases.next_held_together_us(grain_us)).min()
+    pub fn next_around_target_us(&self, together_us: i64) -> Option<i64> {
+        let item_us = self.due.next_us().map(|due_us| due_us.saturating_add(together_us));
+        item_us.into_iter().chain(self.releases.next_held_together_us(together_us)).min()
     }
 
     /// Agents run here.

@@ -10,15 +10,11 @@ use mesh30k_ledger::types::{AgentId, ClusterId, NodeId};
 
 use super::content::{Question, SelfKnowledge};
 use super::engine::{Engine, StagedEvent};
+use super::pace::Pace;
 use super::quiet::Spell;
 use super::view::Now;
 use super::wire::{Message, Said, SaidGroup};
 use crate::api::types::PauseRow;
-
-/// Releases that fall due within this are made together: a wake-up each would cost more than all of them.
-const GRAIN_US: i64 = 2_000;
-/// The same once nearly everybody was released.
-const LATE_GRAIN_US: i64 = 10_000;
 
 impl Engine {
     /// Makes the hosted agents those that the ledger gives to this node.
@@ -58,15 +54,18 @@ impl Engine {
     /// The instants around T: agents are released, and what they have to say waits.
     pub(super) fn release_around_target(&mut self, spell: Spell) {
         let mut waiting = Vec::new();
-        for (end_us, grain_us) in [(spell.released_us, GRAIN_US), (spell.end_us, LATE_GRAIN_US)] {
+        let mut due_us = spell.due_us;
+        for (end_us, mut pace) in [(spell.released_us, Pace::Alone), (spell.end_us, Pace::Late)] {
             loop {
                 let now_us = self.clock.now().wall_us;
                 waiting.extend(self.hosted.poll_around_target(now_us));
                 if now_us >= end_us {
                     break;
                 }
-                let next_us = self.hosted.next_around_target_us(grain_us).unwrap_or(end_us);
-                self.sleep_until(next_us.max(now_us.saturating_add(grain_us)).min(end_us));
+                pace = pace.woken(due_us, now_us);
+                let next_us = self.hosted.next_around_target_us(pace.together_us()).unwrap_or(end_us);
+                due_us = next_us.max(now_us.saturating_add(pace.apart_us())).min(end_us);
+                self.sleep_until(due_us);
             }
         }
         self.hosted_actions(waiting);

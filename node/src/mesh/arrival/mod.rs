@@ -15,6 +15,7 @@ mod leading;
 mod mailbox;
 mod measured;
 mod orchestrating;
+mod pace;
 mod parenting;
 mod quiet;
 mod refusal;

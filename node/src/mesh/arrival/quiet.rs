@@ -23,9 +23,11 @@ pub(super) struct Quiet {
     return_us: i64,
 }
 
-/// When a quiet spell is over.
+/// A quiet spell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spell {
+    /// When it was to begin.
+    pub(super) due_us: i64,
     /// Nearly everybody was released.
     pub(super) released_us: i64,
     /// Everything else may go on.
@@ -56,13 +58,14 @@ impl Quiet {
                 self.targets.pop_first();
                 continue;
             }
-            if now_us < self.next_us().unwrap_or(i64::MAX) {
+            let due_us = first.saturating_sub(BEFORE_US).max(self.rest_until_us);
+            if now_us < due_us {
                 return None;
             }
             self.targets.pop_first();
             let end_us = released_us.saturating_add(self.return_us);
             self.rest_until_us = end_us.saturating_add(end_us.saturating_sub(now_us));
-            return Some(Spell { released_us, end_us });
+            return Some(Spell { due_us, released_us, end_us });
         }
         None
     }
@@ -87,7 +90,7 @@ mod tests {
         assert_eq!(quiet.next_us(), Some(T - BEFORE_US));
         assert_eq!(quiet.enter(T - BEFORE_US - 1), None);
         let spell = quiet.enter(T - BEFORE_US).unwrap();
-        assert_eq!(spell.released_us, T + AFTER_US);
+        assert_eq!((spell.due_us, spell.released_us), (T - BEFORE_US, T + AFTER_US));
         assert!((0..RETURN_US as i64).contains(&(spell.end_us - spell.released_us)));
         assert_eq!((quiet.enter(T), quiet.next_us()), (None, None));
     }
