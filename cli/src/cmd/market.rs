@@ -339,9 +339,11 @@ fn show_content(session: &Session, content: &Hash) -> Result<()> {
     if session.wants_json() {
         return json(&record);
     }
+    let price =
+        if record.price.is_zero() { "not for sale by the use".to_owned() } else { format!("{} a use", record.price) };
     line(format!(
-        "content {content}: {} a use, {} ppm of each part that runs it, level {} of its provenance",
-        record.price, record.royalty_ppm, record.depth
+        "content {content}: {price}, {} ppm of each part that runs it, level {} of its provenance",
+        record.royalty_ppm, record.depth
     ));
     for share in &record.owners {
         line(format!("  owner {} with {} ppm", share.owner, share.ppm));
@@ -413,9 +415,9 @@ fn status(session: &Session, order: &EscrowId) -> Result<()> {
         return json(&answer);
     }
     let OrderAnswer { order: terms, escrow } = &answer;
-    line(format!(
-        "order {order} of listing {}: {} of {} parts paid, {} locked; buyer {}, seller {}",
-        terms.listing, terms.paid_parts, escrow.parts, escrow.locked, terms.buyer, terms.seller
-    ));
+    line(format!("order {order}: {} of {} parts paid, {} locked", terms.paid_parts, escrow.parts, escrow.locked));
+    line(format!("  of listing {}", terms.listing));
+    line(format!("  buyer {}, seller {}", terms.buyer, terms.seller));
+    line(format!("  what is not paid comes back at {}", utc(escrow.release_deadline)));
     Ok(())
 }
