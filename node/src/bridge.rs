@@ -10,10 +10,10 @@ use mesh30k_consensus::raft::GroupSet;
 use mesh30k_consensus::transport::{RaftLane, Transport, TransportError};
 use mesh30k_ledger::types::NodeId;
 use mesh30k_p2p::{Control, Inbound, Inbox, Lane, RequestError};
-use openraft::impls::TokioRuntime;
 use tokio::sync::Semaphore;
 
 use crate::lanes;
+use crate::raft_runtime::RaftRuntime;
 use crate::roster::SharedRoster;
 
 /// Raft requests of peers worked on at a time.
@@ -85,7 +85,7 @@ impl Transport for RaftBridge {
 }
 
 /// Answers the Raft requests of peers until the network closes.
-pub async fn serve(mut inbox: Inbox, groups: GroupSet<TokioRuntime>, roster: SharedRoster) {
+pub async fn serve(mut inbox: Inbox, groups: GroupSet<RaftRuntime>, roster: SharedRoster) {
     let serving = Arc::new(Semaphore::new(SERVING_MAX));
     while let Some(inbound) = inbox.recv().await {
         let Ok(permit) = Arc::clone(&serving).acquire_owned().await else { return };
@@ -97,7 +97,7 @@ pub async fn serve(mut inbox: Inbox, groups: GroupSet<TokioRuntime>, roster: Sha
     }
 }
 
-async fn answer(inbound: Inbound, groups: &GroupSet<TokioRuntime>, from: Option<NodeId>) {
+async fn answer(inbound: Inbound, groups: &GroupSet<RaftRuntime>, from: Option<NodeId>) {
     let Some(reply) = inbound.reply else { return };
     let Some(from) = from else {
         reply.refuse("this node is not on the ledger: register it first");

@@ -9,12 +9,13 @@ use mesh30k_consensus::storage::KvStore;
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::types::{Hash, NodeId};
 use mesh30k_p2p::{AcceptError, Control, Events, SpawnError};
-use openraft::impls::TokioRuntime;
 
 use crate::bridge::{self, RaftBridge};
+use crate::config::LedgerSettings;
 use crate::identity::NodeIdentity;
 use crate::lanes;
 use crate::ledger::{self, Announcer, LedgerHandle, LedgerParts, LedgerStartError};
+use crate::raft_runtime::RaftRuntime;
 use crate::roster::SharedRoster;
 use crate::telemetry::Metrics;
 
@@ -38,8 +39,8 @@ pub struct FoundationParts<'a> {
     pub genesis: Genesis,
     /// The node's database.
     pub kv: Arc<dyn KvStore>,
-    /// Records of the ledger's state that stay in memory, in bytes at most.
-    pub records_bytes: usize,
+    /// The ledger's memory, and when a snapshot is fetched.
+    pub ledger: LedgerSettings,
     /// Keys.
     pub identity: &'a NodeIdentity,
     /// Name of the disk.
@@ -70,7 +71,7 @@ pub struct Foundation {
     pub announcer: Announcer,
     store_id: StoreId,
     kv: Arc<dyn KvStore>,
-    groups: Option<GroupSet<TokioRuntime>>,
+    groups: Option<GroupSet<RaftRuntime>>,
 }
 
 impl Foundation {
@@ -85,7 +86,7 @@ impl Foundation {
         let service = ledger::start(LedgerParts {
             genesis: parts.genesis,
             kv: parts.kv,
-            records_bytes: parts.records_bytes,
+            settings: parts.ledger,
             identity: parts.identity,
             store_id: parts.store_id,
             dir: parts.dir,
@@ -115,7 +116,7 @@ impl Foundation {
     ///
     /// # Errors
     /// When a lane is taken.
-    pub fn groups(&mut self, me: NodeId) -> Result<GroupSet<TokioRuntime>, FoundationError> {
+    pub fn groups(&mut self, me: NodeId) -> Result<GroupSet<RaftRuntime>, FoundationError> {
         if let Some(groups) = &self.groups {
             return Ok(groups.clone());
         }
@@ -132,7 +133,7 @@ fn make_groups(
     kv: &Arc<dyn KvStore>,
     control: &Control,
     roster: &SharedRoster,
-) -> GroupSet<TokioRuntime> {
+) -> GroupSet<RaftRuntime> {
     GroupSet::new(GroupSetConfig {
         me: me.0,
         store_id,
@@ -144,7 +145,7 @@ fn make_groups(
 
 fn serve_groups(
     control: &Control,
-    groups: &GroupSet<TokioRuntime>,
+    groups: &GroupSet<RaftRuntime>,
     roster: &SharedRoster,
 ) -> Result<(), FoundationError> {
     for lane in [lanes::RAFT, lanes::RAFT_APPEND] {

@@ -19,6 +19,8 @@ pub mod ledger;
 pub mod mesh;
 pub mod node;
 pub mod priority;
+mod pulse;
+pub mod raft_runtime;
 pub mod recovery;
 pub mod roster;
 pub mod sectors;

@@ -13,7 +13,6 @@ use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::MAX_ADDRESSES;
 use mesh30k_ledger::types::{AgentClass, Hash, NodeId, Region, RegionError};
 use mesh30k_p2p::{AcceptError, Control, Event, Events, Multiaddr, Verdict};
-use openraft::impls::TokioRuntime;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiParts, ApiState, Member};
@@ -28,6 +27,7 @@ use crate::lanes;
 use crate::ledger::{Announcer, LedgerHandle};
 use crate::mesh::arrival::{self, ArrivalClock, ArrivalError, ArrivalHandle, ArrivalParts, P2pLink, Rules};
 use crate::mesh::{AgentReports, MeshParts, MeshService};
+use crate::raft_runtime::RaftRuntime;
 use crate::tasks::{self, TaskParts};
 use crate::telemetry::{MetricError, Metrics};
 
@@ -92,7 +92,7 @@ pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 /// A running node. Dropping it ends the process's part in the mesh without a farewell, as a crash would.
 pub struct Node {
     foundation: Foundation,
-    groups: GroupSet<TokioRuntime>,
+    groups: GroupSet<RaftRuntime>,
     mesh: Arc<OnceLock<MeshService>>,
     arrival: ArrivalHandle,
     api: SocketAddr,
@@ -124,7 +124,7 @@ impl Node {
             network: network_config(config, &genesis, identity.transport()?, &store_id)?,
             genesis,
             kv,
-            records_bytes: config.ledger.records_bytes(),
+            ledger: config.ledger.clone(),
             identity: &identity,
             store_id,
             dir: data.path().to_owned(),
@@ -282,7 +282,7 @@ struct MemberParts<'a> {
     config: &'a Config,
     me: NodeId,
     identity: Arc<NodeIdentity>,
-    groups: &'a GroupSet<TokioRuntime>,
+    groups: &'a GroupSet<RaftRuntime>,
     harness: Harness,
     metrics: Metrics,
     grid: Option<GridHandle>,

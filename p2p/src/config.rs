@@ -78,8 +78,8 @@ impl Default for Timing {
         Self {
             idle_connection: Duration::from_secs(300),
             ping_interval: Duration::from_secs(30),
-            handshake: Duration::from_secs(5),
-            identify: Duration::from_secs(5),
+            handshake: Duration::from_secs(10),
+            identify: Duration::from_secs(15),
             redial_first: Duration::from_millis(200),
             redial_max: Duration::from_secs(5),
             refusal: Duration::from_secs(60),

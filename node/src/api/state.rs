@@ -16,9 +16,6 @@ use crate::mesh::arrival::ArrivalHandle;
 use crate::tasks::TaskHandle;
 use crate::telemetry::Metrics;
 
-/// Share of the links that must be measured before a node calls itself ready.
-const WARM_PPM: u32 = 990_000;
-
 /// The parts of a node that exist once it is registered on the ledger.
 #[derive(Clone)]
 pub struct Member {
@@ -121,5 +118,5 @@ fn cold(member: &Member) -> Option<String> {
             warm.led_warm, warm.led, warm.mesh_warm, warm.mesh
         )
     };
-    (!warm.is_warm(WARM_PPM)).then(missing)
+    (!warm.is_formed()).then(missing)
 }

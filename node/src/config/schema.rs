@@ -219,6 +219,13 @@ pub(super) const KEYS: &[Key] = &[
         "Writes kept in memory per table before they go to a file.",
     ),
     key(
+        "ledger.snapshot_after_blocks",
+        Kind::Integer(4, 1_000_000),
+        "256",
+        "",
+        "A node this many blocks behind begins with a certified snapshot, without the history; others are served one a quarter as old.",
+    ),
+    key(
         "harness.enabled",
         Kind::Bool,
         "false",

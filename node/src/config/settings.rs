@@ -156,6 +156,8 @@ pub struct LedgerSettings {
     pub block_cache_mib: usize,
     /// Write buffer per table, MiB.
     pub memtable_mib: usize,
+    /// Blocks behind others from which on a snapshot is fetched instead.
+    pub snapshot_after_blocks: u64,
 }
 
 impl LedgerSettings {

@@ -12,7 +12,6 @@ use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::finality::SignedVote;
 use mesh30k_ledger::types::{Height, NodeId, TimeMs};
 use mesh30k_p2p::{Control, Inbox};
-use openraft::impls::TokioRuntime;
 use tokio::sync::Notify;
 
 use super::halt;
@@ -21,6 +20,7 @@ use super::peers::Peers;
 use super::wire::{SyncAnswer, SyncRequest};
 use crate::clock;
 use crate::lanes;
+use crate::raft_runtime::RaftRuntime;
 
 /// Bytes of one vote, at most.
 const VOTE_BYTES_MAX: usize = 1_024;
@@ -39,7 +39,7 @@ pub(crate) struct ValidatorDriver {
     pub(crate) validator: Validator,
     pub(crate) shared: Arc<Shared>,
     pub(crate) woken: Arc<Notify>,
-    pub(crate) group: Group<TokioRuntime>,
+    pub(crate) group: Group<RaftRuntime>,
     pub(crate) ledger: LedgerHandle,
     pub(crate) peers: Peers,
     pub(crate) control: Control,

@@ -28,7 +28,6 @@ use mesh30k_ledger::topology::TopologyChanges;
 use mesh30k_ledger::transaction::SignedTransaction;
 use mesh30k_ledger::types::{Hash, Height, NodeId, TimeMs, TxId};
 use mesh30k_p2p::Control;
-use openraft::impls::TokioRuntime;
 use tokio::sync::{Notify, watch};
 
 use super::admission::Admission;
@@ -37,6 +36,7 @@ use super::submission::Outbox;
 use super::wire::{ANNOUNCED_BLOCK_BYTES_MAX, ANNOUNCED_BLOCK_TRANSACTIONS_MAX, Announcement};
 use crate::clock;
 use crate::lanes;
+use crate::raft_runtime::RaftRuntime;
 use crate::roster::{Roster, RosterNode, SharedRoster};
 use crate::telemetry::Metrics;
 
@@ -87,7 +87,7 @@ pub struct ChainStatus {
 /// The validator's side of a handle.
 pub(crate) struct ValidatorSide {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) group: Group<TokioRuntime>,
+    pub(crate) group: Group<RaftRuntime>,
 }
 
 struct Inner {

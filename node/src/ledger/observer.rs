@@ -21,6 +21,7 @@ use super::peers::Peers;
 use super::wire::{ANSWER_BYTES_MAX, Announcement, SyncAnswer, SyncRequest};
 use crate::clock;
 use crate::lanes;
+use crate::pulse;
 
 /// Announcements and fetched blocks that wait, at most; what finds no room is fetched again.
 pub(crate) const FEED_MAX: usize = 256;
@@ -60,8 +61,7 @@ fn now() -> TimeMs {
 impl ObserverDriver {
     /// Runs until the feed closes.
     pub(crate) async fn run(mut self) {
-        let mut tip_timer = tokio::time::interval(TIP_EVERY);
-        tip_timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tip_timer = pulse::interval(TIP_EVERY);
         loop {
             let pause = self.pause();
             let actions = tokio::select! {

@@ -17,7 +17,6 @@ use mesh30k_ledger::query;
 use mesh30k_ledger::state::StateError;
 use mesh30k_ledger::types::{Epoch, Hash, NodeId, TimeMs};
 use mesh30k_p2p::{AcceptError, Control, Verdict};
-use openraft::impls::TokioRuntime;
 use tokio::sync::{Notify, mpsc};
 
 use super::admission::Admission;
@@ -29,13 +28,15 @@ use super::sync::SyncServer;
 use super::wire::Announcement;
 use super::{admission, halt, submission, sync};
 use crate::clock;
+use crate::config::LedgerSettings;
 use crate::identity::NodeIdentity;
 use crate::lanes;
+use crate::raft_runtime::RaftRuntime;
 use crate::roster::SharedRoster;
 use crate::telemetry::Metrics;
 
 /// Peers asked for a snapshot before a newcomer follows block by block.
-const SNAPSHOT_ATTEMPTS: usize = 40;
+const SNAPSHOT_ATTEMPTS: usize = 8;
 /// Pause while nobody is connected yet.
 const PEER_WAIT: std::time::Duration = std::time::Duration::from_millis(100);
 /// Bytes of an announcement, at most: what gossip carries.
@@ -99,8 +100,8 @@ pub struct LedgerParts<'a> {
     pub genesis: Genesis,
     /// The node's database.
     pub kv: Arc<dyn KvStore>,
-    /// Records of the state that stay in memory, in bytes at most.
-    pub records_bytes: usize,
+    /// Its memory, and when a snapshot is fetched.
+    pub settings: LedgerSettings,
     /// Keys.
     pub identity: &'a NodeIdentity,
     /// Name of the disk.
@@ -123,6 +124,7 @@ pub struct LedgerService {
     pub handle: LedgerHandle,
     /// This node's validator number, if it is one.
     pub validator: Option<NodeId>,
+    snapshot_after_blocks: u64,
     sink: AnnouncementSink,
     door: mpsc::Receiver<admission::Request>,
     pending: Pending,
@@ -155,9 +157,10 @@ struct ObserverPending {
 /// # Errors
 /// [`LedgerStartError`], each with what to do.
 pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> {
-    let LedgerParts { genesis, kv, records_bytes, identity, store_id, dir, sign_log, control, roster, metrics } = parts;
+    let LedgerParts { genesis, kv, settings, identity, store_id, dir, sign_log, control, roster, metrics } = parts;
+    let snapshot_after_blocks = settings.snapshot_after_blocks;
     let context = genesis.context();
-    let store = LedgerStore::with_records(kv, records_bytes);
+    let store = LedgerStore::with_records(kv, settings.records_bytes());
     if query::is_initialized(&store)? {
         let found = query::context(&store)?.genesis;
         if found != context.genesis {
@@ -204,13 +207,14 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         let sink = AnnouncementSink::Validator(Arc::clone(&shared));
         let signer = Validator::new(me, validator_key, context, Arc::clone(&shared), log);
         let pending = ValidatorPending { me, validator: signer, shared, woken, store, peers };
-        return Ok(LedgerService { handle, validator, sink, door, pending: Pending::Validator(Box::new(pending)) });
+        let pending = Pending::Validator(Box::new(pending));
+        return Ok(LedgerService { handle, validator, snapshot_after_blocks, sink, door, pending });
     }
     let (feeder, feed) = mpsc::channel(FEED_MAX);
     let own = query::node_of_account(&store, &account_of(identity))?;
     let sink = AnnouncementSink::Observer(feeder.clone());
-    let pending = ObserverPending { tip, own, peers, feed, feeder };
-    Ok(LedgerService { handle, validator, sink, door, pending: Pending::Observer(Box::new(pending)) })
+    let pending = Pending::Observer(Box::new(ObserverPending { tip, own, peers, feed, feeder }));
+    Ok(LedgerService { handle, validator, snapshot_after_blocks, sink, door, pending })
 }
 
 /// The core in this process, and what is told when there is something to carry out.
@@ -289,12 +293,12 @@ impl LedgerService {
     /// When the global group or a lane can't be started.
     pub async fn run(
         self,
-        groups: Option<&GroupSet<TokioRuntime>>,
+        groups: Option<&GroupSet<RaftRuntime>>,
         sponsor: Option<SecretKey>,
         control: &Control,
     ) -> Result<Announcer, LedgerStartError> {
         let announcer = Announcer { handle: self.handle.clone(), sink: self.sink.clone() };
-        let sync = SyncServer::new(self.handle.clone());
+        let sync = SyncServer::new(self.handle.clone(), self.snapshot_after_blocks);
         tokio::spawn(sync.run(control.accept(lanes::SYNC)?));
         tokio::spawn(admission::run(self.door, self.handle.clone()));
         tokio::spawn(submission::receive(control.accept(lanes::TX)?, self.handle.clone(), sponsor));
@@ -303,7 +307,7 @@ impl LedgerService {
                 let groups = groups.ok_or(LedgerStartError::NoGroups)?;
                 pending.run(self.handle, groups, control).await?;
             }
-            Pending::Observer(pending) => pending.run(self.handle, control)?,
+            Pending::Observer(pending) => pending.run(self.handle, control, self.snapshot_after_blocks)?,
         }
         Ok(announcer)
     }
@@ -313,7 +317,7 @@ impl ValidatorPending {
     async fn run(
         self,
         ledger: LedgerHandle,
-        groups: &GroupSet<TokioRuntime>,
+        groups: &GroupSet<RaftRuntime>,
         control: &Control,
     ) -> Result<(), LedgerStartError> {
         let (epoch, round) =
@@ -347,13 +351,15 @@ impl ValidatorPending {
 }
 
 impl ObserverPending {
-    fn run(self, ledger: LedgerHandle, control: &Control) -> Result<(), LedgerStartError> {
+    fn run(self, ledger: LedgerHandle, control: &Control, snapshot_after_blocks: u64) -> Result<(), LedgerStartError> {
         let halted = read_halt(&ledger)?;
         tokio::spawn(submission::forward(ledger.clone(), self.peers.clone(), control.clone()));
         let control = control.clone();
         tokio::spawn(async move {
-            let tip =
-                if halted.is_none() { catch_up(&ledger, &self.peers, &control, self.tip).await } else { self.tip };
+            let tip = match halted {
+                None => catch_up(&ledger, &self.peers, &control, self.tip, snapshot_after_blocks).await,
+                Some(_) => self.tip,
+            };
             let mut observer = match observer_on(&ledger, tip, self.own) {
                 Ok(observer) => observer,
                 Err(error) => super::stop_process(&error),
@@ -370,14 +376,23 @@ impl ObserverPending {
 
 /// Fetches a certified snapshot when this node is far behind; from another peer when one's is refused. A node that is
 /// not far behind, or finds nobody, follows block by block.
-async fn catch_up(ledger: &LedgerHandle, peers: &Peers, control: &Control, own: FinalTip) -> FinalTip {
+async fn catch_up(
+    ledger: &LedgerHandle,
+    peers: &Peers,
+    control: &Control,
+    own: FinalTip,
+    snapshot_after_blocks: u64,
+) -> FinalTip {
     for attempt in 0..SNAPSHOT_ATTEMPTS {
-        let Some((node, peer)) = peers.to_ask(attempt) else {
-            tokio::time::sleep(PEER_WAIT).await;
-            continue;
+        // Without a peer there is nothing to follow block by block either.
+        let (node, peer) = loop {
+            match peers.to_ask(attempt) {
+                Some(found) => break found,
+                None => tokio::time::sleep(PEER_WAIT).await,
+            }
         };
         match sync::tip_of(control, peer).await {
-            Ok(height) if height.0 < own.height.0.saturating_add(sync::SNAPSHOT_DISTANCE) => return own,
+            Ok(height) if height.0 < own.height.0.saturating_add(snapshot_after_blocks) => return own,
             Ok(height) => match sync::take_snapshot(ledger, control, peer).await {
                 Ok(tip) => {
                     tracing::info!(height = %tip.height, of = %height, %node, "state synced from a certified snapshot");

@@ -16,7 +16,7 @@ use mesh30k_p2p::{Control, Inbox, PeerId};
 use super::handle::{LedgerHandle, Origin, SubmitError};
 use super::peers::Peers;
 use super::wire::{BATCH_TRANSACTIONS_MAX, SponsorAnswer, TxMessage};
-use crate::{clock, lanes};
+use crate::{clock, lanes, pulse};
 
 /// How often it is looked whether something has to be sent again.
 const RESEND_EVERY: Duration = Duration::from_millis(500);
@@ -55,8 +55,7 @@ impl Outbox {
 /// Sends what came in at this node to the validator that most likely leads, once, and what waits for longer to all validators, again
 /// and again until it is ordered.
 pub(crate) async fn forward(ledger: LedgerHandle, peers: Peers, control: Control) {
-    let mut resend = tokio::time::interval(RESEND_EVERY);
-    resend.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut resend = pulse::interval(RESEND_EVERY);
     let own = control.local_peer_id();
     let mut told = None;
     loop {

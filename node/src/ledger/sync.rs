@@ -21,10 +21,8 @@ use crate::lanes;
 const REQUEST_BYTES_MAX: usize = 1_024;
 /// How long one part of a snapshot may take.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(10);
-/// A snapshot is served until it is this many blocks old.
-const SNAPSHOT_AGE_MAX: u64 = 64;
-/// A node this many blocks behind fetches a snapshot instead of blocks.
-pub(crate) const SNAPSHOT_DISTANCE: u64 = 256;
+/// A snapshot is served until it is this part as old as one that is behind enough to ask for it.
+const SNAPSHOT_AGE_DIVISOR: u64 = 4;
 
 struct Served {
     height: Height,
@@ -35,6 +33,8 @@ struct Served {
 /// Answers the sync lane.
 pub(crate) struct SyncServer {
     ledger: LedgerHandle,
+    /// Age in blocks at which a snapshot is made anew.
+    age_max: u64,
     served: Mutex<Option<Arc<Served>>>,
 }
 
@@ -62,8 +62,9 @@ impl From<SnapshotFailed> for SyncError {
 }
 
 impl SyncServer {
-    pub(crate) fn new(ledger: LedgerHandle) -> Arc<Self> {
-        Arc::new(Self { ledger, served: Mutex::new(None) })
+    pub(crate) fn new(ledger: LedgerHandle, snapshot_after_blocks: u64) -> Arc<Self> {
+        let age_max = snapshot_after_blocks.div_euclid(SNAPSHOT_AGE_DIVISOR);
+        Arc::new(Self { ledger, age_max, served: Mutex::new(None) })
     }
 
     /// Answers until the network closes.
@@ -147,7 +148,7 @@ impl SyncServer {
     fn snapshot(&self) -> Result<Option<Arc<Served>>, SyncError> {
         let tip = self.ledger.chain_status().tip;
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(current) = served.as_ref().filter(|current| current.height.0 + SNAPSHOT_AGE_MAX > tip.height.0) {
+        if let Some(current) = served.as_ref().filter(|current| current.height.0 + self.age_max > tip.height.0) {
             return Ok(Some(Arc::clone(current)));
         }
         let made = self.make()?.map(Arc::new);

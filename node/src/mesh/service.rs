@@ -7,7 +7,6 @@ use mesh30k_consensus::raft::GroupSet;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::types::NodeId;
 use mesh30k_p2p::{AcceptError, Control, PeerId, Token, Verdict};
-use openraft::impls::TokioRuntime;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +20,7 @@ use super::post::{PostParts, Postbox};
 use super::reports::AgentReports;
 use super::trends::{self, SharedTrends};
 use crate::lanes;
+use crate::raft_runtime::RaftRuntime;
 use crate::roster::SharedRoster;
 use crate::sectors::{SectorParts, SectorService};
 use crate::telemetry::Metrics;
@@ -41,7 +41,7 @@ pub struct MeshParts {
     /// Who is where, kept up to date by the ledger.
     pub roster: SharedRoster,
     /// The Raft groups of this process.
-    pub groups: GroupSet<TokioRuntime>,
+    pub groups: GroupSet<RaftRuntime>,
     /// The ledger.
     pub ledger: Arc<dyn MeshLedger>,
     /// How the hosted agents fare.

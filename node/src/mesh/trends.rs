@@ -9,6 +9,7 @@ use mesh30k_ledger::types::{AgentId, SectorId};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::types::{HistoryAnswer, PeriodRow};
+use crate::pulse;
 use crate::sectors::{SectorHandle, voted_by};
 
 /// How often the registry is looked at; a minute is the finest period.
@@ -64,7 +65,7 @@ pub(super) async fn run(trends: SharedTrends, sectors: SectorHandle, stop: Cance
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = pulse::sleep(LOOK_EVERY) => {}
         }
         trends.look(&sectors, sectors.now());
     }

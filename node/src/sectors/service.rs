@@ -8,13 +8,14 @@ use mesh30k_consensus::raft::GroupSet;
 use mesh30k_core::lead::summary_period_us;
 use mesh30k_ledger::types::SectorId;
 use mesh30k_p2p::Control;
-use openraft::impls::TokioRuntime;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::SectorHandle;
 use super::{members, voter};
 use crate::lanes;
 use crate::mesh::{MeshLedger, Postbox};
+use crate::pulse;
+use crate::raft_runtime::RaftRuntime;
 use crate::roster::Roster;
 
 /// The service looks at least this often.
@@ -37,7 +38,7 @@ pub struct SectorParts {
     /// Sends, seals and stamps.
     pub post: Postbox,
     /// The Raft groups of this process.
-    pub groups: GroupSet<TokioRuntime>,
+    pub groups: GroupSet<RaftRuntime>,
     /// The ledger.
     pub ledger: Arc<dyn MeshLedger>,
     /// Ends the service.
@@ -47,7 +48,7 @@ pub struct SectorParts {
 /// The running service.
 pub struct SectorService {
     handle: SectorHandle,
-    groups: GroupSet<TokioRuntime>,
+    groups: GroupSet<RaftRuntime>,
     ledger: Arc<dyn MeshLedger>,
     stop: CancellationToken,
     seen: Option<Arc<Roster>>,
@@ -85,7 +86,7 @@ impl SectorService {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 changed = finals.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(if is_hurried { HURRY_EVERY } else { LOOK_EVERY }) => {}
+                () = pulse::sleep(if is_hurried { HURRY_EVERY } else { LOOK_EVERY }) => {}
             }
         }
     }

@@ -9,8 +9,8 @@ use mesh30k_core::lead::{CoordinatorAction, SectorEntry, SectorNews};
 use mesh30k_core::time::TimeUs;
 use mesh30k_core::wire::Priority;
 use mesh30k_ledger::types::{NodeId, SectorId};
-use openraft::impls::TokioRuntime;
 use tokio::sync::Semaphore;
+use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::app::{SectorApp, SharedSeat};
@@ -19,13 +19,15 @@ use super::members;
 use super::replica::Trust;
 use super::wire::{BeatNotice, Coordinator, SectorGossip};
 use crate::lanes;
+use crate::pulse;
+use crate::raft_runtime::RaftRuntime;
 
 /// Proposals under way, at most; what finds no place is told again by its host or decided again.
 const PROPOSALS_MAX: usize = 16;
 /// After this a proposal's fate is unknown, and it is decided anew.
 const PROPOSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The loop looks at least this often.
-const LOOK_EVERY_US: i64 = 500_000;
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// And at most this often, so that a busy group does not spin.
 const LOOK_GAP_US: i64 = 5_000;
 /// A new coordinator says so again after a second, then after twice as long each time,
@@ -40,7 +42,7 @@ pub(super) struct Voter {
     sector: SectorId,
     hub: SectorHandle,
     seat: SharedSeat,
-    group: Group<TokioRuntime>,
+    group: Group<RaftRuntime>,
     proposals: Arc<Semaphore>,
     announce: Option<Announce>,
 }
@@ -57,7 +59,7 @@ pub(super) async fn start(
     sector: SectorId,
     voters: &[NodeId],
     hub: &SectorHandle,
-    groups: &GroupSet<TokioRuntime>,
+    groups: &GroupSet<RaftRuntime>,
     stop: CancellationToken,
 ) -> Result<SharedSeat, GroupError> {
     let seat = SharedSeat::new(sector);
@@ -96,7 +98,7 @@ impl Voter {
         let mut leadership = self.group.watch();
         loop {
             self.look();
-            let wait = self.wait_us();
+            let until = self.until_due();
             tokio::select! {
                 () = stop.cancelled() => return,
                 alive = changed(&mut leadership) => if !alive {
@@ -104,18 +106,22 @@ impl Voter {
                     return;
                 },
                 () = self.seat.changed() => {}
-                () = tokio::time::sleep(Duration::from_micros(wait)) => {}
+                () = until => {}
             }
         }
     }
 
-    fn wait_us(&self) -> u64 {
+    /// Ends when something is due; else with the process's pulse.
+    fn until_due(&self) -> Sleep {
         let now = self.hub.now();
         let seat = self.seat.lock();
         let due = seat.duties.next_wakeup(&seat.state, now);
         let announce = self.announce.map(|announce| announce.next);
-        let wait = due.into_iter().chain(announce).min().map_or(LOOK_EVERY_US, |due| due.since_us(now));
-        u64::try_from(wait.clamp(LOOK_GAP_US, LOOK_EVERY_US)).unwrap_or(0)
+        let wait_us = due.into_iter().chain(announce).min().map(|due| due.since_us(now));
+        match wait_us.and_then(|wait_us| u64::try_from(wait_us.max(LOOK_GAP_US)).ok()).map(Duration::from_micros) {
+            Some(wait) if wait < LOOK_EVERY => tokio::time::sleep(wait),
+            _ => pulse::sleep(LOOK_EVERY),
+        }
     }
 
     fn look(&mut self) {
@@ -227,6 +233,6 @@ impl Voter {
     }
 }
 
-async fn changed(leadership: &mut LeadershipWatch<TokioRuntime>) -> bool {
+async fn changed(leadership: &mut LeadershipWatch<RaftRuntime>) -> bool {
     leadership.changed().await.is_some()
 }

@@ -14,6 +14,7 @@ use mesh30k_ledger::records::Regions;
 use mesh30k_ledger::transaction::{SignedTransaction, Transaction};
 use mesh30k_ledger::types::{AccountId, ChainId, Hash, NodeId, Region, TimeMs, Uftns};
 use mesh30k_node::clock;
+use mesh30k_node::config::LedgerSettings;
 use mesh30k_node::foundation::{Foundation, FoundationParts};
 use mesh30k_node::identity::NodeIdentity;
 use mesh30k_node::telemetry::Metrics;
@@ -91,7 +92,7 @@ async fn start(genesis: &Genesis, identity: &NodeIdentity, index: usize, dir: &s
     Foundation::start(FoundationParts {
         genesis: genesis.clone(),
         kv: Arc::new(MemDisk::new(FlushMode::Immediate).open()),
-        records_bytes: 1 << 20,
+        ledger: LedgerSettings { block_cache_mib: 2, memtable_mib: 4, snapshot_after_blocks: 256 },
         identity,
         store_id: store_id(index),
         dir: dir.to_owned(),

@@ -27,8 +27,6 @@ use crate::roster::SharedRoster;
 
 /// How often the roster, leases and coordinators are looked at again.
 pub(super) const REFRESH_US: i64 = 500_000;
-/// How often what others read is brought up to date.
-const PUBLISH_US: i64 = 500_000;
 /// Messages of this node to itself that wait, at most.
 const LOCAL_MAX: usize = 65_536;
 /// Events remembered by where they came from and went to.
@@ -134,7 +132,7 @@ pub(super) struct Engine {
     pub(super) watching: Watching,
     local: VecDeque<Message>,
     next_refresh_us: i64,
-    next_publish_us: i64,
+    pub(super) next_publish_us: i64,
 }
 
 impl Engine {
@@ -273,7 +271,6 @@ impl Engine {
         }
         self.watch_sectors(&now);
         if now.wall_us >= self.next_publish_us || frozen {
-            self.next_publish_us = now.wall_us.saturating_add(PUBLISH_US);
             self.publish_state(&now);
         }
     }

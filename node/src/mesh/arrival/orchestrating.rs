@@ -21,6 +21,10 @@ use crate::api::types::PlanAnswer;
 /// From a plan to the event's arrival at the orchestrator: reading, signing, submitting.
 const PLAN_SLACK_US: i64 = 250_000;
 
+/// How often what others read is brought up to date, and how often while the mesh is forming.
+const PUBLISH_US: i64 = 2_000_000;
+const PUBLISH_FORMING_US: i64 = 500_000;
+
 /// What is to be planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanAsk {
@@ -280,7 +284,10 @@ impl Engine {
 
     /// What others read: warm-up and the hosted agents' figures.
     pub(super) fn publish_state(&mut self, now: &Now) {
-        self.shared.set_warm(self.warm_up(now));
+        let warm = self.warm_up(now);
+        let every_us = if warm.is_formed() { PUBLISH_US } else { PUBLISH_FORMING_US };
+        self.next_publish_us = now.wall_us.saturating_add(every_us);
+        self.shared.set_warm(warm);
         let impedances = self.measurements.impedances();
         let row = |agent, impedance: Impedance| (agent, (impedance, self.paused.contains(&agent)));
         let agents = impedances.into_iter().map(|(agent, impedance)| row(agent, impedance)).collect();

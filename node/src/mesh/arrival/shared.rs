@@ -40,7 +40,16 @@ pub struct WarmUp {
     pub known_sectors: u32,
 }
 
+/// Share of the machine agents that have to be measured before a mesh counts as formed.
+const FORMED_PPM: u32 = 990_000;
+
 impl WarmUp {
+    /// Whether all but a hundredth are measured.
+    #[must_use]
+    pub fn is_formed(&self) -> bool {
+        self.is_warm(FORMED_PPM)
+    }
+
     /// Whether at least `ppm` of everybody, here and in the sectors watched, are measured.
     #[must_use]
     pub fn is_warm(&self, ppm: u32) -> bool {

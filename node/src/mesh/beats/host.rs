@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::mesh::post::Postbox;
 use crate::mesh::reports::AgentReports;
+use crate::pulse;
 use crate::sectors::{BeatNotice, SectorHandle, home_cluster};
 
 /// How often the host looks at its agents; a jump is told at once, the rest every five seconds.
@@ -67,7 +68,7 @@ pub(in crate::mesh) async fn run(
             },
             // The first lead is worth telling at once; afterwards changes can wait for the next look.
             changed = changes.changed(), if host.is_unheard() => if changed.is_err() { return },
-            () = tokio::time::sleep(every) => {}
+            () = pulse::sleep(every) => {}
         }
     }
 }

@@ -12,6 +12,7 @@ use mesh30k_ledger::types::{ClusterId, NodeId, SectorId};
 use tokio_util::sync::CancellationToken;
 
 use crate::mesh::post::Postbox;
+use crate::pulse;
 use crate::roster::Roster;
 use crate::sectors::{BeatNotice, SectorHandle, home_hosts};
 
@@ -121,7 +122,7 @@ pub(in crate::mesh) async fn run(desk: LeadDesk, post: Postbox, sectors: SectorH
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = pulse::sleep(LOOK_EVERY) => {}
         }
     }
 }

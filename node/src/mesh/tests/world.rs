@@ -23,7 +23,6 @@ use mesh30k_ledger::state::{MemoryState, StateError};
 use mesh30k_ledger::transaction::{SignedTransaction, Transaction};
 use mesh30k_ledger::types::{AccountId, AgentClass, ChainId, Epoch, Hash, NodeId, Region, Round, TimeMs, TxId, Uftns};
 use mesh30k_p2p::{Config, Control, Event, Events, TransportKind, keypair_from_seed, spawn};
-use openraft::impls::TokioRuntime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -33,6 +32,7 @@ use crate::clock::wall_ms;
 use crate::lanes;
 use crate::ledger::{FinalBlockTip, SubmitError};
 use crate::mesh::{MeshHandle, MeshLedger, MeshParts, MeshService, StaticReports};
+use crate::raft_runtime::RaftRuntime;
 use crate::roster::{Roster, SharedRoster};
 use crate::telemetry::Metrics;
 
@@ -231,7 +231,7 @@ fn genesis(nodes: u64) -> Genesis {
 /// One running node.
 pub(super) struct TestNode {
     control: Control,
-    groups: GroupSet<TokioRuntime>,
+    groups: GroupSet<RaftRuntime>,
     mesh: Arc<MeshService>,
     events: JoinHandle<()>,
 }

@@ -11,12 +11,13 @@ impl LeadMachine {
     pub(super) fn confirm(&self, now: MeshTimeUs, prepare: &Prepare) -> FoldedAck {
         let event = &prepare.event.event;
         let (mut enrolled, mut confirmed) = ([0_u32; 6], [0_u32; 6]);
+        let tails = self.tail_readings();
         for (id, member) in &self.members {
             let link = &member.link;
             if !event.selects(*id, link.class, link.capabilities, self.cluster) {
                 continue;
             }
-            let view = self.view(member, now);
+            let view = self.view(member, now, &tails);
             let is_ready = view.clock.is_some() && !view.down && !self.frozen.contains(id);
             for (counts, counted) in [(&mut enrolled, true), (&mut confirmed, is_ready)] {
                 if let Some(count) = counts.get_mut(class_index(link.class)).filter(|_| counted) {

@@ -300,7 +300,8 @@ impl LeadMachine {
     /// What is known of each agent.
     #[must_use]
     pub fn agents(&self, now: MeshTimeUs) -> Vec<AgentView> {
-        self.members.values().map(|m| self.view(m, now)).collect()
+        let tails = self.tail_readings();
+        self.members.values().map(|m| self.view(m, now, &tails)).collect()
     }
 
     /// What is known of one agent's clock.

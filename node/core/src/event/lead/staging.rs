@@ -2,6 +2,7 @@
 
 use super::super::spec::{ClassSet, class_index};
 use super::super::stage::{HIT_GRID_MS, StageReport};
+use super::survey::TailReadings;
 use super::wave::TICK_US;
 use super::{AgentView, LeadMachine, Member};
 use crate::delay::within_probability;
@@ -86,8 +87,8 @@ impl LeadMachine {
         report
     }
 
-    pub(super) fn view(&self, member: &Member, now: MeshTimeUs) -> AgentView {
-        let reading = self.reading(member, now, 1.0, self.params.hedge, &self.tail_readings());
+    pub(super) fn view(&self, member: &Member, now: MeshTimeUs, tails: &TailReadings) -> AgentView {
+        let reading = self.reading(member, now, 1.0, self.params.hedge, tails);
         AgentView {
             agent: member.link.agent,
             clock: reading.clock,
