@@ -20,13 +20,15 @@ use mesh30k_node::identity::NodeIdentity;
 use mesh30k_node::telemetry::Metrics;
 use mesh30k_p2p::{Config, Event, TransportKind};
 
+/// Blocks behind others from which on a newcomer begins with a snapshot.
+pub(crate) const SNAPSHOT_AFTER_BLOCKS: u64 = 4;
 pub(crate) const BALANCE: Uftns = Uftns::ftns(1_000);
 
 pub(crate) struct Mesh {
     pub(crate) genesis: Genesis,
     pub(crate) nodes: Vec<Foundation>,
     alice: SecretKey,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Mesh {
@@ -63,7 +65,21 @@ impl Mesh {
         for node in &mut nodes {
             relay_gossip(node);
         }
-        Self { genesis, nodes, alice: key(100), _dir: dir }
+        Self { genesis, nodes, alice: key(100), dir }
+    }
+
+    /// An observer comes later, and knows the validators.
+    pub(crate) async fn join(&mut self) {
+        let (index, home) = (self.nodes.len(), self.dir.path().join(self.nodes.len().to_string()));
+        let identity = NodeIdentity::load_or_create(&home.join("keys")).unwrap();
+        let mut newcomer = start(&self.genesis, &identity, index, &home).await;
+        for one in &self.nodes {
+            let (peer, address) = (one.control.local_peer_id(), one.control.listen_addresses().remove(0));
+            newcomer.control.add_address(peer, address.clone()).unwrap();
+            newcomer.control.reserve(peer, vec![address]).unwrap();
+        }
+        relay_gossip(&mut newcomer);
+        self.nodes.push(newcomer);
     }
 }
 
@@ -92,7 +108,7 @@ async fn start(genesis: &Genesis, identity: &NodeIdentity, index: usize, dir: &s
     Foundation::start(FoundationParts {
         genesis: genesis.clone(),
         kv: Arc::new(MemDisk::new(FlushMode::Immediate).open()),
-        ledger: LedgerSettings { block_cache_mib: 2, memtable_mib: 4, snapshot_after_blocks: 256 },
+        ledger: LedgerSettings { block_cache_mib: 2, memtable_mib: 4, snapshot_after_blocks: SNAPSHOT_AFTER_BLOCKS },
         identity,
         store_id: store_id(index),
         dir: dir.to_owned(),

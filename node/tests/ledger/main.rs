@@ -5,10 +5,10 @@ mod fixture;
 
 use std::time::Duration;
 
-use fixture::{Mesh, transfer};
+use fixture::{Mesh, SNAPSHOT_AFTER_BLOCKS, transfer};
 use mesh30k_ledger::query;
 use mesh30k_ledger::rejection::Rejection;
-use mesh30k_ledger::types::Uftns;
+use mesh30k_ledger::types::{Height, Uftns};
 use mesh30k_node::ledger::{SubmitError, TxStatus};
 
 const FINAL: Duration = Duration::from_secs(30);
@@ -63,4 +63,28 @@ async fn a_batch_is_judged_one_by_one_and_becomes_final() {
     assert!(done.len() == 40 && done.iter().all(|(_, outcome)| outcome.is_executed()), "{done:?}");
     let last = observer.ledger.wait_final(ids.last().unwrap(), FINAL).await.unwrap();
     assert!(matches!(last, TxStatus::Final(..)), "{last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_that_is_far_behind_begins_with_a_snapshot_and_follows_from_there() {
+    let mut mesh = Mesh::start(4, 0).await;
+    let paid = SNAPSHOT_AFTER_BLOCKS + 2;
+    for nonce in 0..paid {
+        let id = mesh.nodes[0].ledger.submit(transfer(&mesh, nonce, Uftns::ftns(1))).unwrap();
+        for node in &mesh.nodes {
+            node.ledger.wait_final(&id, FINAL).await.unwrap();
+        }
+    }
+    mesh.join().await;
+    let newcomer = &mesh.nodes.last().unwrap().ledger;
+    let mut finals = newcomer.finals();
+    let arrived = finals.wait_for(|tip| tip.height.0 > SNAPSHOT_AFTER_BLOCKS);
+    let begun = tokio::time::timeout(FINAL, arrived).await.unwrap().unwrap().height;
+    assert!(newcomer.store().block(Height(1)).unwrap().is_none(), "it has the history, tip {begun}");
+    let id = newcomer.submit(transfer(&mesh, paid, Uftns::ftns(1))).unwrap();
+    newcomer.wait_final(&id, FINAL).await.unwrap();
+    let of = |node: &mesh30k_node::foundation::Foundation| {
+        node.ledger.read(|state| query::account(state, &mesh.bob())).unwrap().unwrap().balance
+    };
+    assert_eq!(of(mesh.nodes.last().unwrap()), fixture::BALANCE.checked_add(Uftns::ftns(paid + 1)).unwrap());
 }
