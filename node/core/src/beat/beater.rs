@@ -1,6 +1,6 @@
 //! The host's side of heartbeats.
 
-use super::{AgentReport, BatchError, BatchKind, HostBatch, MAX_REPORTS};
+use super::{AgentReport, BatchError, BatchKind, EARLY_US, HostBatch, MAX_REPORTS};
 use crate::registry::change_ppm;
 use crate::time::MeshTimeUs;
 use crate::wire::Hlc;
@@ -84,7 +84,7 @@ impl Beater {
 
     /// The batch to sign and send, if one is due.
     pub fn poll(&mut self, now: MeshTimeUs, sent: Hlc) -> Option<HostBatch> {
-        if self.next_wakeup() > now {
+        if self.next_wakeup() > now.plus_us(EARLY_US) {
             return None;
         }
         let full = self.base == 0 || self.wants_full || self.since_full >= FULL_EVERY;

@@ -1,7 +1,7 @@
 //! The lead's side of heartbeats: the newest batch of each host goes on, a silent host is suspected.
 
 use super::pending::Pending;
-use super::{BEAT_EVERY_US, BatchKind, MAX_ENTRY_BATCHES, SignedHostBatch, VerifiedBatch};
+use super::{BEAT_EVERY_US, BatchKind, EARLY_US, MAX_ENTRY_BATCHES, SignedHostBatch, VerifiedBatch};
 use crate::time::MeshTimeUs;
 use mesh30k_ledger::types::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,7 +83,7 @@ impl LeadFold {
     /// What is to be done now.
     pub fn poll(&mut self, now: MeshTimeUs) -> Vec<FoldAction> {
         let mut actions = Vec::new();
-        if self.next_forward.is_none_or(|due| due <= now) {
+        if self.next_forward.is_none_or(|due| due <= now.plus_us(EARLY_US)) {
             self.next_forward = Some(now.plus_us(FORWARD_EVERY_US));
             let mut room = MAX_ENTRY_BATCHES;
             let batches = self.pending.take_while(|_| {

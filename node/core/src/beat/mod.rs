@@ -23,3 +23,7 @@ pub use coalescer::{Coalescer, ENTRY_GAP_US, MAX_ENTRY_BATCHES, MAX_ENTRY_BYTES}
 pub use lead_fold::{FORWARD_EVERY_US, FoldAction, LeadFold, SUSPECT_AFTER_US};
 pub use pending::MAX_PENDING_HOSTS;
 pub use store::{BatchStore, CommittedBatch, MAX_HOSTS, MAX_LIVE_BATCHES, StoreError};
+
+/// What is due this soon is done now. Who looks around twice a second, now a millisecond late and now two, would else pass on
+/// each second half a second late.
+pub const EARLY_US: i64 = 100_000;

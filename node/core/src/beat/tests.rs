@@ -64,7 +64,7 @@ fn a_host_beats_every_five_seconds_and_at_once_on_a_jump() {
     assert_eq!((first.sequence, first.kind), (101, BatchKind::Full));
     beater.on_committed(101);
     beater.observe(report(1, 103_000)).unwrap();
-    assert!(beater.poll(T0.plus_us(BEAT_EVERY_US - 1), Hlc::default()).is_none());
+    assert!(beater.poll(T0.plus_us(BEAT_EVERY_US - EARLY_US - 1), Hlc::default()).is_none());
     let second = beater.poll(T0.plus_us(BEAT_EVERY_US), Hlc::default()).unwrap();
     assert_eq!((second.kind, second.reports.len()), (BatchKind::Delta { base: 101 }, 0), "3 % is noise");
     beater.observe(report(1, 121_000)).unwrap();
@@ -81,6 +81,14 @@ fn an_earlier_run_with_higher_sequences_is_outrun() {
     beater.on_stale(900);
     let next = beater.poll(T0.plus_us(MIN_BEAT_GAP_US), Hlc::default()).unwrap();
     assert_eq!((next.sequence, next.kind), (901, BatchKind::Full));
+}
+
+#[test]
+fn a_look_that_comes_a_moment_early_is_not_put_off_to_the_next() {
+    let mut fold = LeadFold::new();
+    assert!(matches!(fold.poll(T0).as_slice(), [FoldAction::Forward(_)]));
+    assert!(fold.poll(T0.plus_us(FORWARD_EVERY_US - 500_000)).is_empty());
+    assert!(matches!(fold.poll(T0.plus_us(FORWARD_EVERY_US - 2_000)).as_slice(), [FoldAction::Forward(_)]));
 }
 
 #[test]

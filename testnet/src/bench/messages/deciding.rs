@@ -1,6 +1,7 @@
 //! Messages a second that one core decides: the real path from a frame's bytes over the lead's machine to the bytes of
 //! what it sends. One message is what one agent says or is told; a frame holds one or many.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -194,9 +195,9 @@ impl Leads {
     }
 
     /// The event comes to the leads, and each prepare leaves in its slot. Turns in which something else is due are not
-    /// counted. Gives how many agents were prepared.
+    /// counted. Gives for how many agents somebody was prepared; standbys are sent to some, for nobody answers yet.
     fn prepare(&mut self, staged: &Prepare, rate: &mut Rate) -> Result<usize> {
-        let mut told = 0;
+        let mut told = BTreeSet::new();
         for machine in &mut self.machines {
             let mut due = Some(self.now);
             while let Some(at) = due {
@@ -214,11 +215,11 @@ impl Leads {
                 if is_first || entries > 0 {
                     rate.add(entries, frames, start.elapsed());
                 }
-                told += entries;
+                told.extend(actions.iter().flat_map(slots));
                 due = machine.next_wakeup().filter(|next| *next > at && *next < staged.event.event.target);
             }
         }
-        Ok(told)
+        Ok(told.len())
     }
 
     fn answer(&mut self, rate: &mut Rate, body: impl Fn(AgentId) -> AnswerBody) -> Result<()> {
@@ -230,6 +231,15 @@ impl Leads {
         }
         self.decide(&frames, rate)
     }
+}
+
+/// The slots that an action prepares somebody for.
+fn slots(action: &LeadAction) -> impl Iterator<Item = AgentId> + '_ {
+    let prepared = match action {
+        LeadAction::ToHost { message: HostMessage::Prepare(prepare), .. } => prepare.entries.as_slice(),
+        _ => &[],
+    };
+    prepared.iter().map(|entry| entry.slot)
 }
 
 impl Desk {
@@ -308,4 +318,19 @@ fn event(number: u64, target: MeshTimeUs) -> Event {
 
 const fn local(at: MeshTimeUs, us: i64) -> LocalTimeUs {
     LocalTimeUs(at.0.saturating_add(us))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machines_do_what_they_are_measured_for() {
+        let rates = rates().unwrap();
+        assert_eq!(rates.len(), 9);
+        let agents = CLUSTERS * CLUSTER_AGENTS;
+        for rate in rates.iter().filter(|rate| rate.kind.ends_with("ed answer")) {
+            assert_eq!(rate.messages, EVENTS * agents, "{}", rate.kind);
+        }
+    }
 }
