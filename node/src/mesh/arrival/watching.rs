@@ -122,6 +122,8 @@ impl Engine {
     pub(super) fn ask(&mut self, ask: Ask) {
         let now = self.clock.now();
         self.watching.orchestrates_until_us = now.wall_us.saturating_add(ORCHESTRATES_US);
+        // More sectors may be watched from now on: whoever reads how far they are is not to read what was before.
+        self.next_publish_us = now.wall_us;
         self.watch_sectors(&now);
         self.deliver_local();
         if self.watching.waiting.len() >= WAITING_MAX {

@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Deserialize;
 
-use super::base64;
 use super::closed_loop::Client;
 use super::http::Http;
 use crate::bench::rival::Rival;
@@ -204,8 +204,8 @@ impl Putter {
 }
 
 fn put_body(number: usize) -> String {
-    let key = base64::encode(format!("bench/{number:08}").as_bytes());
-    format!(r#"{{"key":"{key}","value":"{}"}}"#, base64::encode(&[b'v'; VALUE_BYTES]))
+    let key = BASE64_STANDARD.encode(format!("bench/{number:08}"));
+    format!(r#"{{"key":"{key}","value":"{}"}}"#, BASE64_STANDARD.encode([b'v'; VALUE_BYTES]))
 }
 
 impl Client for Putter {

@@ -1,7 +1,6 @@
 //! `bench ledger`: writes that survive, signed transfers to final, a leader that dies; beside etcd and PostgreSQL, by one client
 //! program in one sitting.
 
-mod base64;
 pub mod closed_loop;
 pub mod etcd;
 pub mod gaps;
