@@ -10,7 +10,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 /// Pace of the pulse.
 const PULSE: Duration = Duration::from_millis(250);
-/// What is due this soon is not put off: the ticks of the validators' group, and an append's wait for others to share its fsync.
+/// What is due this soon is not put off: the ticks of the validators' group, 20 ms apart, and the microsecond that openraft waits for
+/// more appends to be on disk.
 const SOON: Duration = Duration::from_millis(25);
 
 /// Sleeps until the pulse that is nearest to `pause` from now, or the next one.
