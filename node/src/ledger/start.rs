@@ -124,7 +124,7 @@ pub struct LedgerService {
     pub handle: LedgerHandle,
     /// This node's validator number, if it is one.
     pub validator: Option<NodeId>,
-    snapshot_after_blocks: u64,
+    sync: Arc<SyncServer>,
     sink: AnnouncementSink,
     door: mpsc::Receiver<admission::Request>,
     pending: Pending,
@@ -147,6 +147,7 @@ struct ValidatorPending {
 struct ObserverPending {
     tip: FinalTip,
     own: Option<NodeId>,
+    snapshot_after_blocks: u64,
     peers: Peers,
     feed: mpsc::Receiver<super::observer::Feed>,
     feeder: mpsc::Sender<super::observer::Feed>,
@@ -158,7 +159,6 @@ struct ObserverPending {
 /// [`LedgerStartError`], each with what to do.
 pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> {
     let LedgerParts { genesis, kv, settings, identity, store_id, dir, sign_log, control, roster, metrics } = parts;
-    let snapshot_after_blocks = settings.snapshot_after_blocks;
     let context = genesis.context();
     let store = LedgerStore::with_records(kv, settings.records_bytes());
     if query::is_initialized(&store)? {
@@ -189,6 +189,7 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         admission,
     });
     handle.refresh_roster();
+    let sync = SyncServer::new(handle.clone(), settings.snapshot_after_blocks);
     let halted = read_halt(&handle)?;
     let peers = Peers::new(roster, validators.clone(), control);
     if let Some(me) = validator {
@@ -208,13 +209,15 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         let signer = Validator::new(me, validator_key, context, Arc::clone(&shared), log);
         let pending = ValidatorPending { me, validator: signer, shared, woken, store, peers };
         let pending = Pending::Validator(Box::new(pending));
-        return Ok(LedgerService { handle, validator, snapshot_after_blocks, sink, door, pending });
+        return Ok(LedgerService { handle, validator, sync, sink, door, pending });
     }
     let (feeder, feed) = mpsc::channel(FEED_MAX);
     let own = query::node_of_account(&store, &account_of(identity))?;
     let sink = AnnouncementSink::Observer(feeder.clone());
-    let pending = Pending::Observer(Box::new(ObserverPending { tip, own, peers, feed, feeder }));
-    Ok(LedgerService { handle, validator, snapshot_after_blocks, sink, door, pending })
+    let snapshot_after_blocks = settings.snapshot_after_blocks;
+    let pending = ObserverPending { tip, own, snapshot_after_blocks, peers, feed, feeder };
+    let pending = Pending::Observer(Box::new(pending));
+    Ok(LedgerService { handle, validator, sync, sink, door, pending })
 }
 
 /// The core in this process, and what is told when there is something to carry out.
@@ -298,8 +301,7 @@ impl LedgerService {
         control: &Control,
     ) -> Result<Announcer, LedgerStartError> {
         let announcer = Announcer { handle: self.handle.clone(), sink: self.sink.clone() };
-        let sync = SyncServer::new(self.handle.clone(), self.snapshot_after_blocks);
-        tokio::spawn(sync.run(control.accept(lanes::SYNC)?));
+        tokio::spawn(self.sync.run(control.accept(lanes::SYNC)?));
         tokio::spawn(admission::run(self.door, self.handle.clone()));
         tokio::spawn(submission::receive(control.accept(lanes::TX)?, self.handle.clone(), sponsor));
         match self.pending {
@@ -307,7 +309,7 @@ impl LedgerService {
                 let groups = groups.ok_or(LedgerStartError::NoGroups)?;
                 pending.run(self.handle, groups, control).await?;
             }
-            Pending::Observer(pending) => pending.run(self.handle, control, self.snapshot_after_blocks)?,
+            Pending::Observer(pending) => pending.run(self.handle, control)?,
         }
         Ok(announcer)
     }
@@ -351,13 +353,13 @@ impl ValidatorPending {
 }
 
 impl ObserverPending {
-    fn run(self, ledger: LedgerHandle, control: &Control, snapshot_after_blocks: u64) -> Result<(), LedgerStartError> {
+    fn run(self, ledger: LedgerHandle, control: &Control) -> Result<(), LedgerStartError> {
         let halted = read_halt(&ledger)?;
         tokio::spawn(submission::forward(ledger.clone(), self.peers.clone(), control.clone()));
         let control = control.clone();
         tokio::spawn(async move {
             let tip = match halted {
-                None => catch_up(&ledger, &self.peers, &control, self.tip, snapshot_after_blocks).await,
+                None => self.catch_up(&ledger, &control).await,
                 Some(_) => self.tip,
             };
             let mut observer = match observer_on(&ledger, tip, self.own) {
@@ -372,40 +374,36 @@ impl ObserverPending {
         });
         Ok(())
     }
-}
 
-/// Fetches a certified snapshot when this node is far behind; from another peer when one's is refused. A node that is
-/// not far behind, or finds nobody, follows block by block.
-async fn catch_up(
-    ledger: &LedgerHandle,
-    peers: &Peers,
-    control: &Control,
-    own: FinalTip,
-    snapshot_after_blocks: u64,
-) -> FinalTip {
-    for attempt in 0..SNAPSHOT_ATTEMPTS {
-        // Without a peer there is nothing to follow block by block either.
-        let (node, peer) = loop {
-            match peers.to_ask(attempt) {
-                Some(found) => break found,
-                None => tokio::time::sleep(PEER_WAIT).await,
-            }
-        };
-        match sync::tip_of(control, peer).await {
-            Ok(height) if height.0 < own.height.0.saturating_add(snapshot_after_blocks) => return own,
-            Ok(height) => match sync::take_snapshot(ledger, control, peer).await {
-                Ok(tip) => {
-                    tracing::info!(height = %tip.height, of = %height, %node, "state synced from a certified snapshot");
-                    ledger.refresh_roster();
-                    ledger.set_tip(FinalBlockTip { height: tip.height, time: tip.time, block: tip.block });
-                    return tip;
+    /// Fetches a certified snapshot when this node is far behind; from another peer when one's is refused. A node that is
+    /// not far behind, or that eight peers in turn fail, follows block by block.
+    async fn catch_up(&self, ledger: &LedgerHandle, control: &Control) -> FinalTip {
+        for attempt in 0..SNAPSHOT_ATTEMPTS {
+            // Without a peer there is nothing to follow block by block either.
+            let (node, peer) = loop {
+                match self.peers.to_ask(attempt) {
+                    Some(found) => break found,
+                    None => tokio::time::sleep(PEER_WAIT).await,
                 }
-                Err(error) => tracing::warn!(%error, %node, "this peer's snapshot was not taken"),
-            },
-            Err(error) => tracing::debug!(%error, %node, "this peer did not say how far it is"),
+            };
+            match sync::tip_of(control, peer).await {
+                Ok(height) if height.0 < self.tip.height.0.saturating_add(self.snapshot_after_blocks) => {
+                    return self.tip;
+                }
+                Ok(height) => match sync::take_snapshot(ledger, control, peer).await {
+                    Ok(tip) => {
+                        tracing::info!(height = %tip.height, of = %height, %node, "state synced from a certified snapshot");
+                        ledger.refresh_roster();
+                        ledger.set_tip(FinalBlockTip { height: tip.height, time: tip.time, block: tip.block });
+                        return tip;
+                    }
+                    Err(error) => tracing::warn!(%error, %node, "this peer's snapshot was not taken"),
+                },
+                Err(error) => tracing::debug!(%error, %node, "this peer did not say how far it is"),
+            }
         }
+        self.tip
     }
-    own
 }
 
 /// Takes gossiped announcements once the ledger runs.

@@ -118,7 +118,7 @@ impl Voter {
         let due = seat.duties.next_wakeup(&seat.state, now);
         let announce = self.announce.map(|announce| announce.next);
         let wait_us = due.into_iter().chain(announce).min().map(|due| due.since_us(now));
-        match wait_us.and_then(|wait_us| u64::try_from(wait_us.max(LOOK_GAP_US)).ok()).map(Duration::from_micros) {
+        match wait_us.map(|wait_us| Duration::from_micros(wait_us.max(LOOK_GAP_US).unsigned_abs())) {
             Some(wait) if wait < LOOK_EVERY => tokio::time::sleep(wait),
             _ => pulse::sleep(LOOK_EVERY),
         }

@@ -26,4 +26,4 @@ pub use store::{BatchStore, CommittedBatch, MAX_HOSTS, MAX_LIVE_BATCHES, StoreEr
 
 /// What is due this soon is done now. Who looks around twice a second, now a millisecond late and now two, would else pass on
 /// each second half a second late.
-pub const EARLY_US: i64 = 100_000;
+const EARLY_US: i64 = 100_000;
