@@ -17,6 +17,9 @@ use crate::wire::{Sets, Wire};
 const GROUPS: [GroupId; 2] = [GroupId::global(0, 0), GroupId::sector(1, 0, 0)];
 const ENTRIES: u64 = 200;
 
+/// How long an entry may take to be ordered, elections included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Members, the wire between them, and their databases as seen from outside.
 type Life = (Vec<GroupSet<TokioRuntime>>, Sets<TokioRuntime>, Vec<Weak<RocksStore>>);
 
@@ -55,14 +58,17 @@ async fn leader(sets: &[GroupSet<TokioRuntime>], id: GroupId) -> (MemberId, Grou
 
 /// Sees one entry ordered. A leader that was deposed has stored nothing, so whoever leads now is asked.
 async fn propose(sets: &[GroupSet<TokioRuntime>], id: GroupId, entry: u64) -> u64 {
-    loop {
-        let (_, group) = leader(sets, id).await;
-        match group.propose(entry.to_be_bytes().to_vec()).await {
-            Ok(done) => return u64::from_be_bytes(done.response[..].try_into().unwrap()),
-            Err(ProposeError::NotLeader { .. }) => TokioRuntime::sleep(Duration::from_millis(10)).await,
-            Err(error) => panic!("{error}"),
+    let ordered = async {
+        loop {
+            let (_, group) = leader(sets, id).await;
+            match group.propose(entry.to_be_bytes().to_vec()).await {
+                Ok(done) => return u64::from_be_bytes(done.response[..].try_into().unwrap()),
+                Err(ProposeError::NotLeader { .. }) => TokioRuntime::sleep(Duration::from_millis(10)).await,
+                Err(error) => panic!("{error}"),
+            }
         }
-    }
+    };
+    TokioRuntime::timeout(PATIENCE, ordered).await.expect("nobody orders it")
 }
 
 async fn propose_all(sets: &[GroupSet<TokioRuntime>], id: GroupId) -> u64 {

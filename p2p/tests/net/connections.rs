@@ -74,9 +74,10 @@ async fn a_reserved_peer_is_reconnected_and_its_lanes_with_it() {
                 }
             }
         });
-        let inbound = inbox.recv().await.unwrap();
+        let inbound = tokio::time::timeout(PATIENCE, inbox.recv()).await.expect("never asked").unwrap();
         inbound.reply.unwrap().send(inbound.body);
-        assert_eq!(asked.await.unwrap().unwrap(), Bytes::from_static(b"hi"));
+        let answer = tokio::time::timeout(PATIENCE, asked).await.expect("no answer").unwrap();
+        assert_eq!(answer.unwrap(), Bytes::from_static(b"hi"));
         b.control.shutdown().await;
         a.down(b_id).await;
         b = start(server()).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh30k_p2p::{CommandError, Event, MAX_GOSSIP_BYTES, PublishError, Token, TransportKind, Verdict};
 
-use crate::support::{BOTH, Node, connect, eventually, pair};
+use crate::support::{BOTH, Node, PATIENCE, connect, eventually, pair};
 
 async fn message(node: &mut Node) -> (Bytes, Token) {
     node.until(|event| match event {
@@ -20,13 +20,16 @@ async fn message(node: &mut Node) -> (Bytes, Token) {
 
 /// Publishes until somebody is there to take it: subscriptions travel after the connection stands.
 async fn publish(node: &Node, data: &Bytes) {
-    loop {
-        match node.control.publish_checked("block", data.clone()).await {
-            Ok(()) => return,
-            Err(PublishError::Gossip(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
-            Err(other) => panic!("{other}"),
+    let published = async {
+        loop {
+            match node.control.publish_checked("block", data.clone()).await {
+                Ok(()) => return,
+                Err(PublishError::Gossip(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(other) => panic!("{other}"),
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, published).await.expect("nobody takes it");
 }
 
 /// Five nodes in a line, so that every message is relayed by those in between.
