@@ -30,6 +30,15 @@ pub enum Carrier {
     Nats,
 }
 
+impl std::fmt::Display for Carrier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Mesh => "mesh lanes",
+            Self::Nats => "NATS",
+        })
+    }
+}
+
 /// The part of one process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {

@@ -54,7 +54,7 @@ pub fn rates(duration: Duration, mut progress: impl FnMut(&str)) -> Result<Vec<L
     for per_frame in [CLUSTER_AGENTS as usize, 1] {
         for senders in SENDERS {
             for carrier in [Carrier::Mesh, Carrier::Nats] {
-                progress(&format!("{carrier:?}, {} processes, {per_frame} a frame", senders + 1));
+                progress(&format!("{carrier}, {} processes, {per_frame} a frame", senders + 1));
                 rates.extend(rate(carrier, senders, per_frame, duration)?);
             }
         }

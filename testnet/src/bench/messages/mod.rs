@@ -94,7 +94,7 @@ impl MessagesReport {
                 median(self.carried.iter().filter_map(|run| run.get(at)).map(figure).collect())
             };
             vec![
-                format!("{:?}", rate.carrier).to_lowercase(),
+                rate.carrier.to_string(),
                 rate.processes.to_string(),
                 rate.per_frame.to_string(),
                 grouped(of(|rate| rate.messages_per_s) as u64),
