@@ -77,7 +77,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             idle_connection: Duration::from_secs(300),
-            ping_interval: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(60),
             handshake: Duration::from_secs(10),
             identify: Duration::from_secs(15),
             redial_first: Duration::from_millis(200),

@@ -98,6 +98,14 @@ fn message_id(message: &Message) -> MessageId {
     MessageId::new(hasher.finalize().as_bytes())
 }
 
+/// How often scores decay. Each time wakes the process.
+const DECAY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What is left of a score at the next decay, if `left` of it is after a second.
+fn per_second(left: f64) -> f64 {
+    left.powf(DECAY_INTERVAL.as_secs_f64())
+}
+
 /// Scoring of a topic: first deliveries earn a little, invalid messages cost a lot. The rate of deliveries is not
 /// judged: most of our topics are quiet most of the time.
 pub(crate) fn topic_score() -> TopicScoreParams {
@@ -107,12 +115,12 @@ pub(crate) fn topic_score() -> TopicScoreParams {
         time_in_mesh_quantum: Duration::from_secs(1),
         time_in_mesh_cap: 300.0,
         first_message_deliveries_weight: 0.1,
-        first_message_deliveries_decay: 0.99,
+        first_message_deliveries_decay: per_second(0.99),
         first_message_deliveries_cap: 50.0,
         mesh_message_deliveries_weight: 0.0,
         mesh_failure_penalty_weight: 0.0,
         invalid_message_deliveries_weight: -5.0,
-        invalid_message_deliveries_decay: 0.99,
+        invalid_message_deliveries_decay: per_second(0.99),
         ..TopicScoreParams::default()
     }
 }
@@ -124,7 +132,8 @@ fn score() -> PeerScoreParams {
         // Many nodes share one address, on a laptop as behind a NAT.
         ip_colocation_factor_weight: 0.0,
         behaviour_penalty_threshold: 6.0,
-        behaviour_penalty_decay: 0.9,
+        behaviour_penalty_decay: per_second(0.9),
+        decay_interval: DECAY_INTERVAL,
         retain_score: Duration::from_secs(600),
         ..PeerScoreParams::default()
     }
