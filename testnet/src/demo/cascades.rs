@@ -95,6 +95,7 @@ const fn cause_name(cause: MissCause) -> &'static str {
     match cause {
         MissCause::LeadTooShort => "lead_too_short",
         MissCause::ClockError => "clock_error",
+        MissCause::WokenLate => "woken_late",
         MissCause::DelaySpread => "delay_spread",
         MissCause::Conflict => "conflict",
         MissCause::Silent => "silent",

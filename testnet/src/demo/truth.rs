@@ -83,7 +83,9 @@ impl Score {
         for row in first.into_values() {
             score.total.errors_us.push(row.error_us);
             score.classes.entry(row.class).or_default().errors_us.push(row.error_us);
-            if let Some(cause) = miss_cause(strategy, false, row.armed_us, Some(row.error_us), WINDOW_US) {
+            if let Some(cause) =
+                miss_cause(strategy, false, row.armed_us, (Some(row.error_us), row.clock_error_us), WINDOW_US)
+            {
                 *score.causes.entry(cause).or_default() += 1;
             }
         }
@@ -115,6 +117,7 @@ pub const fn describe(cause: MissCause) -> &'static str {
     match cause {
         MissCause::LeadTooShort => "armed after T, the lead was too short for their delay",
         MissCause::ClockError => "held to T by a clock the lead had estimated wrongly (mostly asymmetric paths)",
+        MissCause::WokenLate => "held to the right instant, but their host was woken late",
         MissCause::DelaySpread => "thrown and not held: the delay was not its median",
         MissCause::Conflict => "in conflict",
         MissCause::Silent => "never released",

@@ -10,8 +10,10 @@ use super::spec::Strategy;
 pub enum MissCause {
     /// Armed after T: the lead it was given was too short.
     LeadTooShort,
-    /// Held to T by its clock, but the lead had that clock wrong (mostly path asymmetry), or its timer was late.
+    /// Held to T by its clock, but the lead had that clock wrong (mostly path asymmetry).
     ClockError,
+    /// Held to the right instant, but its host was not woken then.
+    WokenLate,
     /// Thrown, not held: the delay was not its median.
     DelaySpread,
     /// It contradicted.
@@ -21,13 +23,14 @@ pub enum MissCause {
 }
 
 /// The cause of a miss by the truth; `None` for a hit. `armed_error_us` and `released_error_us` are true instants minus
-/// the true T.
+/// the true T, `clock_error_us` is by how much the instant that the lead named was later than T. Of clock and wake-up the greater
+/// error is the cause; where the clock's is not known, the clock.
 #[must_use]
 pub fn miss_cause(
     strategy: Strategy,
     conflict: bool,
     armed_error_us: Option<i64>,
-    released_error_us: Option<i64>,
+    (released_error_us, clock_error_us): (Option<i64>, Option<i64>),
     omega_us: i64,
 ) -> Option<MissCause> {
     let Some(error_us) = released_error_us else {
@@ -39,6 +42,26 @@ pub fn miss_cause(
     Some(match strategy {
         Strategy::Throw => MissCause::DelaySpread,
         Strategy::Hold if armed_error_us.is_some_and(|armed| armed > omega_us) => MissCause::LeadTooShort,
-        Strategy::Hold => MissCause::ClockError,
+        Strategy::Hold => {
+            let woken_late_us = clock_error_us.map_or(0, |clock_us| error_us.saturating_sub(clock_us));
+            let by_clock = clock_error_us.is_none_or(|clock_us| clock_us.saturating_abs() >= woken_late_us);
+            if by_clock { MissCause::ClockError } else { MissCause::WokenLate }
+        }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_clock_and_wake_up_the_greater_error_is_the_cause() {
+        let cause =
+            |error_us, clock_us| miss_cause(Strategy::Hold, false, Some(-500_000), (Some(error_us), clock_us), 10_000);
+        assert_eq!(cause(9_000, Some(0)), None);
+        assert_eq!(cause(30_000, Some(29_000)), Some(MissCause::ClockError));
+        assert_eq!(cause(30_000, Some(-1_000)), Some(MissCause::WokenLate));
+        assert_eq!(cause(-30_000, Some(-31_000)), Some(MissCause::ClockError));
+        assert_eq!(cause(30_000, None), Some(MissCause::ClockError), "what is not known is not blamed on the machine");
+    }
 }

@@ -4,6 +4,7 @@
 pub mod sleepers;
 pub mod usage;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -187,14 +188,22 @@ fn round_line(round: &Round) -> String {
     let cascade = &round.cascade;
     let share = |count| percent(count, cascade.enrolled);
     format!(
-        "±5 ms {}, ±10 ms {}, ±50 ms {}; the machine itself {}; summary after {}; T after {}",
+        "±5 ms {}, ±10 ms {}, ±50 ms {}; the machine itself {}; summary after {}; T after {}{}",
         share(cascade.within_5ms),
         share(cascade.within_10ms),
         share(cascade.within_50ms),
         percent(round.bare_within_10ms, round.bare),
         millis(round.folded_us.unsigned_abs()),
         millis(cascade.lead_us.unsigned_abs()),
+        missed(&cascade.misses),
     )
+}
+
+/// Who was not within ±10 ms, by cause.
+fn missed(misses: &BTreeMap<String, u64>) -> String {
+    let causes = misses.iter().map(|(cause, count)| format!("{} {}", cause.replace('_', " "), grouped(*count)));
+    let causes = causes.collect::<Vec<_>>().join(", ");
+    if causes.is_empty() { causes } else { format!("; missed: {causes}") }
 }
 
 impl MeshReport {
