@@ -14,6 +14,8 @@ use mesh30k_ledger::records::Office;
 use mesh30k_ledger::tables;
 use mesh30k_ledger::types::{ChainId, NodeId, Region, TimeMs, Uftns};
 
+use crate::size::Size;
+
 /// Name of the chain of every local network; the genesis tells them apart.
 pub const CHAIN: &str = "mesh30k-local";
 /// Agents a sector takes: two sectors of four nodes for 600 agents on 8 nodes.
@@ -24,6 +26,9 @@ const VOTING_MS: u64 = 5_000;
 const TIMELOCK_MS: u64 = 2_000;
 /// Registrations a validator sponsors in a minute here: all nodes of a local network start at once.
 const SPONSORED_PER_MINUTE: u64 = 1_000;
+/// In a crowd everybody is ready this much earlier, milliseconds: getting ready takes both cores of the machine for a second, and at T
+/// they are for those who release.
+const CROWD_HOLD_MARGIN_MS: u64 = 1_000;
 /// What a user owns at the beginning; users hold the votes.
 const USER_BALANCE: Uftns = Uftns::ftns(1_000_000);
 /// What the operator owns: fees, and a vote.
@@ -64,7 +69,7 @@ pub fn compose(
     founders: &[Founder],
     operator: PublicKey,
     users: &[Person],
-    agents_per_node_max: u32,
+    size: Size,
 ) -> Result<Genesis> {
     let account = |key, balance, region| GenesisAccount { policy: KeyPolicy::single(key), balance, region };
     let mut accounts = vec![account(operator, OPERATOR_BALANCE, None)];
@@ -93,7 +98,7 @@ pub fn compose(
         nodes: nodes.collect(),
         accounts,
         operators: Operators { threshold: 1, keys: vec![operator] },
-        parameters: parameters(agents_per_node_max),
+        parameters: parameters(size),
         regions: tables::regions()?,
         pools: GenesisPools { access_fund: POOL_BALANCE, carbon_pool: POOL_BALANCE, treasury: Uftns::ZERO },
         supply_cap: SUPPLY_CAP,
@@ -103,10 +108,11 @@ pub fn compose(
     Ok(genesis)
 }
 
-/// A node's agents share one sector, so a sector must take at least those of the largest node.
-fn parameters(agents_per_node_max: u32) -> Parameters {
+/// A node's agents share one sector, so a sector must take at least those of the largest node, the first.
+fn parameters(size: Size) -> Parameters {
     Parameters(BTreeMap::from([
-        (Parameter::SectorCapacity, SECTOR_CAPACITY.max(u64::from(agents_per_node_max))),
+        (Parameter::SectorCapacity, SECTOR_CAPACITY.max(u64::from(size.agents_of(1)))),
+        (Parameter::HoldMarginMs, if size.is_crowd() { CROWD_HOLD_MARGIN_MS } else { 0 }),
         (Parameter::VotingMs, VOTING_MS),
         (Parameter::TimelockMs, TIMELOCK_MS),
         (Parameter::SponsoredPerMinute, SPONSORED_PER_MINUTE),
@@ -142,10 +148,10 @@ mod tests {
         Founder { account: key(seed), validator: key(seed + 100), registration }
     }
 
-    fn example(agents_per_node_max: u32) -> Genesis {
+    fn example(agents: u32) -> Genesis {
         let users =
             [Person { key: key(51), region: None }, Person { key: key(52), region: Some(region("BD").unwrap()) }];
-        compose(TimeMs(1), &[founder(1), founder(2)], key(50), &users, agents_per_node_max).unwrap()
+        compose(TimeMs(1), &[founder(1), founder(2)], key(50), &users, Size::new(1, 1, agents).unwrap()).unwrap()
     }
 
     #[test]
@@ -172,6 +178,12 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_is_ready_earlier() {
+        let margin = |nodes| parameters(Size::new(nodes, 1, 3_000).unwrap()).get(Parameter::HoldMarginMs);
+        assert_eq!((margin(8), margin(32), margin(33)), (0, 0, CROWD_HOLD_MARGIN_MS));
+    }
+
+    #[test]
     fn the_tables_come_from_public_data_with_their_sources() {
         let regions = example(75).regions;
         assert_eq!(regions.intensities_mg_per_kwh.get(&region("US").unwrap()), Some(&410_390));
@@ -181,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_founder_twice_is_refused() {
-        let result = compose(TimeMs(1), &[founder(1), founder(1)], key(50), &[], 1);
+        let result = compose(TimeMs(1), &[founder(1), founder(1)], key(50), &[], Size::new(2, 2, 2).unwrap());
         assert!(result.is_err());
     }
 }

@@ -45,10 +45,8 @@ const BOOTSTRAP_NODES: usize = 4;
 const AGENT_SEED: u32 = 30_000;
 /// Random bytes of the passphrase.
 const PASSPHRASE_BYTES: usize = 24;
-/// Up to so many nodes each has all blocks. In a larger network the last to join would carry out the registrations of all others
-/// first, which is half a minute of both cores for a hundred; there newcomers begin with a certified snapshot.
-const FULL_HISTORY_NODES: u32 = 32;
-/// Blocks behind others from which on they do.
+/// Blocks behind others from which on a newcomer to a crowd begins with a certified snapshot. The last to join would else carry out
+/// the registrations of all others first, which is half a minute of both cores for a hundred.
 const SNAPSHOT_AFTER_BLOCKS: i64 = 8;
 /// Least bound on a node's peers: every node of the network, and some guests.
 const PEERS_MIN: u32 = 64;
@@ -127,8 +125,7 @@ impl Layout {
         let drafts = nodes.collect::<Result<Vec<_>>>()?;
         let people = People::make(dir)?;
         let founders: Vec<Founder> = drafts.iter().take(size.validators as usize).map(|d| d.founder.clone()).collect();
-        let agents_max = drafts.iter().map(|draft| draft.node.agents).max().unwrap_or(0);
-        let genesis = genesis::compose(TimeMs(wall_ms()), &founders, people.operator, &people.users, agents_max)?;
+        let genesis = genesis::compose(TimeMs(wall_ms()), &founders, people.operator, &people.users, size)?;
         let nodes = drafts.into_iter().map(|draft| draft.node).collect();
         let layout = Self { dir: dir.to_owned(), size, nodes, genesis };
         layout.write()?;
@@ -205,7 +202,7 @@ impl Layout {
             ("harness.enabled", Value::Bool(true)),
             ("log.format", Value::Text("human".to_owned())),
         ];
-        if self.size.nodes > FULL_HISTORY_NODES {
+        if self.size.is_crowd() {
             settings.push(("ledger.snapshot_after_blocks", Value::Integer(SNAPSHOT_AFTER_BLOCKS)));
         }
         compose(&settings).with_context(|| format!("composing the configuration of {}", node.name))

@@ -5,6 +5,9 @@ pub const NODES_MAX: usize = 128;
 /// Agents a node hosts, at most (`agents.count`).
 pub const AGENTS_PER_NODE_MAX: u32 = 3_000;
 
+/// More nodes than this crowd one machine; see [`Size::is_crowd`].
+const CROWD_NODES: u32 = 32;
+
 /// A checked size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -64,6 +67,12 @@ impl Size {
             return Err(SizeError::Agents { agents, nodes: checked, max });
         }
         Ok(Self { nodes: checked, validators, agents })
+    }
+
+    /// Whether so many nodes share this machine that they are spared what a few can afford.
+    #[must_use]
+    pub const fn is_crowd(self) -> bool {
+        self.nodes > CROWD_NODES
     }
 
     /// Agents of node `number` (from 1): evenly spread, the first nodes take what is left over.

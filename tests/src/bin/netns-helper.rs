@@ -24,6 +24,7 @@ use mesh30k_node::datadir::DataDir;
 use mesh30k_node::identity::NodeIdentity;
 use mesh30k_testnet::client::ApiClient;
 use mesh30k_testnet::genesis::{self, Founder, Person};
+use mesh30k_testnet::size::Size;
 use mesh30k_testnet::wallet::Wallet;
 use mesh30k_tests::chain::block_id;
 use mesh30k_tests::wait::{Stopwatch, wait_until};
@@ -70,7 +71,8 @@ fn layout(dir: &Path) -> Result<()> {
     let founders = drafts.iter().take(VALIDATORS.into()).map(founder).collect::<Result<Vec<_>>>()?;
     let public = |seed| SecretKey::from_seed(seed).public();
     let people = [PAYER_SEED, PAID_SEED].map(|seed| Person { key: public(seed), region: None });
-    let genesis = genesis::compose(TimeMs(wall_ms()), &founders, public(OPERATOR_SEED), &people, AGENTS)?;
+    let size = Size::new(NODES.into(), VALIDATORS.into(), AGENTS.saturating_mul(NODES.into()))?;
+    let genesis = genesis::compose(TimeMs(wall_ms()), &founders, public(OPERATOR_SEED), &people, size)?;
     fs::write(dir.join("genesis.json"), serde_json::to_vec_pretty(&genesis)?)?;
     let first = drafts.first().context("there is a first node")?;
     let peer = first.identity.transport()?.public().to_peer_id();
