@@ -13,6 +13,9 @@ use crate::time::{LocalTimeUs, MeshTimeUs};
 /// Most entries of one batch; what is more goes into a second one.
 pub const MAX_BATCH: usize = 1_024;
 
+/// A host may keep an ARMED for so long, until others leave for the same lead. Leads reckon with it.
+pub const ARMED_ROUND_US: i64 = 40_000;
+
 /// From a parent to a child lead or coordinator.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 #[expect(clippy::large_enum_variant, reason = "one per child and event, nearly all of them prepares")]

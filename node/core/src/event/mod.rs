@@ -27,8 +27,8 @@ pub use hedge::{HedgeBudget, HedgeInputs, HedgePlan, hedge_plan};
 pub use id::{EventId, EventIdError};
 pub use lead::{AgentLink, AgentView, AnswerFault, LeadAction, LeadCounters, LeadMachine, MAX_AGENTS};
 pub use message::{
-    AgentAnswer, AnswerBody, ConflictKind, DownMessage, HostMessage, HostPrepare, HostReply, MAX_BATCH, Prepare,
-    PrepareEntry, Probe, RightOrder, SlotRight, SlotRights, UpMessage,
+    ARMED_ROUND_US, AgentAnswer, AnswerBody, ConflictKind, DownMessage, HostMessage, HostPrepare, HostReply, MAX_BATCH,
+    Prepare, PrepareEntry, Probe, RightOrder, SlotRight, SlotRights, UpMessage,
 };
 pub use miss::{MissCause, miss_cause};
 pub use params::ArrivalParams;

@@ -9,16 +9,20 @@ use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, NodeId};
 
 use self::slots::Slot;
 use super::counters::HostedCounters;
-use super::due::{DueQueue, HostedAction, Item, MAX_DUE, SlotKey};
+use super::due::{DueQueue, HostedAction, Item, MAX_DUE, SlotKey, Step};
 use super::releases::Releases;
 use super::replay::Replay;
+use super::rounds::round_us;
 use super::surroundings::{Habitat, ReplayedHabitat, Surroundings};
-use crate::event::{AgentAnswer, AnswerBody, Event, EventId, HostMessage, HostReply, Probe, SignedEvent, Strategy};
+use crate::event::{
+    AgentAnswer, AnswerBody, Event, EventId, HostMessage, HostPrepare, HostReply, PrepareEntry, Probe, SignedEvent,
+    Strategy,
+};
 use crate::time::{LocalTimeUs, MeshTimeUs, next_multiple};
 
 /// Clock exchanges whose imitated way back ended within so much leave together: each says how long it waited, and the host
 /// need not wake for each.
-const LEAVE_TOGETHER_US: i64 = 50_000;
+const LEAVE_TOGETHER_US: i64 = 250_000;
 /// Events staged at one host at once.
 const MAX_STAGED: usize = 64;
 /// How long after its expiry an event's slots are still known, so that a late prepare finds its slot taken.
@@ -143,10 +147,7 @@ impl<H: Habitat> HostedAgents<H> {
             }
             HostMessage::Prepare(prepare) => {
                 for entry in &prepare.entries {
-                    let key = SlotKey { event: prepare.event, agent: entry.agent, slot: entry.slot };
-                    let item =
-                        Item::Prepare { key, cluster: prepare.cluster, target: entry.target, start: entry.start };
-                    self.deliver(now_us, entry.agent, item);
+                    self.deliver_prepare(now_us, prepare, entry);
                 }
             }
             HostMessage::Rights(rights) => {
@@ -196,10 +197,7 @@ impl<H: Habitat> HostedAgents<H> {
                 Item::ProbeDone { agent, cluster, seq, received, work } => {
                     self.on_probe_done(now_us, (agent, cluster), seq, received, work);
                 }
-                Item::Prepare { key, cluster, target, start } => {
-                    actions.extend(self.on_prepare(now_us, key, cluster, (target, start)));
-                }
-                Item::Start { key } => self.start(now_us, key),
+                Item::Step { step, as_of_us } => actions.extend(self.take(as_of_us.unwrap_or(now_us), step)),
                 Item::Right { key, cluster, right } => self.on_right(now_us, key, cluster, right),
                 Item::Cancel { agent, event } => {
                     // Who was let go before this is not called back.
@@ -208,7 +206,6 @@ impl<H: Habitat> HostedAgents<H> {
                     }
                     self.on_cancel(now_us, agent, event);
                 }
-                Item::WorkDone { key } => actions.extend(self.on_work_done(now_us, key)),
                 Item::Expire { event } => self.expire(event),
             }
         }
@@ -292,6 +289,40 @@ impl<H: Habitat> HostedAgents<H> {
         let Some(hosted) = self.agents.get_mut(&agent) else { return bump(&mut self.counters.foreign) };
         if let Some(delay_us) = hosted.around.forward_us(now_us) {
             self.plan(now_us.saturating_add(delay_us), item);
+        }
+    }
+
+    fn deliver_prepare(&mut self, now_us: i64, prepare: &HostPrepare, entry: &PrepareEntry) {
+        let hold_us = self.hold_us(prepare.event, entry.agent, entry.target);
+        let Some(hosted) = self.agents.get_mut(&entry.agent) else { return bump(&mut self.counters.foreign) };
+        let Some(delay_us) = hosted.around.forward_us(now_us) else { return };
+        let key = SlotKey { event: prepare.event, agent: entry.agent, slot: entry.slot };
+        let step = Step::Prepare { key, cluster: prepare.cluster, target: entry.target, start: entry.start };
+        self.plan_step(now_us.saturating_add(delay_us), hold_us, step);
+    }
+
+    /// True time until which an agent that is told to hold does so; long past where it acts as soon as it can.
+    fn hold_us(&self, event: EventId, agent: AgentId, target: LocalTimeUs) -> i64 {
+        let holds = self.staged.get(&event).is_some_and(|staged| staged.strategy == Strategy::Hold);
+        let hosted = self.agents.get(&agent).filter(|_| holds);
+        hosted.map_or(i64::MIN, |hosted| hosted.around.true_time_of(target))
+    }
+
+    /// Plans a step at `at_us`. Where the agents' surroundings can be foretold nothing is lost when it is seen to a little later, as
+    /// of its own instant.
+    fn plan_step(&mut self, at_us: i64, hold_us: i64, step: Step) {
+        let round_us = if H::Around::FORETOLD { round_us(self.host, at_us, hold_us) } else { None };
+        self.plan(round_us.unwrap_or(at_us), Item::Step { step, as_of_us: round_us.map(|_| at_us) });
+    }
+
+    fn take(&mut self, now_us: i64, step: Step) -> Option<HostedAction> {
+        match step {
+            Step::Prepare { key, cluster, target, start } => self.on_prepare(now_us, key, cluster, (target, start)),
+            Step::Start { key } => {
+                self.start(now_us, key);
+                None
+            }
+            Step::WorkDone { key } => self.on_work_done(now_us, key),
         }
     }
 

@@ -77,17 +77,51 @@ pub(super) fn slots_of(event: EventId) -> std::ops::RangeInclusive<SlotKey> {
     key(0)..=key(u64::MAX)
 }
 
+/// A step in the life of a slot.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Item {
-    Probe { agent: AgentId, cluster: ClusterId, seq: u32, work: bool },
-    ProbeDone { agent: AgentId, cluster: ClusterId, seq: u32, received: LocalTimeUs, work: bool },
+pub(super) enum Step {
     Prepare { key: SlotKey, cluster: ClusterId, target: LocalTimeUs, start: LocalTimeUs },
     Start { key: SlotKey },
-    Right { key: SlotKey, cluster: ClusterId, right: SlotRight },
-    Cancel { agent: AgentId, event: EventId },
     WorkDone { key: SlotKey },
-    Leave { cluster: ClusterId, ready_us: i64, answer: AgentAnswer },
-    Expire { event: EventId },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Item {
+    /// As of an earlier instant, or of the one at which it is seen to.
+    Step {
+        step: Step,
+        as_of_us: Option<i64>,
+    },
+    Probe {
+        agent: AgentId,
+        cluster: ClusterId,
+        seq: u32,
+        work: bool,
+    },
+    ProbeDone {
+        agent: AgentId,
+        cluster: ClusterId,
+        seq: u32,
+        received: LocalTimeUs,
+        work: bool,
+    },
+    Right {
+        key: SlotKey,
+        cluster: ClusterId,
+        right: SlotRight,
+    },
+    Cancel {
+        agent: AgentId,
+        event: EventId,
+    },
+    Leave {
+        cluster: ClusterId,
+        ready_us: i64,
+        answer: AgentAnswer,
+    },
+    Expire {
+        event: EventId,
+    },
 }
 
 #[derive(Debug)]

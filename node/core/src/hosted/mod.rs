@@ -13,6 +13,7 @@ mod noise;
 mod processing;
 mod releases;
 mod replay;
+mod rounds;
 mod surroundings;
 mod virtual_clock;
 

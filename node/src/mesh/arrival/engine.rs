@@ -13,6 +13,7 @@ use mesh30k_ledger::types::{AgentId, ClusterId, Hash, NodeId, Scope, SectorId};
 
 use super::answers::AnswerBook;
 use super::book::Book;
+use super::bundle::BundleBook;
 use super::content::Question;
 use super::measured::Measurements;
 use super::quiet::Quiet;
@@ -41,14 +42,13 @@ pub(super) struct Led {
     pub(super) tenure: Tenure,
     /// Since when (machine's clock) the lease is not held; what was measured is kept for a while.
     pub(super) parked_us: Option<i64>,
-    pub(super) next_estimates_us: i64,
     pub(super) agents: u32,
     pub(super) warm: u32,
 }
 
 impl Led {
-    pub(super) const fn new(machine: LeadMachine, tenure: Tenure, next_estimates_us: i64) -> Self {
-        Self { machine, wakeup: None, tenure, parked_us: None, next_estimates_us, agents: 0, warm: 0 }
+    pub(super) const fn new(machine: LeadMachine, tenure: Tenure) -> Self {
+        Self { machine, wakeup: None, tenure, parked_us: None, agents: 0, warm: 0 }
     }
 
     pub(super) const fn machine(&self) -> &LeadMachine {
@@ -118,6 +118,10 @@ pub(super) struct Engine {
     pub(super) leads: BTreeMap<ClusterId, Led>,
     /// What led clusters need, until it is sent at the end of the same turn.
     pub(super) stages: BTreeMap<NodeId, Vec<LedStage>>,
+    /// What led clusters have to say to hosts without haste, until the end of the same turn.
+    pub(super) bundles: BundleBook,
+    /// When hosts are told next how leads here see their agents.
+    pub(super) next_estimates_us: i64,
     pub(super) sectors: BTreeMap<SectorId, Coordinated>,
     pub(super) orchestrator: ParentMachine,
     /// One parent per sector that only plans: for events that mean a sector or less.
@@ -162,6 +166,8 @@ impl Engine {
             acting: BTreeMap::new(),
             leads: BTreeMap::new(),
             stages: BTreeMap::new(),
+            bundles: BundleBook::new(),
+            next_estimates_us: i64::MIN,
             sectors: BTreeMap::new(),
             planners: BTreeMap::new(),
             answers: AnswerBook::default(),

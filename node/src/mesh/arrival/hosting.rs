@@ -8,12 +8,13 @@ use mesh30k_core::event::{AnswerBody, HostMessage, HostReply, Strategy};
 use mesh30k_core::hosted::{HostedAction, HostedAgent};
 use mesh30k_ledger::types::{AgentId, ClusterId, NodeId};
 
+use super::bundle::BundleBook;
 use super::content::{Question, SelfKnowledge};
 use super::engine::{Engine, StagedEvent};
 use super::pace::Pace;
 use super::quiet::Spell;
 use super::view::Now;
-use super::wire::{Message, Said, SaidGroup};
+use super::wire::{Bundled, Message, Said, SaidGroup};
 use crate::api::types::PauseRow;
 
 impl Engine {
@@ -77,9 +78,10 @@ impl Engine {
     }
 
     fn hosted_actions(&mut self, actions: Vec<HostedAction>) {
+        let mut bundles = BundleBook::new();
         for action in actions {
             match action {
-                HostedAction::Reply(reply) => self.send_reply(reply),
+                HostedAction::Reply(reply) => self.send_reply(reply, &mut bundles),
                 HostedAction::Record(record) => {
                     if let Some(error_us) = record.release_error_us() {
                         self.shared.metrics.observe_release(error_us);
@@ -88,6 +90,7 @@ impl Engine {
                 }
             }
         }
+        self.send_bundles(bundles);
     }
 
     /// A lead's message, whose right to send it was checked.
@@ -124,7 +127,8 @@ impl Engine {
         listed.into_iter().chain(acting).max_by_key(|(_, tenure)| *tenure).map(|(node, _)| node)
     }
 
-    fn send_reply(&mut self, reply: HostReply) {
+    /// Answers to questions at once, others with what else goes to their lead.
+    fn send_reply(&mut self, reply: HostReply, bundles: &mut BundleBook) {
         let mut said: BTreeMap<_, BTreeMap<String, Vec<AgentId>>> = BTreeMap::new();
         for answer in &reply.answers {
             let staged = match answer.body {
@@ -147,8 +151,9 @@ impl Engine {
         let group = |(answer, slots)| SaidGroup { answer, slots };
         let said =
             said.into_iter().map(|(event, groups)| Said { event, groups: groups.into_iter().map(group).collect() });
-        let said = said.collect();
+        let said: Vec<Said> = said.collect();
         match self.lead_of(reply.cluster) {
+            Some(lead) if said.is_empty() => bundles.entry(lead).or_default().push(Bundled::Answers(reply)),
             Some(lead) => self.send(lead, Message::Reply { reply, said }),
             None => self.shared.count("no_lead"),
         }

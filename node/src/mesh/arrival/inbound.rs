@@ -1,6 +1,6 @@
 //! Messages from other nodes: opened, judged, and handed to the machine they are for. What is refused is counted.
 
-use mesh30k_core::event::{DownMessage, HostMessage, SignedEvent, UpMessage};
+use mesh30k_core::event::{DownMessage, HostMessage, HostReply, SignedEvent, UpMessage};
 use mesh30k_core::lead::Tenure;
 use mesh30k_core::wire::{Frame, WireError};
 use mesh30k_ledger::codec::encode;
@@ -11,7 +11,7 @@ use super::answers::Groups;
 use super::engine::Engine;
 use super::refusal::Refusal;
 use super::view::Now;
-use super::wire::{AnswerCount, LedStage, Message, Opened};
+use super::wire::{AnswerCount, LedStage, Message, Opened, Said};
 
 impl Engine {
     /// A frame that came from `from` at `arrived_us` by the machine's clock.
@@ -60,21 +60,27 @@ impl Engine {
                 self.accept_up(from, tenure, message, &answers, now)
             }
             Message::Host { cluster, tenure, message } => self.accept_at_host(from, cluster, tenure, &message, now),
-            Message::Reply { reply, said } => {
-                if reply.host != from {
-                    return Err(Refusal::NotHost { node: from, host: reply.host });
-                }
-                self.on_reply(now, &reply, &said)
-            }
-            Message::Estimates { cluster, tenure, estimates } => {
-                self.check_lead(from, cluster, tenure, now)?;
-                self.check_agents(cluster, estimates.iter().map(|estimate| estimate.agent))?;
-                estimates.iter().for_each(|estimate| self.measurements.on_estimate(estimate));
+            Message::Reply { reply, said } => self.accept_reply(from, &reply, &said, now),
+            Message::Bundle { items } => {
+                self.accept_bundle(from, items, now);
                 Ok(())
             }
             Message::Watch { sector } => self.on_watch(now, from, sector),
             Message::Stages { reports } => self.accept_stages(from, reports, now),
         }
+    }
+
+    pub(super) fn accept_reply(
+        &mut self,
+        from: NodeId,
+        reply: &HostReply,
+        said: &[Said],
+        now: &Now,
+    ) -> Result<(), Refusal> {
+        if reply.host != from {
+            return Err(Refusal::NotHost { node: from, host: reply.host });
+        }
+        self.on_reply(now, reply, said)
     }
 
     fn accept_at_sector(
@@ -200,7 +206,7 @@ impl Engine {
         }
     }
 
-    fn accept_at_host(
+    pub(super) fn accept_at_host(
         &mut self,
         from: NodeId,
         cluster: ClusterId,
@@ -237,7 +243,13 @@ impl Engine {
     }
 
     /// By the leases known here. A newer one than those is believed, but only of a node that could have been appointed.
-    fn check_lead(&self, from: NodeId, cluster: ClusterId, tenure: Tenure, now: &Now) -> Result<(), Refusal> {
+    pub(super) fn check_lead(
+        &self,
+        from: NodeId,
+        cluster: ClusterId,
+        tenure: Tenure,
+        now: &Now,
+    ) -> Result<(), Refusal> {
         if !self.topology.may_lead(from, cluster) {
             return Err(Refusal::NoRight { scope: Scope::Cluster(cluster) });
         }
@@ -264,7 +276,11 @@ impl Engine {
         }
     }
 
-    fn check_agents(&self, cluster: ClusterId, agents: impl Iterator<Item = AgentId>) -> Result<(), Refusal> {
+    pub(super) fn check_agents(
+        &self,
+        cluster: ClusterId,
+        agents: impl Iterator<Item = AgentId>,
+    ) -> Result<(), Refusal> {
         let mut agents = agents;
         match agents.find(|agent| self.topology.cluster_of(*agent).is_some_and(|own| own != cluster)) {
             Some(agent) => Err(Refusal::ForeignAgent { agent, cluster }),

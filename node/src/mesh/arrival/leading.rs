@@ -1,20 +1,18 @@
 //! The lead's side: clusters under a lease, their probes, prepares and summaries.
 
-use std::collections::BTreeMap;
-
-use mesh30k_core::event::{AnswerBody, ClassSet, DownMessage, HostReply, LeadAction, LeadMachine, UpMessage};
+use mesh30k_core::event::{
+    AnswerBody, ClassSet, DownMessage, HostMessage, HostReply, LeadAction, LeadMachine, UpMessage,
+};
 use mesh30k_core::lead::Tenure;
 use mesh30k_ledger::types::{AgentId, ClusterId, NodeId, Scope};
 
 use super::engine::{Engine, Led};
 use super::refusal::Refusal;
 use super::view::Now;
-use super::wire::{Estimate, LedStage, Message, Said};
+use super::wire::{Bundled, LedStage, Message, Said};
 
 /// What a lead measured is kept this long after its lease ended, for leases come back.
 const PARKED_US: i64 = 30_000_000;
-/// How often a lead tells hosts how it sees their agents.
-const ESTIMATES_EVERY_US: i64 = 5_000_000;
 /// Stage reports in one message: some 16 KiB.
 const STAGES_MAX: usize = 32;
 
@@ -44,10 +42,10 @@ impl Engine {
     fn hold(&mut self, now: &Now, cluster: ClusterId, tenure: Tenure, moved: bool) -> bool {
         let known = self.leads.contains_key(&cluster);
         let rules = &self.rules;
-        let led = self.leads.entry(cluster).or_insert_with(|| {
-            let machine = LeadMachine::new(cluster, rules.anchor, rules.params);
-            Led::new(machine, tenure, now.wall_us.saturating_add(ESTIMATES_EVERY_US))
-        });
+        let led = self
+            .leads
+            .entry(cluster)
+            .or_insert_with(|| Led::new(LeadMachine::new(cluster, rules.anchor, rules.params), tenure));
         let returned = led.parked_us.take().is_some();
         led.tenure = tenure;
         if !known || moved {
@@ -68,8 +66,9 @@ impl Engine {
                 self.deliver_local();
                 self.poll_hosted();
             }
-            self.tell_estimates(cluster, &now);
         }
+        self.plan_estimates();
+        self.send_planned();
         self.send_stages();
     }
 
@@ -146,6 +145,9 @@ impl Engine {
         let Some(tenure) = self.leads.get(&cluster).map(|led| led.tenure) else { return };
         for action in actions {
             match action {
+                LeadAction::ToHost { host, message: HostMessage::Probe(probe) } => {
+                    self.bundles.entry(host).or_default().push(Bundled::Probe { tenure, probe });
+                }
                 LeadAction::ToHost { host, message } => self.send(host, Message::Host { cluster, tenure, message }),
                 LeadAction::ToParent(UpMessage::Stage(report)) => {
                     if let Some(led) = self.leads.get_mut(&cluster) {
@@ -172,24 +174,6 @@ impl Engine {
         match parent {
             Some(parent) => self.send(parent, message),
             None => self.shared.count("no_parent"),
-        }
-    }
-
-    fn tell_estimates(&mut self, cluster: ClusterId, now: &Now) {
-        let Some(led) = self.leads.get_mut(&cluster).filter(|led| led.next_estimates_us <= now.wall_us) else { return };
-        led.next_estimates_us = now.wall_us.saturating_add(ESTIMATES_EVERY_US);
-        let tenure = led.tenure;
-        let hosts: BTreeMap<_, NodeId> =
-            self.topology.agents_of(cluster).iter().map(|link| (link.agent, link.host)).collect();
-        let mut by_host: BTreeMap<NodeId, Vec<Estimate>> = BTreeMap::new();
-        for view in led.machine().agents(now.mesh).into_iter().filter(|view| view.warm) {
-            let (median_us, spread_us) = (view.median_us.max(0.0) as u32, view.spread_us.max(0.0) as u32);
-            if let Some(host) = hosts.get(&view.agent) {
-                by_host.entry(*host).or_default().push(Estimate { agent: view.agent, median_us, spread_us });
-            }
-        }
-        for (host, estimates) in by_host {
-            self.send(host, Message::Estimates { cluster, tenure, estimates });
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod book;
+mod bundle;
 mod content;
 mod engine;
 mod handle;

@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
-use mesh30k_core::event::{DownMessage, EventId, HostMessage, HostReply, StageReport, UpMessage};
+use mesh30k_core::event::{DownMessage, EventId, HostMessage, HostReply, Probe, StageReport, UpMessage};
 use mesh30k_core::lead::Tenure;
 use mesh30k_core::wire::{
     Envelope, Frame, HlcClock, MAX_BODY_BYTES, MessageIdSource, Priority, Seen, SeenIds, WireError, context_digest,
@@ -64,13 +64,24 @@ pub(super) enum Message {
     Host { cluster: ClusterId, tenure: Tenure, message: HostMessage },
     /// From a host to a lead; unsigned, for the link is authenticated and the answers end here.
     Reply { reply: HostReply, said: Vec<Said> },
-    /// From a lead to a host: how its agents are seen from there.
-    Estimates { cluster: ClusterId, tenure: Tenure, estimates: Vec<Estimate> },
+    /// Between leads and hosts: what one node has for another at the same time.
+    Bundle { items: Vec<Bundled> },
     /// To a coordinator: please report this sector's needs to me for a while.
     Watch { sector: SectorId },
     /// To a coordinator: what the clusters need that a node leads there. A message for each would be most of what an idle mesh
     /// sends.
     Stages { reports: Vec<LedStage> },
+}
+
+/// What leads and hosts tell each other often, and need not tell alone.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub(super) enum Bundled {
+    /// From a lead to a host: a clock exchange with some of its agents.
+    Probe { tenure: Tenure, probe: Probe },
+    /// From a host to a lead: as [`Message::Reply`], where nothing was asked.
+    Answers(HostReply),
+    /// From a lead to a host: how its agents are seen from there.
+    Estimates { cluster: ClusterId, tenure: Tenure, estimates: Vec<Estimate> },
 }
 
 /// What a cluster needs, and its lead's right to say so.
@@ -92,8 +103,10 @@ impl Message {
                 Priority::High
             }
             Self::Host { message: HostMessage::Cancel { .. } | HostMessage::Rights(_), .. } => Priority::Critical,
-            Self::Estimates { .. } | Self::Watch { .. } => Priority::Background,
-            Self::Up { .. } | Self::Stages { .. } | Self::Reply { .. } | Self::Host { .. } => Priority::Normal,
+            Self::Watch { .. } => Priority::Background,
+            Self::Up { .. } | Self::Stages { .. } | Self::Reply { .. } | Self::Bundle { .. } | Self::Host { .. } => {
+                Priority::Normal
+            }
         }
     }
 

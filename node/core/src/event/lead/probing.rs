@@ -30,11 +30,10 @@ pub(super) const CATCH_UP_PERIOD_US: i64 = 1_000_000;
 const CATCH_UP_UNHEARD: u8 = 2;
 /// Distance of probes otherwise.
 const IDLE_PERIOD_US: i64 = 5_000_000;
-/// Agents whose turns are so near to each other are probed together, in a rhythm that is shifted from sector to sector so that
-/// not all leads wake at once.
-const IDLE_GRID_US: i64 = 250_000;
+/// Agents have their turns together: all agents of a sector in the usual rhythm, those whose turns are this near to each other
+/// before. Who leads or hosts several clusters of a sector is woken once for all of them.
+const CATCH_UP_GRID_US: i64 = 250_000;
 const BURST_GRID_US: i64 = 50_000;
-const GRID_SHIFT_US: i64 = 7_000;
 /// A host that says it kept an answer for longer is not believed.
 pub(super) const MAX_WAITED_US: u32 = 1_000_000;
 /// Probe rounds whose answers are still awaited.
@@ -63,16 +62,27 @@ impl Outstanding {
         self.rounds.iter_mut().for_each(|sent| *sent = sent.plus_us(by_us));
     }
 
+    fn set_sent(&mut self, seq: u32, now: MeshTimeUs) {
+        if let Some(sent) = self.index_of(seq).and_then(|index| self.rounds.get_mut(index)) {
+            *sent = now;
+        }
+    }
+
     fn sent_at(&self, seq: u32) -> Option<MeshTimeUs> {
+        self.rounds.get(self.index_of(seq)?).copied()
+    }
+
+    fn index_of(&self, seq: u32) -> Option<usize> {
         let back = self.next.wrapping_sub(seq);
-        let index = self.rounds.len().checked_sub(usize::try_from(back).ok()?)?;
-        self.rounds.get(index).copied()
+        self.rounds.len().checked_sub(usize::try_from(back).ok()?)
     }
 }
 
-/// The first instant from `at` on that is a multiple of `grid_us` in the rhythm of the sector.
-fn on_grid(at: MeshTimeUs, grid_us: i64, sector: SectorId) -> MeshTimeUs {
-    let shift_us = i64::from(sector.0).saturating_mul(GRID_SHIFT_US).rem_euclid(grid_us);
+/// The first instant from `at` on that is a multiple of `grid_us` in the rhythm of the sector. The golden ratio keeps the rhythms
+/// of any number of sectors apart.
+pub(super) fn on_grid(at: MeshTimeUs, grid_us: i64, sector: SectorId) -> MeshTimeUs {
+    let place = i64::from(sector.0.wrapping_mul(0x9E37_79B9) >> 16);
+    let shift_us = place.saturating_mul(grid_us) >> 16;
     MeshTimeUs(next_multiple(at.0.saturating_sub(shift_us), grid_us).saturating_add(shift_us))
 }
 
@@ -85,14 +95,16 @@ impl LeadMachine {
             let catches_up = !burst && member.is_unmeasured();
             let work = catches_up || burst && member.burst_left.checked_rem(WORK_EVERY) == Some(0);
             member.burst_left = member.burst_left.saturating_sub(1);
-            let (period_us, grid_us) = match (burst, catches_up && member.unheard < CATCH_UP_UNHEARD) {
+            let (earliest_us, grid_us) = match (burst, catches_up) {
                 (true, _) => (BURST_PERIOD_US, BURST_GRID_US),
-                (false, true) => (CATCH_UP_PERIOD_US, IDLE_GRID_US),
-                (false, false) => (IDLE_PERIOD_US, IDLE_GRID_US),
+                (false, true) if member.unheard < CATCH_UP_UNHEARD => (CATCH_UP_PERIOD_US, CATCH_UP_GRID_US),
+                (false, true) => (IDLE_PERIOD_US, CATCH_UP_GRID_US),
+                // The turn nearest to one period from now.
+                (false, false) => (IDLE_PERIOD_US / 2, IDLE_PERIOD_US),
             };
             member.unheard = member.unheard.saturating_add(u8::from(!burst));
             // After a stall of the caller the rhythm starts anew instead of catching up in one go.
-            member.next_probe = on_grid(now.plus_us(period_us), grid_us, self.cluster.sector);
+            member.next_probe = on_grid(now.plus_us(earliest_us), grid_us, self.cluster.sector);
             batches.entry((work, member.link.host)).or_default().push(*id);
         }
         if batches.is_empty() {
@@ -107,6 +119,11 @@ impl LeadMachine {
             }
         }
         actions
+    }
+
+    /// Probe round `seq` left at `now` only, not when [`Self::poll`] decided on it: it waited for those of other clusters.
+    pub fn on_probe_sent(&mut self, seq: u32, now: MeshTimeUs) {
+        self.outstanding.set_sent(seq, now);
     }
 
     /// A clock that may have been set is measured again at once.
@@ -179,18 +196,32 @@ mod tests {
         for sector in [0, 1, 35, 36, 999].map(SectorId) {
             let mut turns = Vec::new();
             for at in (1_000_000..1_500_000).step_by(7_919).map(MeshTimeUs) {
-                let turn = on_grid(at, IDLE_GRID_US, sector);
-                assert!((0..IDLE_GRID_US).contains(&turn.since_us(at)), "{sector}: {at:?} became {turn:?}");
+                let turn = on_grid(at, CATCH_UP_GRID_US, sector);
+                assert!((0..CATCH_UP_GRID_US).contains(&turn.since_us(at)), "{sector}: {at:?} became {turn:?}");
                 turns.push(turn);
             }
             turns.dedup();
             assert!(turns.len() <= 3, "half a second has at most three turns: {turns:?}");
         }
-        let at = MeshTimeUs(1_000_000);
-        assert_ne!(
-            on_grid(at, IDLE_GRID_US, SectorId(0)),
-            on_grid(at, IDLE_GRID_US, SectorId(1)),
-            "sectors are shifted"
+    }
+
+    #[test]
+    fn the_turns_of_a_hundred_sectors_lie_apart() {
+        let turn = |sector| on_grid(MeshTimeUs(0), IDLE_PERIOD_US, SectorId(sector)).0;
+        let mut turns: Vec<i64> = (0..100).map(turn).collect();
+        turns.sort_unstable();
+        assert!(turns.windows(2).all(|pair| (10_000..120_000).contains(&(pair[1] - pair[0]))), "{turns:?}");
+    }
+
+    #[test]
+    fn a_round_that_left_later_is_measured_from_then() {
+        let mut rounds = Outstanding::default();
+        let seqs: Vec<u32> = (0..3).map(|at| rounds.open(MeshTimeUs(at))).collect();
+        rounds.set_sent(seqs[1], MeshTimeUs(70));
+        rounds.set_sent(9, MeshTimeUs(80));
+        assert_eq!(
+            seqs.iter().map(|seq| rounds.sent_at(*seq)).collect::<Vec<_>>(),
+            [0, 70, 2].map(|at| Some(MeshTimeUs(at)))
         );
     }
 }

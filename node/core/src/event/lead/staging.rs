@@ -2,20 +2,18 @@
 
 use super::super::spec::{ClassSet, class_index};
 use super::super::stage::{HIT_GRID_MS, StageReport};
+use super::probing::on_grid;
 use super::survey::TailReadings;
 use super::wave::TICK_US;
 use super::{AgentView, LeadMachine, Member};
 use crate::delay::within_probability;
-use crate::time::{MeshTimeUs, next_multiple, round_us};
+use crate::time::{MeshTimeUs, round_us};
 
 /// How often a stage report goes up while agents are being measured or events are under way, and for a while after.
 const STAGE_PERIOD_US: i64 = 1_000_000;
 const BUSY_US: i64 = 10_000_000;
 /// How often otherwise: then a probe each five seconds is all that changes it.
 const STAGE_IDLE_PERIOD_US: i64 = 5_000_000;
-/// Clusters of one sector report at the same instants, which are instants of their probes as well, so that a node wakes once for
-/// all it leads and says it in one message; sectors are apart from each other by this much.
-const STAGE_SHIFT_US: i64 = 257_000;
 /// How long one may be sent again while all that comes in are usual probes of agents known for long.
 const STAGE_KEPT_US: i64 = 5_000_000;
 /// (u90 - u50) of a normal distribution with standard deviation one.
@@ -24,12 +22,11 @@ const NORMAL_Q90: f64 = 1.281_551_6;
 const STANDBY_SAVES: f64 = 0.99;
 
 impl LeadMachine {
-    /// When the next report is due.
+    /// When the next report is due: clusters of one sector report at the same instants, which are instants of their probes as well, so
+    /// that a node wakes once for all it leads and says it in one message.
     pub(super) fn next_stage_after(&mut self, now: MeshTimeUs) -> MeshTimeUs {
         let period_us = self.stage_period_us(now);
-        let shift_us = i64::from(self.cluster.sector.0).saturating_mul(STAGE_SHIFT_US).rem_euclid(period_us);
-        let soonest_us = now.plus_us(1).0.saturating_sub(shift_us);
-        MeshTimeUs(next_multiple(soonest_us, period_us).saturating_add(shift_us))
+        on_grid(now.plus_us(1), period_us, self.cluster.sector)
     }
 
     fn stage_period_us(&mut self, now: MeshTimeUs) -> i64 {

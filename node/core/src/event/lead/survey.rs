@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use mesh30k_ledger::types::{AgentClass, AgentId, NodeId};
 
 use super::super::hedge::{HedgeInputs, HedgePlan, hedge_plan};
+use super::super::message::ARMED_ROUND_US;
 use super::super::spec::class_index;
 use super::{LeadMachine, Member};
 use crate::clock::ClockEstimate;
@@ -70,11 +71,12 @@ impl Survey {
         // Another failure domain, where there is one.
         let standby = others().find(|s| s.host != host).or_else(|| others().next())?;
         let way_us = reading.summary.way_us;
-        let handover_us = if effects { 2.0 * (standby.way_us + way_us) } else { 0.0 };
+        let round_us = ARMED_ROUND_US as f64;
+        let handover_us = if effects { 2.0 * (standby.way_us + way_us) + round_us } else { 0.0 };
         Some(hedge_plan(&HedgeInputs {
             start_us: reading.start_us,
             work_us: reading.work_us,
-            up_us: way_us,
+            up_us: way_us + round_us,
             standby_us: standby.standby_us,
             handover_us,
         }))

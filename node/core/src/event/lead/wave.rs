@@ -21,6 +21,8 @@ pub(super) const TICK_US: i64 = 1_000;
 const EARLY_US: i64 = 5_000_000;
 /// Prepares of one host within this leave as one message.
 const BUCKET_US: i64 = 1_000;
+/// Standbys that are due within so much leave together. None of them is so urgent, and a lead has thirty agents.
+const HEDGE_BUCKET_US: i64 = 10_000;
 
 /// One agent's part in a slot, as far as the lead knows it.
 #[derive(Debug, Default)]
@@ -258,7 +260,7 @@ impl LeadMachine {
                 // Buckets round down; half a bucket less keeps the mean.
                 Strategy::Throw => (round_us(reading.summary.median_us).saturating_sub(BUCKET_US / 2), i64::MAX),
             };
-            let slot = bucket(wave.target.minus_us(ahead_us));
+            let slot = floor(wave.target.minus_us(ahead_us), BUCKET_US);
             wave.queue.entry((slot, member.link.host)).or_default().push((*id, start_us));
         }
         self.counters.unmeasured = self.counters.unmeasured.saturating_add(unmeasured);
@@ -329,7 +331,7 @@ impl LeadMachine {
 fn plan_hedge(wave: &mut Wave, now: MeshTimeUs, survey: &Survey, link: &super::AgentLink) -> Option<f64> {
     let plan = survey.hedge(link.agent, link.host, link.class, wave.effects)?;
     let reading = survey.readings.get(&link.agent)?;
-    let at = bucket(wave.target.minus_us(round_us(plan.ahead_us)));
+    let at = floor(wave.target.minus_us(round_us(plan.ahead_us)), HEDGE_BUCKET_US);
     // With less time than its usual answer takes, silence says nothing of the primary: a standby would be wasted on it.
     let usual_us = round_us(reading.summary.median_us + reading.summary.way_us);
     if at.since_us(now) >= usual_us {
@@ -338,6 +340,6 @@ fn plan_hedge(wave: &mut Wave, now: MeshTimeUs, survey: &Survey, link: &super::A
     Some(plan.start_us)
 }
 
-fn bucket(at: MeshTimeUs) -> MeshTimeUs {
-    MeshTimeUs(at.0.saturating_sub(at.0.checked_rem_euclid(BUCKET_US).unwrap_or(0)))
+fn floor(at: MeshTimeUs, bucket_us: i64) -> MeshTimeUs {
+    MeshTimeUs(at.0.saturating_sub(at.0.checked_rem_euclid(bucket_us).unwrap_or(0)))
 }

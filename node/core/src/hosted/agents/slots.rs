@@ -3,7 +3,8 @@
 use mesh30k_ledger::types::{AgentId, ClusterId, Hash};
 
 use super::super::ack_spread::leaves_us;
-use super::super::due::{HarnessRecord, HostedAction, Item, SlotKey, slots_of};
+use super::super::due::{HarnessRecord, HostedAction, Item, SlotKey, Step, slots_of};
+use super::super::rounds::round_us;
 use super::super::surroundings::{Habitat, Surroundings};
 use super::{HostedAgents, bump};
 use crate::clock::guarded_target;
@@ -22,13 +23,9 @@ pub(super) struct Slot {
     received_us: i64,
     /// When the work was to begin; how late a timer begins it counts as work.
     start: LocalTimeUs,
+    /// True time until which it holds; long past where it acts as soon as it can.
+    hold_us: i64,
     armed_us: Option<i64>,
-}
-
-impl Slot {
-    fn new(machine: AgentSlot, cluster: ClusterId, received_us: i64, start: LocalTimeUs) -> Self {
-        Self { machine, cluster, received_us, start, armed_us: None }
-    }
 }
 
 impl<H: Habitat> HostedAgents<H> {
@@ -79,10 +76,12 @@ impl<H: Habitat> HostedAgents<H> {
             let due_us = hosted.around.true_time_of(start);
             due_us.saturating_add(hosted.around.timer_late_us(due_us))
         });
-        self.slots.insert(key, Slot::new(machine, cluster, now_us, start.max(now)));
+        let hold_us = self.hold_us(key.event, key.agent, target);
+        let slot = Slot { machine, cluster, received_us: now_us, start: start.max(now), hold_us, armed_us: None };
+        self.slots.insert(key, slot);
         if able {
             match start_us {
-                Some(start_us) => self.plan(start_us, Item::Start { key }),
+                Some(start_us) => self.plan_step(start_us, hold_us, Step::Start { key }),
                 None => self.start(now_us, key),
             }
             return None;
@@ -104,7 +103,8 @@ impl<H: Habitat> HostedAgents<H> {
             return bump(&mut self.counters.frozen);
         }
         if let Some(work_us) = hosted.around.work_us(now_us, kappa(weight_milli, 0)) {
-            self.plan(now_us.saturating_add(work_us), Item::WorkDone { key });
+            let hold_us = slot.hold_us;
+            self.plan_step(now_us.saturating_add(work_us), hold_us, Step::WorkDone { key });
         }
     }
 
@@ -115,7 +115,8 @@ impl<H: Habitat> HostedAgents<H> {
         let now = hosted.around.read(now_us);
         if right == SlotRight::GiveUp && !self.slots.contains_key(&key) && self.slots.len() < MAX_SLOTS {
             let machine = AgentSlot::stand_by(true, now, now);
-            self.slots.insert(key, Slot::new(machine, cluster, now_us, now));
+            let slot = Slot { machine, cluster, received_us: now_us, start: now, hold_us: i64::MIN, armed_us: None };
+            self.slots.insert(key, slot);
         }
         let Some(slot) = self.slots.get_mut(&key) else { return };
         match right {
@@ -155,11 +156,11 @@ impl<H: Habitat> HostedAgents<H> {
         let release = slot.machine.on_work_done(now);
         let armed = slot.machine.armed()?;
         slot.armed_us = Some(now_us);
-        let (cluster, received, started) = (slot.cluster, slot.machine.received(), slot.start);
+        let (received, started) = (slot.machine.received(), slot.start);
         let wakeup_us = slot.machine.next_wakeup().map(|at| hosted.around.true_time_of(at));
         let wakeup_us = wakeup_us.map(|at_us| at_us.saturating_add(hosted.around.timer_late_us(at_us)));
         let body = AnswerBody::Armed { event: key.event, received, started, armed };
-        self.answer(now_us, cluster, (key.agent, key.slot), body);
+        self.answer_armed(now_us, key, body);
         if let Some(release) = release {
             return self.released(now_us, key, now, release.late);
         }
@@ -167,6 +168,21 @@ impl<H: Habitat> HostedAgents<H> {
             self.hold(at_us, key);
         }
         None
+    }
+
+    /// In a round before T; what misses the last one goes with the answers about releases.
+    fn answer_armed(&mut self, now_us: i64, key: SlotKey, body: AnswerBody) {
+        let (Some(slot), Some(hosted)) = (self.slots.get(&key), self.agents.get_mut(&key.agent)) else { return };
+        let (cluster, hold_us) = (slot.cluster, slot.hold_us);
+        let Some(delay_us) = hosted.around.return_us(now_us) else { return };
+        let ready_us = now_us.saturating_add(delay_us);
+        let leaves_us = if H::Around::FORETOLD && hold_us > now_us {
+            round_us(self.host, ready_us, hold_us).unwrap_or_else(|| leaves_us(hold_us, self.host, ready_us))
+        } else {
+            ready_us
+        };
+        let answer = AgentAnswer { agent: key.agent, slot: key.slot, body };
+        self.plan(leaves_us, Item::Leave { cluster, ready_us, answer });
     }
 
     pub(super) fn on_release_due(&mut self, now_us: i64, key: SlotKey) -> Option<HostedAction> {
@@ -194,7 +210,7 @@ impl<H: Habitat> HostedAgents<H> {
         let cluster = self.slots.get(&key)?.cluster;
         let target = self.staged.get(&key.event)?.target;
         if let Some(delay_us) = self.agents.get_mut(&key.agent)?.around.return_us(now_us) {
-            let leaves_us = leaves_us(target.0, self.host, cluster, now_us.saturating_add(delay_us));
+            let leaves_us = leaves_us(target.0, self.host, now_us.saturating_add(delay_us));
             let body = AnswerBody::Released { event: key.event, released: now, late };
             let answer = AgentAnswer { agent: key.agent, slot: key.slot, body };
             self.plan(leaves_us, Item::Leave { cluster, ready_us: leaves_us, answer });

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh30k_core::event::{
-    AgentAnswer, AnswerBody, DownMessage, Event, EventError as SpecError, FoldedAck, HostMessage, HostReply,
-    MAX_NAMED_AGENTS, MAX_WAVES, Prepare, Probe, Session, SignedEvent, StageReport, Strategy, Tally, UpMessage,
+    AgentAnswer, AnswerBody, DownMessage, Event, EventError as SpecError, FoldedAck, HostReply, MAX_NAMED_AGENTS,
+    MAX_WAVES, Prepare, Probe, Session, SignedEvent, StageReport, Strategy, Tally, UpMessage,
 };
 use mesh30k_core::lead::{Fencing, Rank, Tenure};
 use mesh30k_core::time::TimeUs;
@@ -11,7 +11,7 @@ use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::types::{AgentId, Hash, NodeId, Scope, SectorId};
 
-use super::super::wire::{LedStage, Message, Sealer};
+use super::super::wire::{Bundled, LedStage, Message, Sealer};
 use super::super::*;
 use super::fixture::{AGENTS, Trio, cluster_of, context, host_key, request, signed, unsigned};
 use crate::api::types::PlanRequest;
@@ -195,10 +195,11 @@ async fn messages_without_the_right_to_be_sent_are_dropped_and_counted() {
     let now = wall_us();
     let led = cluster_of(3);
     let tenure = Tenure { fencing: Fencing::new(1, 1), rank: Rank::Lead };
-    let probe = |cluster, agent| {
-        let message = HostMessage::Probe(Probe { cluster, seq: 1, work: false, agents: vec![AgentId(agent)] });
-        Message::Host { cluster, tenure, message }
+    let item = |cluster, agent| Bundled::Probe {
+        tenure,
+        probe: Probe { cluster, seq: 1, work: false, agents: vec![AgentId(agent)] },
     };
+    let probe = |cluster, agent| Message::Bundle { items: vec![item(cluster, agent)] };
 
     assert_eq!(judged(&trio, 2, &[Bytes::from_static(b"\x01\x00garbage")], "malformed").await, 1);
     assert_eq!(judged(&trio, 2, &[Bytes::new()], "malformed").await, 2);
@@ -216,8 +217,11 @@ async fn messages_without_the_right_to_be_sent_are_dropped_and_counted() {
     assert_eq!(judged(&trio, 2, &[sealed(context(), 2, 2, now + 2, &probe(led, 4))], "foreign_agent").await, 1);
 
     let reply = HostReply { cluster: cluster_of(2), host: NodeId(3), answers: Vec::new() };
+    let bundle = Message::Bundle { items: vec![item(led, 4), Bundled::Answers(reply.clone()), item(led, 4)] };
     let reply = Message::Reply { reply, said: Vec::new() };
     assert_eq!(judged(&trio, 2, &[sealed(context(), 2, 2, now + 3, &reply)], "not_host").await, 1);
+    assert_eq!(judged(&trio, 2, &[sealed(context(), 2, 2, now + 10, &bundle)], "not_host").await, 2);
+    assert_eq!(judged(&trio, 2, &[], "foreign_agent").await, 3, "each item of a frame is judged");
 
     let mut forged = signed(EventKind::Cascade, Strategy::Hold, now + 60_000_000, b"");
     forged.event.payload = b"x".to_vec();
