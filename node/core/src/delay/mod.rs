@@ -5,6 +5,7 @@ mod errors;
 mod growth;
 mod model;
 mod normal;
+mod path;
 mod prior;
 mod ring;
 mod tail;

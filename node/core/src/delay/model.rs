@@ -1,9 +1,8 @@
 //! One child's delay: rings of one-way delay and of normalised processing, and the lead computed from them (2.3, 2.4).
 
-use std::collections::VecDeque;
-
+use super::path::{ABSURD_US, PathRing};
 use super::prior::ClassPrior;
-use super::ring::{QuantileRing, RING_LEN, median_and_ninetieth, quantile};
+use super::ring::{QuantileRing, quantile};
 use super::tail::TailReading;
 use crate::clock::ClockEstimate;
 use crate::time::{LocalTimeUs, MeshTimeUs};
@@ -31,8 +30,6 @@ const REPEATED_STEP: f64 = 2.0;
 const CHANGE_WINDOW: usize = 8;
 /// Samples after a change-point during which s is doubled (2.8).
 const UNSETTLED_SAMPLES: u8 = 16;
-/// Figures outside this are refused: no delay of the internet and no work of an event.
-const ABSURD_US: f64 = 600_000_000.0;
 
 /// Factor on processing for a weight (thousandths) and a queue: kappa = (1 + 0.5 w)(1 + 0.1 q).
 #[must_use]
@@ -62,13 +59,10 @@ pub struct DelaySummary {
 /// Delay state of one child.
 #[derive(Clone, Debug)]
 pub struct DelayModel {
-    /// (sent, received minus sent): one clock minus the other, so that a better offset improves old samples too.
-    sent: VecDeque<(MeshTimeUs, f64)>,
-    /// Figures of `sent`, worked out once for each sample.
+    path: PathRing,
+    /// Figures of `path`, worked out once for each sample; none before the clock is known.
     delay_figures: Option<DelayFigures>,
     work: QuantileRing,
-    /// Median and spread of `work`: asked for a hundred times as often as a figure comes in.
-    work_figures: Option<(f64, f64)>,
     correction: f64,
     missed_last: bool,
     silent: u8,
@@ -97,10 +91,9 @@ impl DelayModel {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            sent: VecDeque::new(),
+            path: PathRing::default(),
             delay_figures: None,
             work: QuantileRing::new(),
-            work_figures: None,
             correction: 0.0,
             missed_last: false,
             silent: 0,
@@ -112,11 +105,7 @@ impl DelayModel {
     /// A message sent at `sent` (mesh) was received at `received` (child's clock): a sample of u once the offset is known,
     /// with `clock` what is known of it now.
     pub fn record_delay(&mut self, sent: MeshTimeUs, received: LocalTimeUs, clock: Option<&ClockEstimate>) {
-        let raw = received.0.saturating_sub(sent.0) as f64;
-        if self.sent.len() >= RING_LEN {
-            self.sent.pop_front();
-        }
-        self.sent.push_back((sent, raw));
+        self.path.push(sent, received.0.saturating_sub(sent.0) as f64);
         self.unsettled = self.unsettled.saturating_sub(1);
         self.silent = 0;
         self.delay_figures = clock.and_then(|clock| self.figures(clock));
@@ -127,8 +116,6 @@ impl DelayModel {
         let b = work_us / kappa;
         if (0.0..ABSURD_US).contains(&b) {
             self.work.push(b);
-            self.work_figures =
-                median_and_ninetieth(self.work.iter()).map(|(median, ninetieth)| (median, ninetieth - median));
         } else {
             self.refused = self.refused.saturating_add(1);
         }
@@ -137,19 +124,16 @@ impl DelayModel {
     /// Whether its own figures stand: both rings carry [`MIN_SAMPLES`].
     #[must_use]
     pub fn is_measured(&self) -> bool {
-        self.sent.len() >= MIN_SAMPLES && self.work.len() >= MIN_SAMPLES
+        self.path.len() >= MIN_SAMPLES && self.work.len() >= MIN_SAMPLES
     }
 
     /// m and s for `kappa`, with `clock` turning raw differences into delays: m = med(u) + kappa med(b),
     /// s = max(u90 - u50 + kappa (b90 - b50), 1 ms). A ring below [`MIN_SAMPLES`] gives way to its class, s doubled.
     #[must_use]
     pub fn summary(&self, clock: Option<&ClockEstimate>, prior: &ClassPrior, kappa: f64) -> DelaySummary {
-        let (u, u_warm) = match clock {
-            Some(clock) if self.sent.len() >= MIN_SAMPLES => (self.delays(clock), true),
-            _ => (None, false),
-        };
+        let u = clock.filter(|_| self.path.len() >= MIN_SAMPLES).and_then(|clock| self.delays(clock));
         let own_work = self.work.len() >= MIN_SAMPLES;
-        let b = self.work_figures.filter(|_| own_work);
+        let b = if own_work { self.works() } else { None };
         let (u_mid, u_spread) = u.unwrap_or((prior.delay_us, 2.0 * prior.delay_spread_us));
         let (b_mid, b_spread) = b.unwrap_or((prior.work_us, 2.0 * prior.work_spread_us));
         let doubled = if self.unsettled > 0 { 2.0 } else { 1.0 };
@@ -160,7 +144,7 @@ impl DelayModel {
             delivery_us: (u_mid + doubled * DELIVERY_SPREADS * u_spread).clamp(0.0, MAX_LEAD_US),
             work_us: kappa * b_mid,
             work_spread_us: (kappa * b_spread).max(MIN_SPREAD_US),
-            warm: u_warm && own_work,
+            warm: u.is_some() && own_work,
         }
     }
 
@@ -219,19 +203,14 @@ impl DelayModel {
     /// Looks for a change-point: median of the last 8 delays further than 3 s from the window's (2.8). True when found;
     /// the rings are then shortened and s doubled for a while.
     pub fn detect_change(&mut self, clock: &ClockEstimate) -> bool {
-        if self.sent.len() < CHANGE_WINDOW.saturating_mul(3) || self.unsettled > 0 {
+        if self.path.len() < CHANGE_WINDOW.saturating_mul(3) || self.unsettled > 0 {
             return false;
         }
-        let mut recent: Vec<f64> = self.delays_of(self.sent.iter().rev().take(CHANGE_WINDOW), clock).collect();
-        recent.sort_unstable_by(f64::total_cmp);
-        let (Some(now), Some((before, spread_us))) = (quantile(&recent, 0.5), self.delays(clock)) else {
-            return false;
-        };
+        let recent = self.path.newest_median_us(CHANGE_WINDOW, clock);
+        let (Some(now), Some((before, spread_us))) = (recent, self.delays(clock)) else { return false };
         let changed = (now - before).abs() > 3.0 * spread_us.max(MIN_SPREAD_US);
         if changed {
-            while self.sent.len() > CHANGE_WINDOW {
-                self.sent.pop_front();
-            }
+            self.path.keep_newest(CHANGE_WINDOW);
             self.delay_figures = self.figures(clock);
             self.unsettled = UNSETTLED_SAMPLES;
         }
@@ -241,9 +220,9 @@ impl DelayModel {
     /// One D drawn from the rings: the newest delay with a processing sample of its turn.
     #[must_use]
     pub fn paired_sample_us(&self, clock: &ClockEstimate, turn: usize) -> Option<f64> {
-        let (sent, raw) = self.sent.back()?;
+        let (_, delay_us) = self.path.newest(clock)?;
         let work = self.work.iter().nth(turn.checked_rem(self.work.len())?)?;
-        Some(raw - clock.offset_at_us(*sent) + work)
+        Some(delay_us + work)
     }
 
     /// The correction c.
@@ -255,7 +234,7 @@ impl DelayModel {
     /// Delay and processing samples held.
     #[must_use]
     pub fn samples(&self) -> (usize, usize) {
-        (self.sent.len(), self.work.len())
+        (self.path.len(), self.work.len())
     }
 
     /// Figures refused as absurd.
@@ -266,21 +245,19 @@ impl DelayModel {
 
     /// Median and spread of the delays under `clock`.
     fn delays(&self, clock: &ClockEstimate) -> Option<(f64, f64)> {
-        let known = self.delay_figures.or_else(|| self.figures(clock))?;
+        let known = self.delay_figures?;
         Some((known.median_us + known.offset_us - clock.offset_at_us(known.at), known.spread_us))
     }
 
-    fn figures(&self, clock: &ClockEstimate) -> Option<DelayFigures> {
-        let (at, _) = *self.sent.back()?;
-        let (median_us, ninetieth_us) = median_and_ninetieth(self.delays_of(self.sent.iter(), clock))?;
+    fn figures(&mut self, clock: &ClockEstimate) -> Option<DelayFigures> {
+        let (at, _) = self.path.newest(clock)?;
+        let (median_us, ninetieth_us) = self.path.median_and_ninetieth_us(clock)?;
         Some(DelayFigures { median_us, spread_us: ninetieth_us - median_us, at, offset_us: clock.offset_at_us(at) })
     }
 
-    fn delays_of<'a>(
-        &self,
-        samples: impl Iterator<Item = &'a (MeshTimeUs, f64)>,
-        clock: &ClockEstimate,
-    ) -> impl Iterator<Item = f64> {
-        samples.map(|(sent, raw)| raw - clock.offset_at_us(*sent)).filter(|u| u.abs() < ABSURD_US)
+    /// Median and spread of the works.
+    fn works(&self) -> Option<(f64, f64)> {
+        let median = quantile(self.work.sorted(), 0.5)?;
+        Some((median, quantile(self.work.sorted(), 0.9)? - median))
     }
 }

@@ -306,7 +306,7 @@ impl ParentMachine {
     /// Time to plan for one stage: Q.999 of its delay and a millisecond.
     fn stage_us(&self, child: Scope) -> i64 {
         let sorted = self.children.get(&child).map(|c| c.delays.sorted()).unwrap_or_default();
-        let measured = crate::delay::quantile(&sorted, 0.999).unwrap_or(FIRST_STAGE_US);
+        let measured = crate::delay::quantile(sorted, 0.999).unwrap_or(FIRST_STAGE_US);
         crate::time::round_us(measured + STAGE_EXTRA_US)
     }
 
