@@ -78,6 +78,25 @@ fn a_step_smaller_than_the_round_trip_is_followed_after_eight_exchanges_that_no_
     assert!((estimate.offset_us - 30_000.0).abs() < 2_000.0, "{estimate:?}");
 }
 
+/// A clock that is set forward by 48 ms while its owner works for 100 ms: the round trip of 60 ms looks like one of 12, and the offset is
+/// half of the step.
+#[test]
+fn an_exchange_during_which_the_clock_was_set_is_not_the_best_of_all() {
+    let mut link = ClockLink::new();
+    for k in 0..10 {
+        link.record(exchange(k * 5_000_000, 0, 0, 30_000, 30_000)).unwrap();
+    }
+    let at = 50_000_000;
+    let (t2, t3) = (LocalTimeUs(at + 30_000), LocalTimeUs(at + 130_000 + 48_000));
+    link.record(Exchange { t1: MeshTimeUs(at), t2, t3, t4: MeshTimeUs(at + 160_000) }).unwrap();
+    for k in 11..30 {
+        link.record(exchange(k * 5_000_000, 48_000, 0, 30_000, 30_000)).unwrap();
+        let (estimate, truth) = (link.estimate(MeshTimeUs(k * 5_000_000)).unwrap(), [0.0, 48_000.0]);
+        assert!(truth.iter().any(|us| (estimate.offset_us - us).abs() <= 1.0), "{estimate:?}");
+    }
+    assert!((link.estimate(MeshTimeUs(150_000_000)).unwrap().offset_us - 48_000.0).abs() <= 1.0);
+}
+
 #[test]
 fn one_liar_among_three_anchors_moves_nothing() {
     let honest = |offset_us| AnchorVote { offset_us, bound_us: 5_000.0, delay_min_us: 10_000.0 };

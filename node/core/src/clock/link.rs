@@ -22,6 +22,8 @@ const STEP_CONFIRMATIONS: usize = 3;
 const SMALL_STEP_CONFIRMATIONS: usize = 8;
 /// What other queues may hide of a path's smallest round trip, of one: the smallest is never quite reached.
 const PATH_CHANGE: f64 = 0.03;
+/// A child that keeps an exchange for longer may have its clock set meanwhile.
+const LONG_WORK_US: i64 = 5_000;
 /// What a clock may drift and a timer may err before an exchange contradicts, ppm and microseconds.
 const STEP_DRIFT_PPM: f64 = 100.0;
 const STEP_FLOOR_US: f64 = 1_000.0;
@@ -115,6 +117,9 @@ impl ClockLink {
             self.rejected.count(error);
             return Err(error);
         }
+        if self.is_too_good(&exchange) {
+            return Ok(());
+        }
         match self.contradiction(&exchange) {
             Some(how) => self.hold_over(exchange, how),
             None => {
@@ -124,6 +129,14 @@ impl ClockLink {
             }
         }
         Ok(())
+    }
+
+    /// A clock that is set forward while the child works makes the exchange look shorter than it was, and its offset is neither that of
+    /// before nor that of after. As the shortest of all it would be believed against every other, so none that took long becomes it.
+    fn is_too_good(&self, exchange: &Exchange) -> bool {
+        let is_shortest =
+            self.delay_min_us(exchange.t4).is_some_and(|least_us| (exchange.delay_us() as f64) < least_us);
+        is_shortest && exchange.t3.since_us(exchange.t2) > LONG_WORK_US
     }
 
     fn accept(&mut self, exchange: Exchange) {
