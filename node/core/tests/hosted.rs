@@ -1,6 +1,7 @@
 //! Hosted agents: the embedded series, the truth behind them, and a lead that must find it out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use mesh30k_core::event::{
@@ -185,6 +186,25 @@ fn hold_lands_where_throw_scatters_and_the_fold_knows() {
     pair.start(Strategy::Throw, 2_500_000);
     pair.run_until(START + 20_000_000);
     assert!(pair.within(10_000) + 8 < hold);
+}
+
+/// Thirty prepares, beginnings and ends of work and thirty ARMED are a hundred and twenty instants; the host wakes once a round for all that
+/// fall into it, and each agent was ARMED at an instant of its own all the same.
+#[test]
+fn a_host_sees_to_its_agents_in_rounds_until_they_act() {
+    let mut pair = Pair::new(AgentClass::B);
+    pair.run_until(START + 7_000_000);
+    let target = pair.start(Strategy::Hold, 3_000_000).event.target.0;
+    let mut wakes = Vec::new();
+    while let Some(at) = pair.host.next_wakeup_us().filter(|at| *at < target - 100_000) {
+        pair.run_until(at + 1);
+        wakes.push(at);
+    }
+    assert!(wakes.len() < 50, "{} wake-ups", wakes.len());
+    pair.run_until(target + 2_000_000);
+    let armed: BTreeSet<i64> = pair.records.iter().filter_map(|record| record.armed_us).collect();
+    assert_eq!((pair.records.len(), armed.len()), (30, 30));
+    assert!(armed.iter().any(|at| *at < target - 100_000 && !wakes.contains(at)), "as of instants at which it slept");
 }
 
 #[test]
