@@ -89,6 +89,7 @@ fn an_exchange_during_which_the_clock_was_set_is_not_the_best_of_all() {
     let at = 50_000_000;
     let (t2, t3) = (LocalTimeUs(at + 30_000), LocalTimeUs(at + 130_000 + 48_000));
     link.record(Exchange { t1: MeshTimeUs(at), t2, t3, t4: MeshTimeUs(at + 160_000) }).unwrap();
+    assert_eq!((link.rejected().too_good, link.rejected().total()), (1, 1));
     for k in 11..30 {
         link.record(exchange(k * 5_000_000, 48_000, 0, 30_000, 30_000)).unwrap();
         let (estimate, truth) = (link.estimate(MeshTimeUs(k * 5_000_000)).unwrap(), [0.0, 48_000.0]);

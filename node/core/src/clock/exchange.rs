@@ -67,6 +67,8 @@ pub struct RejectCounts {
     pub non_monotone: u64,
     /// Counted before.
     pub duplicate: u64,
+    /// No error of the exchange's, but shorter than any other although the child took long: its clock may have been set meanwhile.
+    pub too_good: u64,
 }
 
 impl RejectCounts {
@@ -84,7 +86,8 @@ impl RejectCounts {
     /// All refusals together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.negative.saturating_add(self.too_long).saturating_add(self.non_monotone).saturating_add(self.duplicate)
+        let counts = [self.negative, self.too_long, self.non_monotone, self.duplicate, self.too_good];
+        counts.into_iter().fold(0, u64::saturating_add)
     }
 }
 

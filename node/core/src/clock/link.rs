@@ -118,6 +118,7 @@ impl ClockLink {
             return Err(error);
         }
         if self.is_too_good(&exchange) {
+            self.rejected.too_good = self.rejected.too_good.saturating_add(1);
             return Ok(());
         }
         match self.contradiction(&exchange) {
