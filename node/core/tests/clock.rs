@@ -80,6 +80,51 @@ fn a_step_smaller_than_the_round_trip_is_followed_after_eight_exchanges_that_no_
 
 /// A clock that is set forward by 48 ms while its owner works for 100 ms: the round trip of 60 ms looks like one of 12, and the offset is
 /// half of the step.
+/// Quick at first, then long on the way back; what the clock shows there depends on `offset`.
+fn link_with_a_detour(offset: i64) -> ClockLink {
+    let mut link = ClockLink::new();
+    for k in 0..30 {
+        link.record(exchange(k * 5_000_000, offset, 0, 2_400, 2_400)).unwrap();
+    }
+    for k in 30..40 {
+        link.record(exchange(k * 5_000_000, offset, 0, 2_400, 20_600 + (k * 7_919) % 2_000)).unwrap();
+    }
+    link
+}
+
+#[test]
+fn a_step_that_a_detour_would_hide_is_followed_because_the_round_trip_stays_as_it_was() {
+    let mut link = link_with_a_detour(0);
+    for k in 40..48 {
+        assert_eq!(link.steps(), 0);
+        link.record(exchange(k * 5_000_000, 13_000, 0, 2_400, 20_600 + (k * 7_919) % 2_000)).unwrap();
+    }
+    assert_eq!(link.steps(), 1);
+    let now = MeshTimeUs(48 * 5_000_000);
+    let estimate = link.estimate(now).unwrap();
+    assert!((estimate.offset_us - 13_000.0).abs() <= estimate.bound_us, "{estimate:?}");
+}
+
+#[test]
+fn a_time_service_tells_a_step_from_a_path_that_changed() {
+    let at = 40 * 5_000_000;
+    let now = MeshTimeUs(at + 23_050);
+    let says = |offset_us: f64, bound_us: f64, exchange: Exchange| {
+        let mut link = link_with_a_detour(0);
+        link.record(exchange).unwrap();
+        assert!(link.suspect().is_some());
+        link.hear_service(now, offset_us, bound_us);
+        (link.steps(), link.suspect().is_some())
+    };
+    let set_forward = exchange(at, 13_000, 0, 2_400, 20_600);
+    assert_eq!(says(12_500.0, 2_000.0, set_forward), (1, false), "the clock was set");
+    let other_side = exchange(at, 0, 0, 20_600, 2_400);
+    assert_eq!(says(300.0, 2_000.0, other_side), (0, false), "the path changed");
+    for offset_us in [0.0, 12_500.0] {
+        assert_eq!(says(offset_us, 12_000.0, set_forward), (0, true), "a wide word decides nothing");
+    }
+}
+
 #[test]
 fn an_exchange_during_which_the_clock_was_set_is_not_the_best_of_all() {
     let mut link = ClockLink::new();

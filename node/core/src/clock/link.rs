@@ -20,6 +20,9 @@ const MIN_WINDOW_US: i64 = 15 * 60 * 1_000_000;
 const STEP_CONFIRMATIONS: usize = 3;
 /// The same where they could, but only on a path whose two ways changed against each other: a step smaller than the round trip.
 const SMALL_STEP_CONFIRMATIONS: usize = 8;
+/// The newest exchanges, whose least round trip is the path as it is now: queues and detours may keep it far above the smallest.
+const RECENT: usize = 8;
+const RECENT_US: i64 = 60_000_000;
 /// What other queues may hide of a path's smallest round trip, of one: the smallest is never quite reached.
 const PATH_CHANGE: f64 = 0.03;
 /// A child that keeps an exchange for longer may have its clock set meanwhile.
@@ -191,12 +194,20 @@ impl ClockLink {
         self.suspects.last()
     }
 
-    /// A second anchor says what the newest contradiction says: the clock was set, and what was learned before is void.
-    pub fn confirm_step(&mut self) {
-        if let Some(last) = self.suspects.pop() {
-            self.suspects.clear();
-            self.suspects.push(last);
-            self.step();
+    /// While it is not known whether the clock was set, the child's own time service may tell: what cannot be true together
+    /// with what was known and can with the newest exchange confirms it; what stands nearer to the known than its own bound
+    /// leaves in doubt says that only the path changed. On a long path a wide word fits both and decides nothing.
+    pub fn hear_service(&mut self, now: MeshTimeUs, offset_us: f64, bound_us: f64) {
+        let (Some(known), Some(suspect)) = (self.estimate(now), self.suspects.last().copied()) else { return };
+        let from_known_us = (offset_us - known.offset_us).abs();
+        let from_suspect_us = (offset_us - suspect.offset_us()).abs();
+        if from_known_us > known.bound_us + bound_us {
+            if from_suspect_us <= suspect.delay_us() as f64 / 2.0 + bound_us {
+                self.suspects = vec![suspect];
+                self.step();
+            }
+        } else if self.certain == 0 && from_known_us + bound_us <= from_suspect_us {
+            std::mem::take(&mut self.suspects).into_iter().for_each(|exchange| self.accept(exchange));
         }
     }
 
@@ -283,7 +294,20 @@ impl ClockLink {
         }
         // What queues above it is all that two exchanges on one path can differ by.
         let queued = (delay + best.delay_us() as f64) / 2.0 - estimate.delay_min_us;
-        (gap > queued + PATH_CHANGE * estimate.delay_min_us + slack).then_some(Contradiction::Likely)
+        let contradicts = gap > queued + PATH_CHANGE * estimate.delay_min_us + slack;
+        (contradicts || self.leaves_recent(exchange, slack)).then_some(Contradiction::Likely)
+    }
+
+    /// While a path is long, it hides a step as large as what queues on it: but it takes as long as before, and a queue does not
+    /// change its side without a change of the round trip.
+    fn leaves_recent(&self, exchange: &Exchange, slack_us: f64) -> bool {
+        let recent = self.ring.iter().rev().take(RECENT).filter(|e| exchange.t4.since_us(e.t4) <= RECENT_US);
+        let Some(floor) = recent.min_by_key(|e| e.delay_us()) else { return false };
+        let skew_ppm = self.skew.map_or(0.0, |s| s.ppm);
+        let gap_us = (exchange.offset_us() - floor.offset_us() - skew_ppm * age_us(floor, exchange.t4) / 1e6).abs();
+        let floor_us = floor.delay_us() as f64;
+        let queued_us = (exchange.delay_us() as f64 - floor_us).abs() / 2.0;
+        gap_us > queued_us + PATH_CHANGE * floor_us + slack_us
     }
 
     /// Holds over on what is known until several exchanges in a row contradict it: then the clock was set, and what was

@@ -57,13 +57,7 @@ impl ClockSet {
         self.host = Some((now, says));
         let own_us = says.offset_us as f64 - self.anchor_error_us;
         for link in self.links.values_mut() {
-            let agrees = link.suspect().is_some_and(|e| {
-                let reach_us = e.delay_us() as f64 / 2.0 + f64::from(says.bound_us);
-                (e.offset_us() - own_us).abs() <= reach_us
-            });
-            if agrees {
-                link.confirm_step();
-            }
+            link.hear_service(now, own_us, f64::from(says.bound_us));
         }
     }
 
