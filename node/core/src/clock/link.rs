@@ -144,9 +144,9 @@ impl ClockLink {
     }
 
     fn accept(&mut self, exchange: Exchange) {
-        if self.ring.len() >= RING_LEN
-            && let Some(old) = self.ring.pop_front()
-        {
+        let (rho_ppm, kept) = (self.rho_ppm(), self.kept);
+        let gone = if self.ring.len() >= RING_LEN { self.ring.pop_front() } else { None };
+        if let Some(old) = gone {
             self.keep_if_better(old, exchange.t4);
         }
         self.ring.push_back(exchange);
@@ -156,8 +156,26 @@ impl ClockLink {
             self.skew = self.fit();
             self.unfitted = 0;
         }
-        self.ring_min_us = self.ring.iter().map(Exchange::delay_us).min().unwrap_or(0);
-        self.best = self.cheapest(exchange.t4);
+        let delay_us = exchange.delay_us();
+        self.ring_min_us = match gone {
+            Some(old) if old.delay_us() <= self.ring_min_us => self.least_of_ring_us(),
+            _ if self.ring.len() == 1 => delay_us,
+            _ => self.ring_min_us.min(delay_us),
+        };
+        // While the rate's error stands, all costs grow alike: only the new one, or the loss of the best, changes which is least.
+        let new_rho_ppm = self.rho_ppm();
+        let cost_us = |e: &Exchange| cost_us(e, 0.0, new_rho_ppm, exchange.t4);
+        let is_held = |best| gone != Some(best) && (self.kept == kept || kept != Some(best));
+        self.best = match self.best {
+            Some(best) if new_rho_ppm.to_bits() == rho_ppm.to_bits() && is_held(best) => {
+                Some(if cost_us(&exchange) < cost_us(&best) { exchange } else { best })
+            }
+            _ => self.cheapest(exchange.t4),
+        };
+    }
+
+    fn least_of_ring_us(&self) -> i64 {
+        self.ring.iter().map(Exchange::delay_us).min().unwrap_or(0)
     }
 
     fn cheapest(&self, now: MeshTimeUs) -> Option<Exchange> {
@@ -356,4 +374,28 @@ fn age_us(exchange: &Exchange, now: MeshTimeUs) -> f64 {
 
 fn cost_us(exchange: &Exchange, delay_min_us: f64, rho_ppm: f64, now: MeshTimeUs) -> f64 {
     (exchange.delay_us() as f64 - delay_min_us) / 2.0 + rho_ppm * age_us(exchange, now) / 1e6
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_and_the_least_are_always_those_of_all_that_is_held() {
+        let mut link = ClockLink::new();
+        let mut bits = 7_u64;
+        for turn in 0..2_000_i64 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let at = turn * 5_000_000 + if turn > 1_000 { 1_000_000_000 } else { 0 };
+            let (forward, back) = (2_000 + (bits >> 52) as i64, 2_000 + (bits >> 40) as i64 % 4_096);
+            let (t2, t3) = (LocalTimeUs(at + forward), LocalTimeUs(at + forward + 50));
+            let exchange = Exchange { t1: MeshTimeUs(at), t2, t3, t4: MeshTimeUs(at + forward + 50 + back) };
+            link.record(exchange).unwrap();
+            let cost = |e: Option<Exchange>| e.map(|e| cost_us(&e, 0.0, link.rho_ppm(), exchange.t4));
+            assert_eq!(cost(link.best), cost(link.cheapest(exchange.t4)), "turn {turn}");
+            assert!(link.candidates().any(|e| Some(*e) == link.best), "turn {turn}");
+            assert_eq!(link.ring_min_us, link.least_of_ring_us(), "turn {turn}");
+        }
+    }
 }
