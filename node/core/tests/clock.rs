@@ -80,6 +80,22 @@ fn a_step_smaller_than_the_round_trip_is_followed_after_eight_exchanges_that_no_
 
 /// A clock that is set forward by 48 ms while its owner works for 100 ms: the round trip of 60 ms looks like one of 12, and the offset is
 /// half of the step.
+#[test]
+fn a_rate_that_was_found_stands_while_a_detour_hides_it() {
+    let mut link = ClockLink::new();
+    for k in 0..60 {
+        link.record(exchange(k * 5_000_000, 0, 28, 2_400, 2_400)).unwrap();
+    }
+    // Few quick ones are left by and by, and the queue says nothing about a rate.
+    for k in 60..140 {
+        let now = MeshTimeUs(k * 5_000_000);
+        let estimate = link.estimate(now).unwrap();
+        let truth = now.0 as f64 * 28e-6;
+        assert!((estimate.offset_us - truth).abs() <= estimate.bound_us, "{k}: {estimate:?}, truth {truth}");
+        link.record(exchange(now.0, 0, 28, 2_400, 20_600 + (k * 7_919) % 4_000)).unwrap();
+    }
+}
+
 /// Quick at first, then long on the way back; what the clock shows there depends on `offset`.
 fn link_with_a_detour(offset: i64) -> ClockLink {
     let mut link = ClockLink::new();

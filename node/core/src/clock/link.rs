@@ -12,6 +12,8 @@ pub const RING_LEN: usize = 64;
 pub const RHO_UNFITTED_PPM: f64 = 15.0;
 /// Assumed drift left over once a rate is fitted, ppm.
 pub const RHO_FITTED_PPM: f64 = 2.0;
+/// How much a rate may change while none can be fitted, ppm in a second: the temperature of a room, and some.
+const RATE_WANDER_PPM_PER_S: f64 = 0.01;
 /// Exchanges between two fits of the rate, once the ring is full.
 const REFIT_EVERY: u8 = 4;
 /// A minimum older than this no longer counts.
@@ -92,6 +94,8 @@ pub struct ClockLink {
     ring_min_us: i64,
     unfitted: u8,
     skew: Option<SkewFit>,
+    /// Instant up to which the error of `skew` is reckoned.
+    fitted: Option<MeshTimeUs>,
     suspects: Vec<Exchange>,
     /// Of the newest suspects, how many cannot be true together with the estimate.
     certain: usize,
@@ -153,7 +157,7 @@ impl ClockLink {
         self.unfitted = self.unfitted.saturating_add(1);
         // A rate that 64 exchanges gave is hardly moved by one more.
         if self.ring.len() < RING_LEN || self.unfitted >= REFIT_EVERY {
-            self.skew = self.fit();
+            self.refit();
             self.unfitted = 0;
         }
         let delay_us = exchange.delay_us();
@@ -347,6 +351,24 @@ impl ClockLink {
         self.skew = None;
         for exchange in std::mem::take(&mut self.suspects) {
             self.accept(exchange);
+        }
+    }
+
+    /// A quartz keeps its rate while queues hide it: one that was fitted stands, less and less exactly, until the next. Without it
+    /// the best exchange, which may be minutes old by then, would be carried on at no rate at all.
+    fn refit(&mut self) {
+        let last = self.ring.back().map(|e| e.t4);
+        match (self.fit(), &mut self.skew) {
+            (Some(fit), _) => {
+                self.skew = Some(fit);
+                self.fitted = last;
+            }
+            (None, Some(known)) => {
+                let age_us = last.zip(self.fitted).map_or(0, |(last, fitted)| last.since_us(fitted));
+                known.error_ppm += RATE_WANDER_PPM_PER_S * age_us.max(0) as f64 / 1e6;
+                self.fitted = last;
+            }
+            (None, None) => {}
         }
     }
 
