@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use mesh30k_core::event::{
-    AgentAnswer, AgentLink, AnswerBody, ArrivalParams, HostMessage, HostReply, LeadAction, LeadMachine, Probe,
-    UpMessage,
+    AgentAnswer, AgentLink, AnswerBody, ArrivalParams, ClassSet, Event, EventId, HostMessage, HostReply, LeadAction,
+    LeadMachine, Prepare, Probe, Reach, Strategy, UpMessage, Verb,
 };
 use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
-use mesh30k_ledger::types::{AgentClass, AgentId, ClusterId, NodeId, SectorId};
+use mesh30k_ledger::keys::SecretKey;
+use mesh30k_ledger::signing::ChainContext;
+use mesh30k_ledger::types::{AgentClass, AgentId, ChainId, ClusterId, Hash, NodeId, Scope, SectorId};
 
 const CLUSTER: ClusterId = ClusterId { sector: SectorId(0), index: 0 };
 const HOST: NodeId = NodeId(7);
@@ -86,6 +88,32 @@ impl Bench {
         self.waiting.push(HostReply { cluster: CLUSTER, host: HOST, answers });
     }
 
+    /// An event for whoever is here, in ten seconds.
+    fn prepare(&self) -> Prepare {
+        let target = self.now.plus_us(10_000_000);
+        let key = SecretKey::from_seed([5; 32]);
+        let event = Event {
+            id: EventId::new(target, &[1; 32]),
+            origin: key.public(),
+            target,
+            strategy: Strategy::Hold,
+            effects: false,
+            kind: Verb::Sync,
+            weight_milli: 0,
+            payload: Vec::new(),
+            classes: ClassSet::ALL,
+            capabilities: 0,
+            priority: 1,
+            deadline: target.plus_us(1_000_000),
+            ttl_ms: 30_000,
+            scope: Scope::Global,
+            agents: Vec::new(),
+            reach: Reach::Agents,
+        };
+        let context = ChainContext { chain: ChainId::new("test").unwrap(), genesis: Hash([7; 32]) };
+        Prepare { event: event.sign(&context, &key), fold_by: target.plus_us(500_000), sent_at: self.now }
+    }
+
     /// The lead's time turns out to be off, and is so no more.
     fn correct(&mut self) {
         let by_us = -std::mem::take(&mut self.off_us);
@@ -144,4 +172,17 @@ fn a_measured_cluster_reports_seldom_and_one_that_is_being_measured_each_second(
     bench.run(30_000_000, true);
     bench.run(30_000_000, true);
     assert!((5..=7).contains(&bench.reports), "{}", bench.reports);
+}
+
+#[test]
+fn an_idle_cluster_is_measured_seldom_until_an_event_comes() {
+    let mut bench = Bench::new(&[AgentClass::A, AgentClass::B]);
+    bench.run(80_000_000, true);
+    bench.run(60_000_000, true);
+    assert!((6..=10).contains(&bench.sent.0) && (3..=5).contains(&bench.reports), "{:?} {}", bench.sent, bench.reports);
+    bench.machine.on_prepare(bench.now, &bench.prepare());
+    bench.run(5_000_000, true);
+    assert!(bench.sent.0 >= 2, "each within the usual five seconds: {:?}", bench.sent);
+    bench.run(40_000_000, true);
+    assert!((14..=18).contains(&bench.sent.0), "{:?}", bench.sent);
 }

@@ -1,5 +1,6 @@
 //! One child's clock seen through one anchor: a ring of exchanges and the estimate drawn from it (2.1, 2.2).
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use super::exchange::{Exchange, RejectCounts, SampleError};
@@ -15,7 +16,7 @@ pub const RHO_FITTED_PPM: f64 = 2.0;
 /// How much a rate may change while none can be fitted, ppm in a second: the temperature of a room, and some.
 const RATE_WANDER_PPM_PER_S: f64 = 0.01;
 /// Exchanges between two fits of the rate, once the ring is full.
-const REFIT_EVERY: u8 = 4;
+const REFIT_EVERY: u8 = 8;
 /// A minimum older than this no longer counts.
 const MIN_WINDOW_US: i64 = 15 * 60 * 1_000_000;
 /// Exchanges in a row that cannot be true together with the estimate before the child's clock is taken to have stepped.
@@ -88,10 +89,10 @@ enum Contradiction {
 pub struct ClockLink {
     ring: VecDeque<Exchange>,
     kept: Option<Exchange>,
-    /// The exchange with the least cost, and the smallest round trip of the ring: all ages grow alike, so both stand until the
-    /// next exchange.
+    /// The exchange with the least cost: all ages grow alike, so it stands until the next exchange.
     best: Option<Exchange>,
-    ring_min_us: i64,
+    /// The smallest round trip of the window and when it was measured: it stands until that is too old.
+    least: Option<(i64, MeshTimeUs)>,
     unfitted: u8,
     skew: Option<SkewFit>,
     /// Instant up to which the error of `skew` is reckoned.
@@ -117,7 +118,9 @@ impl ClockLink {
     pub fn record(&mut self, exchange: Exchange) -> Result<(), SampleError> {
         let checked = exchange.check().and_then(|()| {
             let sent_at = exchange.t1;
-            let known = self.ring.iter().any(|e| e.t1 == sent_at);
+            // One sent after the newest is none of them.
+            let may_be_held = self.ring.back().is_some_and(|newest| sent_at <= newest.t1);
+            let known = may_be_held && self.ring.iter().any(|e| e.t1 == sent_at);
             if known { Err(SampleError::Duplicate { sent_at }) } else { Ok(()) }
         });
         if let Err(error) = checked {
@@ -160,26 +163,25 @@ impl ClockLink {
             self.refit();
             self.unfitted = 0;
         }
+        let left = [gone, kept.filter(|_| self.kept != kept)];
         let delay_us = exchange.delay_us();
-        self.ring_min_us = match gone {
-            Some(old) if old.delay_us() <= self.ring_min_us => self.least_of_ring_us(),
-            _ if self.ring.len() == 1 => delay_us,
-            _ => self.ring_min_us.min(delay_us),
+        self.least = match self.least {
+            Some((us, _)) if delay_us <= us => Some((delay_us, exchange.t4)),
+            Some((us, at)) if is_fresh(at, exchange.t4) && left.iter().flatten().all(|e| e.delay_us() > us) => {
+                Some((us, at))
+            }
+            _ => self.least_at(exchange.t4),
         };
         // While the rate's error stands, all costs grow alike: only the new one, or the loss of the best, changes which is least.
         let new_rho_ppm = self.rho_ppm();
         let cost_us = |e: &Exchange| cost_us(e, 0.0, new_rho_ppm, exchange.t4);
-        let is_held = |best| gone != Some(best) && (self.kept == kept || kept != Some(best));
+        let is_held = |best: Exchange| !left.contains(&Some(best));
         self.best = match self.best {
             Some(best) if new_rho_ppm.to_bits() == rho_ppm.to_bits() && is_held(best) => {
                 Some(if cost_us(&exchange) < cost_us(&best) { exchange } else { best })
             }
             _ => self.cheapest(exchange.t4),
         };
-    }
-
-    fn least_of_ring_us(&self) -> i64 {
-        self.ring.iter().map(Exchange::delay_us).min().unwrap_or(0)
     }
 
     fn cheapest(&self, now: MeshTimeUs) -> Option<Exchange> {
@@ -239,6 +241,7 @@ impl ClockLink {
         for exchange in self.ring.iter_mut().chain(&mut self.suspects).chain(kept) {
             *exchange = exchange.corrected(by_us);
         }
+        self.least = self.least.map(|(us, at)| (us, at.plus_us(by_us)));
     }
 
     /// Exchanges held.
@@ -280,19 +283,21 @@ impl ClockLink {
     }
 
     fn delay_min_us(&self, now: MeshTimeUs) -> Option<f64> {
-        let fresh = |e: &&Exchange| now.since_us(e.t4) <= MIN_WINDOW_US;
-        let kept_us = self.kept.as_ref().filter(fresh).map_or(i64::MAX, Exchange::delay_us);
-        if self.ring.front().is_some_and(|oldest| fresh(&oldest)) {
-            return Some(self.ring_min_us.min(kept_us) as f64);
-        }
-        let least = |exchanges: &mut dyn Iterator<Item = &Exchange>| exchanges.map(Exchange::delay_us).min();
-        let of_window = least(&mut self.candidates().filter(fresh));
-        of_window.or_else(|| least(&mut self.candidates())).map(|us| us as f64)
+        let least = self.least.filter(|(_, at)| is_fresh(*at, now)).or_else(|| self.least_at(now));
+        least.map(|(us, _)| us as f64)
+    }
+
+    fn least_at(&self, now: MeshTimeUs) -> Option<(i64, MeshTimeUs)> {
+        let least = |exchanges: &mut dyn Iterator<Item = &Exchange>| {
+            exchanges.map(|e| (e.delay_us(), e.t4)).min_by_key(|(us, at)| (*us, Reverse(*at)))
+        };
+        let of_window = least(&mut self.candidates().filter(|e| is_fresh(e.t4, now)));
+        of_window.or_else(|| least(&mut self.candidates()))
     }
 
     fn keep_if_better(&mut self, old: Exchange, now: MeshTimeUs) {
         let rho = self.rho_ppm();
-        let fresh = self.kept.filter(|k| now.since_us(k.t4) <= MIN_WINDOW_US);
+        let fresh = self.kept.filter(|k| is_fresh(k.t4, now));
         self.kept = match fresh {
             Some(kept) if cost_us(&kept, 0.0, rho, now) <= cost_us(&old, 0.0, rho, now) => Some(kept),
             _ => Some(old),
@@ -347,6 +352,7 @@ impl ClockLink {
         self.ring.clear();
         self.kept = None;
         self.best = None;
+        self.least = None;
         self.certain = 0;
         self.skew = None;
         for exchange in std::mem::take(&mut self.suspects) {
@@ -386,6 +392,10 @@ impl ClockLink {
     }
 }
 
+fn is_fresh(at: MeshTimeUs, now: MeshTimeUs) -> bool {
+    now.since_us(at) <= MIN_WINDOW_US
+}
+
 fn signed_age_us(exchange: &Exchange, now: MeshTimeUs) -> f64 {
     now.since_us(exchange.t4) as f64
 }
@@ -417,7 +427,11 @@ mod tests {
             let cost = |e: Option<Exchange>| e.map(|e| cost_us(&e, 0.0, link.rho_ppm(), exchange.t4));
             assert_eq!(cost(link.best), cost(link.cheapest(exchange.t4)), "turn {turn}");
             assert!(link.candidates().any(|e| Some(*e) == link.best), "turn {turn}");
-            assert_eq!(link.ring_min_us, link.least_of_ring_us(), "turn {turn}");
+            let later = exchange.t4.plus_us(400_000_000);
+            for now in [exchange.t4, later] {
+                let least = link.least_at(now).map(|(us, _)| us as f64);
+                assert_eq!(link.delay_min_us(now), least, "turn {turn}");
+            }
         }
     }
 }

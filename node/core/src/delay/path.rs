@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::ring::{RING_LEN, quantile};
+use super::ring::{RING_LEN, quantile, quantile_of};
 use crate::clock::ClockEstimate;
 use crate::time::MeshTimeUs;
 
@@ -17,9 +17,11 @@ type Sample = (MeshTimeUs, f64);
 pub(super) struct PathRing {
     /// Oldest first.
     samples: VecDeque<Sample>,
-    /// Places of the samples in rising order of the delays under the last clock estimate. Under the next it is nearly the same, and
-    /// putting right what is nearly right takes a fraction of finding two quantiles in any order.
+    /// Places of the samples, the first `risen` of them in rising order of the delays under a clock of rate `skew_ppm`: an offset
+    /// moves all alike, and under the next rate the order is nearly the same.
     rising: Vec<u8>,
+    risen: usize,
+    skew_ppm: f64,
 }
 
 /// What the delays are under a clock estimate.
@@ -44,7 +46,10 @@ impl PathRing {
 
     fn drop_oldest(&mut self) {
         self.samples.pop_front();
-        self.rising.retain(|place| *place > 0);
+        if let Some(at) = self.rising.iter().position(|place| *place == 0) {
+            self.rising.remove(at);
+            self.risen = self.risen.saturating_sub(usize::from(at < self.risen));
+        }
         self.rising.iter_mut().for_each(|place| *place = place.saturating_sub(1));
     }
 
@@ -59,42 +64,62 @@ impl PathRing {
 
     /// Median of the newest `count` under `clock`.
     pub(super) fn newest_median_us(&self, count: usize, clock: &ClockEstimate) -> Option<f64> {
+        let mut delays = [0.0; RING_LEN];
         let newest = self.samples.iter().rev().take(count).map(|sample| delay_us(*sample, clock));
-        let mut newest: Vec<f64> = newest.filter(|us| us.abs() < ABSURD_US).collect();
+        let mut held = 0_usize;
+        for (slot, us) in delays.iter_mut().zip(newest.filter(|us| us.abs() < ABSURD_US)) {
+            *slot = us;
+            held = held.saturating_add(1);
+        }
+        let newest = delays.get_mut(..held)?;
         newest.sort_unstable_by(f64::total_cmp);
-        quantile(&newest, 0.5)
+        quantile(newest, 0.5)
     }
 
     /// Median and 0.9 quantile under `clock`.
     pub(super) fn median_and_ninetieth_us(&mut self, clock: &ClockEstimate) -> Option<(f64, f64)> {
-        let mut delays = [0.0; RING_LEN];
-        for (slot, sample) in delays.iter_mut().zip(&self.samples) {
-            *slot = delay_us(*sample, clock);
+        let (samples, rising) = (&self.samples, &mut self.rising);
+        let delay_at =
+            |place: u8| samples.get(usize::from(place)).map_or(f64::INFINITY, |sample| delay_us(*sample, clock));
+        if self.skew_ppm.to_bits() != clock.skew_ppm.to_bits() {
+            put_right(rising, delay_at);
+        } else {
+            (self.risen..rising.len()).for_each(|new| take_place(rising, new, delay_at));
         }
-        let delay_at = |place: u8| delays.get(usize::from(place)).copied().unwrap_or(f64::INFINITY);
-        put_right(&mut self.rising, delay_at);
-        let mut sorted = [0.0; RING_LEN];
-        for (slot, place) in sorted.iter_mut().zip(&self.rising) {
-            *slot = delay_at(*place);
-        }
-        let sorted = sorted.get(..self.rising.len())?;
-        let from = sorted.partition_point(|us| *us <= -ABSURD_US);
-        let to = sorted.partition_point(|us| *us < ABSURD_US);
-        let sorted = sorted.get(from..to)?;
-        Some((quantile(sorted, 0.5)?, quantile(sorted, 0.9)?))
+        (self.risen, self.skew_ppm) = (rising.len(), clock.skew_ppm);
+        let from = rising.partition_point(|place| delay_at(*place) <= -ABSURD_US);
+        let to = rising.partition_point(|place| delay_at(*place) < ABSURD_US);
+        let sound = rising.get(from..to)?;
+        let delay_of = |index: usize| sound.get(index).map(|place| delay_at(*place));
+        Some((quantile_of(sound.len(), delay_of, 0.5)?, quantile_of(sound.len(), delay_of, 0.9)?))
     }
 }
 
 /// Sorts by insertion: one step for whoever is in place.
 fn put_right(rising: &mut [u8], delay_at: impl Fn(u8) -> f64) {
-    for end in 1..rising.len() {
+    let mut delays = [0.0; RING_LEN];
+    for (slot, place) in delays.iter_mut().zip(rising.iter()) {
+        *slot = delay_at(*place);
+    }
+    for end in 1..rising.len().min(RING_LEN) {
         let mut at = end;
-        while let Some(&[before, after]) = at.checked_sub(1).and_then(|before| rising.get(before..=at))
-            && delay_at(before).total_cmp(&delay_at(after)).is_gt()
+        while let Some(&[before, after]) = at.checked_sub(1).and_then(|before| delays.get(before..=at))
+            && before.total_cmp(&after).is_gt()
         {
+            delays.swap(at.saturating_sub(1), at);
             rising.swap(at.saturating_sub(1), at);
             at = at.saturating_sub(1);
         }
+    }
+}
+
+/// Moves the one at `new` to its place among those before it.
+fn take_place(rising: &mut [u8], new: usize, delay_at: impl Fn(u8) -> f64) {
+    let Some((newest, before)) = rising.get(..=new).and_then(<[u8]>::split_last) else { return };
+    let us = delay_at(*newest);
+    let at = before.partition_point(|place| delay_at(*place).total_cmp(&us).is_le());
+    if let Some(moved) = rising.get_mut(at..=new) {
+        moved.rotate_right(1);
     }
 }
 
@@ -125,7 +150,11 @@ mod tests {
             if turn % 97 == 96 {
                 ring.keep_newest(8);
             }
-            let clock = clock((bits >> 50) as f64, (bits % 400) as f64 - 200.0);
+            // The rate stands for a while, as a fitted one does; and now and then nobody asks.
+            if turn % 5 == 4 {
+                continue;
+            }
+            let clock = clock((bits >> 50) as f64, ((turn / 4) * 7_919 % 400) as f64 - 200.0);
             let delays = ring.samples.iter().map(|sample| delay_us(*sample, &clock));
             let mut delays: Vec<f64> = delays.filter(|us| us.abs() < ABSURD_US).collect();
             delays.sort_unstable_by(f64::total_cmp);

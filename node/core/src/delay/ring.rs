@@ -82,11 +82,17 @@ impl QuantileRing {
 /// Quantile `p` of rising figures, interpolated; `None` when there are none.
 #[must_use]
 pub(crate) fn quantile(sorted: &[f64], p: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
+    quantile_of(sorted.len(), |index| sorted.get(index).copied(), p)
+}
+
+/// The same of `len` rising figures that are worked out when they are asked for.
+#[must_use]
+pub(crate) fn quantile_of(len: usize, figure: impl Fn(usize) -> Option<f64>, p: f64) -> Option<f64> {
+    let last = len.checked_sub(1)?;
     let position = p.clamp(0.0, 1.0) * last as f64;
     let below = position.floor();
-    let low = *sorted.get(below as usize)?;
-    let high = sorted.get((below as usize).saturating_add(1)).copied().unwrap_or(low);
+    let low = figure(below as usize)?;
+    let high = figure((below as usize).saturating_add(1)).unwrap_or(low);
     Some(low + (high - low) * (position - below))
 }
 

@@ -22,8 +22,8 @@ pub const MAX_CHILDREN: usize = 128;
 const MAX_ENDED: usize = 256;
 /// How often a stage report goes up.
 const STAGE_PERIOD_US: i64 = 1_000_000;
-/// A child's report older than this promises nothing any more.
-const STAGE_STALE_US: i64 = 20_000_000;
+/// A child's report older than this promises nothing any more; an idle one reports each fifteen seconds, and one may be lost.
+const STAGE_STALE_US: i64 = 35_000_000;
 /// Stage delay assumed before anything was measured, and the millisecond of 2.5.
 const FIRST_STAGE_US: f64 = 10_000.0;
 const STAGE_EXTRA_US: f64 = 1_000.0;

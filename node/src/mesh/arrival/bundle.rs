@@ -13,7 +13,7 @@ use super::view::Now;
 use super::wire::{Bundled, Estimate, Message};
 
 /// How often leads tell hosts how they see their agents.
-const ESTIMATES_EVERY_US: i64 = 5_000_000;
+const ESTIMATES_EVERY_US: i64 = 15_000_000;
 /// Items in one frame: the answers of sixteen full clusters are some 250 KiB.
 const ITEMS_MAX: usize = 16;
 

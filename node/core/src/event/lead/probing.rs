@@ -28,8 +28,9 @@ pub(super) const CATCH_UP_PERIOD_US: i64 = 1_000_000;
 /// An agent that left so many probes in a row unanswered is caught up with in the usual rhythm until it is heard again, so that
 /// the dead cost little and nobody counts as down within the few seconds that an answer may take.
 const CATCH_UP_UNHEARD: u8 = 2;
-/// Distance of probes otherwise.
-const IDLE_PERIOD_US: i64 = 5_000_000;
+/// Distance of probes otherwise: of a cluster that events come to, and of one that none came to for long (2.2).
+const PERIOD_US: i64 = 5_000_000;
+pub(super) const IDLE_PERIOD_US: i64 = 15_000_000;
 /// Agents have their turns together: all agents of a sector in the usual rhythm, those whose turns are this near to each other
 /// before. Who leads or hosts several clusters of a sector is woken once for all of them.
 const CATCH_UP_GRID_US: i64 = 250_000;
@@ -89,6 +90,7 @@ pub(super) fn on_grid(at: MeshTimeUs, grid_us: i64, sector: SectorId) -> MeshTim
 impl LeadMachine {
     /// Probes that are due, one message per host and kind.
     pub(super) fn probe_due(&mut self, now: MeshTimeUs) -> Vec<LeadAction> {
+        let period_us = if self.is_idle(now) { IDLE_PERIOD_US } else { PERIOD_US };
         let mut batches: BTreeMap<(bool, NodeId), Vec<AgentId>> = BTreeMap::new();
         for (id, member) in self.members.iter_mut().filter(|(_, m)| m.next_probe <= now) {
             let burst = member.burst_left > 0;
@@ -98,9 +100,9 @@ impl LeadMachine {
             let (earliest_us, grid_us) = match (burst, catches_up) {
                 (true, _) => (BURST_PERIOD_US, BURST_GRID_US),
                 (false, true) if member.unheard < CATCH_UP_UNHEARD => (CATCH_UP_PERIOD_US, CATCH_UP_GRID_US),
-                (false, true) => (IDLE_PERIOD_US, CATCH_UP_GRID_US),
+                (false, true) => (PERIOD_US, CATCH_UP_GRID_US),
                 // The turn nearest to one period from now.
-                (false, false) => (IDLE_PERIOD_US / 2, IDLE_PERIOD_US),
+                (false, false) => (period_us / 2, period_us),
             };
             member.unheard = member.unheard.saturating_add(u8::from(!burst));
             // After a stall of the caller the rhythm starts anew instead of catching up in one go.
@@ -119,6 +121,12 @@ impl LeadMachine {
             }
         }
         actions
+    }
+
+    /// Something happens again: the next turn is that of a busy cluster.
+    pub(super) fn wake_probes(&mut self, now: MeshTimeUs) {
+        let next = on_grid(now, PERIOD_US, self.cluster.sector);
+        self.members.values_mut().for_each(|member| member.next_probe = member.next_probe.min(next));
     }
 
     /// Probe round `seq` left at `now` only, not when [`Self::poll`] decided on it: it waited for those of other clusters.
@@ -207,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_turns_of_a_hundred_sectors_lie_apart() {
-        let turn = |sector| on_grid(MeshTimeUs(0), IDLE_PERIOD_US, SectorId(sector)).0;
+        let turn = |sector| on_grid(MeshTimeUs(0), PERIOD_US, SectorId(sector)).0;
         let mut turns: Vec<i64> = (0..100).map(turn).collect();
         turns.sort_unstable();
         assert!(turns.windows(2).all(|pair| (10_000..120_000).contains(&(pair[1] - pair[0]))), "{turns:?}");

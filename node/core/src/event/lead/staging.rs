@@ -2,7 +2,7 @@
 
 use super::super::spec::{ClassSet, class_index};
 use super::super::stage::{HIT_GRID_MS, StageReport};
-use super::probing::on_grid;
+use super::probing::{IDLE_PERIOD_US, on_grid};
 use super::survey::TailReadings;
 use super::wave::TICK_US;
 use super::{AgentView, LeadMachine, Member};
@@ -12,8 +12,10 @@ use crate::time::{MeshTimeUs, round_us};
 /// How often a stage report goes up while agents are being measured or events are under way, and for a while after.
 const STAGE_PERIOD_US: i64 = 1_000_000;
 const BUSY_US: i64 = 10_000_000;
-/// How often otherwise: then a probe each five seconds is all that changes it.
-const STAGE_IDLE_PERIOD_US: i64 = 5_000_000;
+/// How often otherwise, until the cluster is idle: then a probe each five seconds is all that changes it.
+const STAGE_CALM_PERIOD_US: i64 = 5_000_000;
+/// So long after the last event, or the last agent that had to be measured, a cluster is idle.
+const IDLE_AFTER_US: i64 = 60_000_000;
 /// How long one may be sent again while all that comes in are usual probes of agents known for long.
 const STAGE_KEPT_US: i64 = 5_000_000;
 /// (u90 - u50) of a normal distribution with standard deviation one.
@@ -34,7 +36,25 @@ impl LeadMachine {
         if !self.waves.is_empty() || self.members.values().any(measures) {
             self.busy_at = now;
         }
-        if now.since_us(self.busy_at) < BUSY_US { STAGE_PERIOD_US } else { STAGE_IDLE_PERIOD_US }
+        match now.since_us(self.busy_at) {
+            ..BUSY_US => STAGE_PERIOD_US,
+            BUSY_US..IDLE_AFTER_US => STAGE_CALM_PERIOD_US,
+            IDLE_AFTER_US.. => IDLE_PERIOD_US,
+        }
+    }
+
+    /// Nothing happened here for long.
+    pub(super) fn is_idle(&self, now: MeshTimeUs) -> bool {
+        now.since_us(self.busy_at) >= IDLE_AFTER_US
+    }
+
+    /// An event came.
+    pub(super) fn be_busy(&mut self, now: MeshTimeUs) {
+        if self.is_idle(now) {
+            self.wake_probes(now);
+        }
+        self.busy_at = now;
+        self.next_stage = self.next_stage.min(self.next_stage_after(now));
     }
 
     /// The report of this cluster, computed anew when something weighty was learned, else now and then.

@@ -183,6 +183,7 @@ impl LeadMachine {
             self.end(event.id);
             return vec![LeadAction::ToParent(UpMessage::Fold(Box::new(self.confirm(now, prepare))))];
         }
+        self.be_busy(now);
         let refused = self.waves.len() >= MAX_WAVES || now > event.expires();
         let wave = self.enrol(now, prepare);
         if refused || wave.agents.is_empty() {
