@@ -98,6 +98,11 @@ fn message_id(message: &Message) -> MessageId {
     MessageId::new(hasher.finalize().as_bytes())
 }
 
+/// Peers outside a topic's mesh that are told of its messages at each heartbeat: so many, or this share of them.
+const GOSSIP_LAZY: usize = 4;
+const GOSSIP_FACTOR: f64 = 0.05;
+/// From this size on mesh peers are told that a message is here, so that they do not send it again.
+const IDONTWANT_BYTES: usize = 16 << 10;
 /// How often scores decay. Each time wakes the process.
 const DECAY_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -151,8 +156,12 @@ pub(crate) fn build(config: &Config, registry: &mut Registry) -> Result<Gossipsu
         .flood_publish(false)
         .mesh_n(4)
         .mesh_n_low(3)
-        .mesh_n_high(8)
+        .mesh_n_high(6)
         .mesh_outbound_min(1)
+        // A quarter of all peers by default: in a mesh of a hundred two thirds of all frames, to repair what hardly ever breaks.
+        .gossip_lazy(GOSSIP_LAZY)
+        .gossip_factor(GOSSIP_FACTOR)
+        .idontwant_message_size_threshold(IDONTWANT_BYTES)
         .heartbeat_interval(config.timing.gossip_heartbeat)
         .heartbeat_initial_delay(Duration::from_millis(100))
         .build()

@@ -22,8 +22,10 @@ const BURST_GAP: Duration = Duration::from_millis(40);
 /// Exchanges until the node's start no longer weighs on them, and the gap between two.
 const SETTLING: u32 = BURST + 12;
 const SETTLING_GAP: Duration = Duration::from_millis(500);
-/// Between two exchanges afterwards.
+/// Between two exchanges afterwards, and once there are so many that one more says little.
 const EXCHANGE_EVERY: Duration = Duration::from_secs(3);
+const KNOWN_WELL: u32 = SETTLING + 64;
+const KNOWN_WELL_EVERY: Duration = Duration::from_secs(10);
 /// Between two attempts while there is no estimate yet.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 /// How long an answer may take.
@@ -121,7 +123,9 @@ pub(super) async fn run(me: NodeId, ledger: Arc<dyn MeshLedger>, post: Postbox, 
             0 => RETRY_EVERY,
             1..BURST => BURST_GAP,
             BURST..SETTLING => SETTLING_GAP,
-            _ => EXCHANGE_EVERY,
+            _ if exchanges.is_in_doubt() => SETTLING_GAP,
+            SETTLING..KNOWN_WELL => EXCHANGE_EVERY,
+            KNOWN_WELL.. => KNOWN_WELL_EVERY,
         };
         tokio::select! {
             () = stop.cancelled() => return,

@@ -20,8 +20,9 @@ pub const MAX_WAVES: usize = 64;
 pub const MAX_CHILDREN: usize = 128;
 /// Names of ended events kept to know a repetition.
 const MAX_ENDED: usize = 256;
-/// How often a stage report goes up.
+/// How often a stage report goes up while children report, and when none does: the rhythm is theirs.
 const STAGE_PERIOD_US: i64 = 1_000_000;
+const STAGE_AGAIN_US: i64 = 15_000_000;
 /// A child's report older than this promises nothing any more; an idle one reports each fifteen seconds, and one may be lost.
 const STAGE_STALE_US: i64 = 35_000_000;
 /// Stage delay assumed before anything was measured, and the millisecond of 2.5.
@@ -115,7 +116,9 @@ pub struct ParentMachine {
     children: BTreeMap<Scope, Child>,
     waves: BTreeMap<EventId, Wave>,
     ended: VecDeque<EventId>,
-    next_stage: MeshTimeUs,
+    /// When the last stage report went up, and whether a child reported since.
+    staged: Option<MeshTimeUs>,
+    has_news: bool,
     counters: ParentCounters,
 }
 
@@ -129,7 +132,8 @@ impl ParentMachine {
             children: BTreeMap::new(),
             waves: BTreeMap::new(),
             ended: VecDeque::new(),
-            next_stage: MeshTimeUs(i64::MIN),
+            staged: None,
+            has_news: false,
             counters: ParentCounters::default(),
         }
     }
@@ -162,6 +166,7 @@ impl ParentMachine {
             child.delays.push(delay_us.max(0.0));
         }
         child.report = Some((now, report));
+        self.has_news = true;
     }
 
     /// An event to be sent down at once to the children that hold somebody it means; they stage and hold.
@@ -250,8 +255,9 @@ impl ParentMachine {
     pub fn poll(&mut self, now: MeshTimeUs) -> Vec<ParentAction> {
         let ids: Vec<EventId> = self.waves.keys().copied().collect();
         let mut actions: Vec<ParentAction> = ids.into_iter().filter_map(|id| self.settle(now, id)).collect();
-        if self.scope != Scope::Global && now >= self.next_stage {
-            self.next_stage = now.plus_us(STAGE_PERIOD_US);
+        if self.next_stage().is_some_and(|due| now >= due) {
+            self.staged = Some(now);
+            self.has_news = false;
             actions.push(ParentAction::ToParent(UpMessage::Stage(Box::new(self.stage_report(now)))));
         }
         actions
@@ -261,8 +267,13 @@ impl ParentMachine {
     #[must_use]
     pub fn next_wakeup(&self) -> Option<MeshTimeUs> {
         let waves = self.waves.values().map(|w| if w.folded { w.ends } else { w.fold_by });
-        let stage = (self.scope != Scope::Global).then_some(self.next_stage);
-        waves.chain(stage).min()
+        waves.chain(self.next_stage()).min()
+    }
+
+    fn next_stage(&self) -> Option<MeshTimeUs> {
+        let period_us = if self.has_news { STAGE_PERIOD_US } else { STAGE_AGAIN_US };
+        let due = self.staged.map_or(MeshTimeUs(i64::MIN), |last| last.plus_us(period_us));
+        (self.scope != Scope::Global).then_some(due)
     }
 
     /// The report of the whole subtree, from the children's (2.5).

@@ -12,7 +12,7 @@ use super::view::Now;
 use super::wire::Message;
 
 /// A node gets a sector's reports this long after it asked.
-const WATCH_US: i64 = 15_000_000;
+const WATCH_US: i64 = 30_000_000;
 /// Nodes that may watch one sector from one coordinator.
 const WATCHERS_MAX: usize = 512;
 

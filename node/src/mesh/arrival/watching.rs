@@ -17,12 +17,12 @@ use super::wire::Message;
 use crate::api::types::PlanAnswer;
 
 /// A node asks a coordinator again this often, and this often while nothing came yet.
-const WATCH_AGAIN_US: i64 = 5_000_000;
+const WATCH_AGAIN_US: i64 = 10_000_000;
 const WATCH_FIRST_US: i64 = 500_000;
 /// A node that was asked to plan or to start something watches every sector for so long.
 const ORCHESTRATES_US: i64 = 60_000_000;
-/// A report younger than this need not be waited for; they come each second.
-const FRESH_US: i64 = 3_000_000;
+/// A report younger than this need not be waited for: they come each second while there is something new, else each fifteen.
+const FRESH_US: i64 = 18_000_000;
 /// A plan or an event waits at most this long for reports of sectors that were not watched.
 const WAIT_US: i64 = 2_000_000;
 /// Plans and events that wait, at most.
