@@ -37,6 +37,8 @@ pub enum ClientError {
     },
 }
 
+type Answer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
 /// A client of one node.
 #[derive(Clone, Debug)]
 pub struct ApiClient {
@@ -84,11 +86,22 @@ impl ApiClient {
         self.read(path, answer)
     }
 
-    fn read<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<T, ClientError> {
+    /// Reads the text at `path`, such as `/metrics`.
+    ///
+    /// # Errors
+    /// [`ClientError`], with the node's own sentence where it refused.
+    pub fn text(&self, path: &str) -> Result<String, ClientError> {
+        let bytes = self.bytes(path, self.agent.get(format!("{}{path}", self.base)).call())?;
+        String::from_utf8(bytes).map_err(|error| self.unexpected(path, &error.to_string()))
+    }
+
+    fn read<T: DeserializeOwned>(&self, path: &str, answer: Answer) -> Result<T, ClientError> {
+        let bytes = self.bytes(path, answer)?;
+        serde_json::from_slice(&bytes).map_err(|error| self.unexpected(path, &error.to_string()))
+    }
+
+    /// The body of a success.
+    fn bytes(&self, path: &str, answer: Answer) -> Result<Vec<u8>, ClientError> {
         let mut answer =
             answer.map_err(|error| ClientError::Unreachable { url: self.base.clone(), reason: error.to_string() })?;
         let status = answer.status();
@@ -99,7 +112,7 @@ impl ApiClient {
             .read_to_vec()
             .map_err(|error| ClientError::Unreachable { url: self.base.clone(), reason: error.to_string() })?;
         if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|error| self.unexpected(path, &error.to_string()));
+            return Ok(bytes);
         }
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(problem) => Err(ClientError::Refused(problem)),

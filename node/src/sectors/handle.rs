@@ -227,11 +227,15 @@ impl SectorHandle {
     pub(super) fn follow(&self, news: SectorNews, trust: Trust<'_>, now: TimeUs) -> Result<Taken, NewsRefusal> {
         let sector = news.sector;
         let mut copies = lock(&self.0.copies);
+        let copies = &mut *copies;
         let roster = self.roster();
         let replica = copies.replicas.entry(sector).or_insert_with(|| seated(&roster, sector));
         let fencings: BTreeMap<ClusterId, Fencing> =
             replica.leases().iter().map(|lease| (lease.cluster, lease.fencing)).collect();
         let taken = replica.follow(news, trust, now)?;
+        if copies.kept.contains(&sector) {
+            taken.sent.iter().for_each(|sent| self.0.post.metrics().observe_visible(now.since_us(*sent)));
+        }
         if taken.unsigned > 0 {
             tracing::warn!(%sector, batches = taken.unsigned, "news held batches that their hosts did not sign");
         }

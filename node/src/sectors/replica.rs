@@ -23,12 +23,14 @@ pub enum NewsRefusal {
 }
 
 /// What taking news in did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Something is new.
     pub is_new: bool,
     /// Batches left out, since their host did not sign them.
     pub unsigned: u64,
+    /// When the hosts sent the batches that are new here. Empty for the first news of a sector, which tell what is old.
+    pub sent: Vec<TimeUs>,
 }
 
 /// Whether a batch's signature was checked on this machine already.
@@ -112,8 +114,12 @@ impl Replica {
                     committed.signed.verify(context, &key)
                 }
             };
+            let is_change = before != Fencing::NONE && committed.position > before;
             match verified {
-                Ok(batch) => batches.push((committed.position, batch)),
+                Ok(batch) => {
+                    taken.sent.extend(is_change.then(|| batch.batch().sent.wall));
+                    batches.push((committed.position, batch));
+                }
                 Err(_) => taken.unsigned = taken.unsigned.saturating_add(1),
             }
         }
@@ -166,7 +172,7 @@ mod tests {
         let taken = replica.follow(news(0, 2, &host), checked, TimeUs(1)).unwrap();
         assert_eq!(
             (taken, replica.registry().batches().newest_sequence(NodeId(1))),
-            (Taken { is_new: true, unsigned: 0 }, 2)
+            (Taken { is_new: true, ..Taken::default() }, 2)
         );
         assert!(!replica.follow(news(0, 2, &host), checked, TimeUs(2)).unwrap().is_new);
         let forged = replica.follow(news(2, 5, &liar), checked, TimeUs(3)).unwrap();

@@ -9,6 +9,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Bounds of the release error histogram, microseconds: the windows that are promised (±5, ±10, ±50 ms) are among them.
 const RELEASE_ERROR_BOUNDS_US: [f64; 11] = [100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 2.5e4, 5e4, 2.5e5, 1e6];
+/// Bounds of the histogram of how long a change takes to be seen, milliseconds; the goal is half a second for 99 of 100.
+const VISIBLE_BOUNDS_MS: [f64; 12] = [5.0, 10.0, 25.0, 50.0, 100.0, 150.0, 200.0, 300.0, 400.0, 500.0, 1e3, 5e3];
 /// Bounds of the task time histogram, milliseconds.
 const TASK_BOUNDS_MS: [f64; 10] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 6e4];
 
@@ -78,6 +80,7 @@ pub struct Metrics {
     /// Energy of tasks run here.
     pub task_energy_mj: IntCounter,
     release_error_us: Histogram,
+    visible_ms: Histogram,
     conflicts: IntCounter,
     drops: IntCounterVec,
     refusals: IntCounterVec,
@@ -118,6 +121,12 @@ impl Metrics {
                 "Distance of an agent's release from T, without its sign, as this node could estimate it.",
                 &RELEASE_ERROR_BOUNDS_US,
             )?,
+            visible_ms: histogram(
+                r,
+                "mesh30k_registry_visible_ms",
+                "From when a host said how its agents fare until this node's registry showed it, in sectors kept here.",
+                &VISIBLE_BOUNDS_MS,
+            )?,
             conflicts: counter(r, "mesh30k_arrival_conflicts_total", "Agents that answered CONFLICT.")?,
             drops: counters(r, "mesh30k_queue_dropped_total", "Messages dropped at a full queue.", "queue")?,
             refusals: counters(
@@ -142,6 +151,11 @@ impl Metrics {
     pub fn observe_release(&self, error_us: i64) {
         // Distances are far below 2^53, where f64 is exact.
         self.release_error_us.observe(error_us.unsigned_abs() as f64);
+    }
+
+    /// Notes how long a change of the registry took to be seen here, microseconds.
+    pub fn observe_visible(&self, after_us: i64) {
+        self.visible_ms.observe(after_us.max(0) as f64 / 1e3);
     }
 
     /// Notes an agent that answered CONFLICT.

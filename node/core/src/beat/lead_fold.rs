@@ -6,7 +6,9 @@ use crate::time::MeshTimeUs;
 use mesh30k_ledger::types::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A lead passes on what it has every second.
+/// A lead passes on what it has at once, but not more often than ten times a second.
+pub const FORWARD_GAP_US: i64 = 100_000;
+/// And once a second, were it nothing.
 pub const FORWARD_EVERY_US: i64 = 1_000_000;
 /// A host that missed three beats is suspected.
 pub const SUSPECT_AFTER_US: i64 = 3 * BEAT_EVERY_US;
@@ -43,7 +45,7 @@ pub struct LeadFold {
     pending: Pending,
     hosts: BTreeMap<NodeId, Heard>,
     cleared: BTreeSet<NodeId>,
-    next_forward: Option<MeshTimeUs>,
+    forwarded: Option<MeshTimeUs>,
     foreign: u64,
 }
 
@@ -83,8 +85,10 @@ impl LeadFold {
     /// What is to be done now.
     pub fn poll(&mut self, now: MeshTimeUs) -> Vec<FoldAction> {
         let mut actions = Vec::new();
-        if self.next_forward.is_none_or(|due| due <= now.plus_us(EARLY_US)) {
-            self.next_forward = Some(now.plus_us(FORWARD_EVERY_US));
+        // A look that comes a moment early says that its node lives; news keep their distance.
+        let early_us = if self.pending.len() > 0 { 0 } else { EARLY_US };
+        if self.next_forward() <= now.plus_us(early_us) {
+            self.forwarded = Some(now);
             let mut room = MAX_ENTRY_BATCHES;
             let batches = self.pending.take_while(|_| {
                 let fits = room > 0;
@@ -109,8 +113,19 @@ impl LeadFold {
     pub fn next_wakeup(&self) -> MeshTimeUs {
         let watched = self.hosts.values().filter(|heard| !heard.suspected && !heard.left);
         let suspicion = watched.map(|heard| heard.last.plus_us(SUSPECT_AFTER_US)).min();
-        let forward = self.next_forward.unwrap_or(MeshTimeUs(i64::MIN));
+        let forward = self.next_forward();
         suspicion.map_or(forward, |suspicion| suspicion.min(forward))
+    }
+
+    /// When what was taken in may be passed on; nothing when there is none.
+    #[must_use]
+    pub fn next_news(&self) -> Option<MeshTimeUs> {
+        (self.pending.len() > 0).then(|| self.next_forward())
+    }
+
+    fn next_forward(&self) -> MeshTimeUs {
+        let gap_us = if self.pending.len() > 0 { FORWARD_GAP_US } else { FORWARD_EVERY_US };
+        self.forwarded.map_or(MeshTimeUs(i64::MIN), |last| last.plus_us(gap_us))
     }
 
     /// Hosts that are suspected now.

@@ -20,7 +20,7 @@ pub use batch::{
 };
 pub use beater::{BEAT_EVERY_US, Beater, FULL_EVERY, JUMP_PPM, MIN_BEAT_GAP_US};
 pub use coalescer::{Coalescer, ENTRY_GAP_US, MAX_ENTRY_BATCHES, MAX_ENTRY_BYTES};
-pub use lead_fold::{FORWARD_EVERY_US, FoldAction, LeadFold, SUSPECT_AFTER_US};
+pub use lead_fold::{FORWARD_EVERY_US, FORWARD_GAP_US, FoldAction, LeadFold, SUSPECT_AFTER_US};
 pub use pending::MAX_PENDING_HOSTS;
 pub use store::{BatchStore, CommittedBatch, MAX_HOSTS, MAX_LIVE_BATCHES, StoreError};
 

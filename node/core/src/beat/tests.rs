@@ -92,6 +92,29 @@ fn a_look_that_comes_a_moment_early_is_not_put_off_to_the_next() {
 }
 
 #[test]
+fn what_came_is_passed_on_at_once_but_not_more_than_ten_times_a_second() {
+    let mut fold = LeadFold::new();
+    fold.set_hosts(&BTreeSet::from([NodeId(1)]), T0);
+    let passed = |actions: Vec<FoldAction>| {
+        actions
+            .into_iter()
+            .filter_map(|a| if let FoldAction::Forward(batches) = a { Some(batches.len()) } else { None })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(passed(fold.poll(T0)), [0]);
+    let at = T0.plus_us(300_000);
+    assert_eq!(fold.next_news(), None);
+    fold.push(verified(full(1, 1)), at);
+    assert!(fold.next_news().unwrap() <= at);
+    assert_eq!(passed(fold.poll(at)), [1]);
+    fold.push(verified(full(1, 2)), at.plus_us(10_000));
+    assert_eq!(passed(fold.poll(at.plus_us(10_000))), [0_usize; 0]);
+    assert_eq!(fold.next_news(), Some(at.plus_us(FORWARD_GAP_US)));
+    assert_eq!(passed(fold.poll(at.plus_us(FORWARD_GAP_US))), [1]);
+    assert_eq!(fold.next_wakeup(), at.plus_us(FORWARD_GAP_US + FORWARD_EVERY_US), "and then that it lives");
+}
+
+#[test]
 fn silent_hosts_are_suspected_once_and_cleared_by_a_beat_but_not_those_who_left() {
     let mut fold = LeadFold::new();
     fold.set_hosts(&BTreeSet::from([NodeId(1), NodeId(2)]), T0);

@@ -1,4 +1,4 @@
-//! The lead's loop: folds the batches of the hosts whose home lead this node is, and passes them on each second.
+//! The lead's loop: folds the batches of the hosts whose home lead this node is, and passes them on.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +9,7 @@ use mesh30k_core::lead::Tenure;
 use mesh30k_core::time::TimeUs;
 use mesh30k_core::wire::Priority;
 use mesh30k_ledger::types::{ClusterId, NodeId, SectorId};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::mesh::post::Postbox;
@@ -55,22 +56,35 @@ impl Told {
 
 /// The folds of the clusters this node leads, shared by the loop and the dispatcher.
 #[derive(Clone, Default)]
-pub(in crate::mesh) struct LeadDesk(Arc<Mutex<BTreeMap<ClusterId, Fold>>>);
+pub(in crate::mesh) struct LeadDesk {
+    folds: Arc<Mutex<BTreeMap<ClusterId, Fold>>>,
+    came: Arc<Notify>,
+}
 
 impl LeadDesk {
     fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<ClusterId, Fold>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.folds.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes in a host's batch if this node leads its home cluster; gives it back otherwise.
     pub(in crate::mesh) fn take(&self, home: ClusterId, batch: VerifiedBatch, now: TimeUs) -> Option<VerifiedBatch> {
-        self.with(|folds| match folds.get_mut(&home) {
+        let left = self.with(|folds| match folds.get_mut(&home) {
             Some(fold) => {
                 fold.fold.push(batch, now);
                 None
             }
             None => Some(batch),
-        })
+        });
+        if left.is_none() {
+            self.came.notify_one();
+        }
+        left
+    }
+
+    /// How long to wait for the first fold that holds something; none when all are empty.
+    fn until_due(&self, now: TimeUs) -> Option<Duration> {
+        let due = self.with(|folds| folds.values().filter_map(|fold| fold.fold.next_news()).min())?;
+        Some(Duration::from_micros(due.since_us(now).max(0).unsigned_abs()))
     }
 
     /// Brings the folds in step with the leases held.
@@ -120,8 +134,11 @@ pub(in crate::mesh) async fn run(desk: LeadDesk, post: Postbox, sectors: SectorH
                 act(&post, &sectors, cluster, tenure, action);
             }
         }
+        let until_due = desk.until_due(post.now());
         tokio::select! {
             () = stop.cancelled() => return,
+            () = desk.came.notified() => {}
+            () = tokio::time::sleep(until_due.unwrap_or_default()), if until_due.is_some() => {}
             () = pulse::sleep(LOOK_EVERY) => {}
         }
     }

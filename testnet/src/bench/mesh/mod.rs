@@ -3,6 +3,7 @@
 
 pub mod sleepers;
 pub mod usage;
+pub mod visible;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use self::sleepers::Sleepers;
 use self::usage::{Memory, Usage};
+use self::visible::{Seen, Visible};
 use crate::demo::Stage;
 use crate::demo::cascades::{self, Cascade};
 use crate::demo::truth::Score;
@@ -26,8 +28,8 @@ use crate::render::{Console, grouped, millis, percent, table};
 use crate::size::Size;
 use crate::stop::StopFlag;
 
-/// Between forming and what is measured: a mesh that just formed still has things to tell.
-const SETTLE: Duration = Duration::from_secs(15);
+/// Between forming and what is measured: a mesh that just formed still has things to tell, and is idle a minute later.
+const SETTLE: Duration = Duration::from_secs(75);
 /// How long the summary of a cascade may take after T.
 const SUMMARY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Before each of the machine's own tries, and after it, for everything to come to rest.
@@ -82,6 +84,8 @@ pub struct MeshReport {
     pub idle: Usage,
     /// What all nodes together held in memory at the end of the idle time.
     pub idle_memory: Memory,
+    /// How soon changes of the registry were seen while idle.
+    pub visible: Visible,
     /// In the order they ran.
     pub rounds: Vec<Round>,
     /// What all nodes together held at the end.
@@ -155,10 +159,12 @@ fn measure(
     };
     console.text(&format!("formed in {} with {} of processor time", millis(formed.ready_ms * 1_000), report.forming));
     stop.pause(SETTLE)?;
+    let stage = Stage::open(layout, console, stop)?;
+    let seen = Seen::by(&stage.clients)?;
     report.idle = Usage::during(&pids, || stop.pause(options.idle))?;
     report.idle_memory = Memory::of(&pids);
-    console.text(&format!("idle: {}; {}", report.idle, report.idle_memory));
-    let stage = Stage::open(layout, console, stop)?;
+    report.visible = Seen::by(&stage.clients)?.since(&seen);
+    console.text(&format!("idle: {}; {}; changes seen: {}", report.idle, report.idle_memory, report.visible));
     for _ in 0..options.cascades {
         stop.pause(REST)?;
         let (bare, bare_within_10ms) = sleepers.wake_together()?;
@@ -232,6 +238,7 @@ impl MeshReport {
             row("processor time for forming", self.forming.to_string()),
             row("idle", self.idle.to_string()),
             row("memory, idle", self.idle_memory.to_string()),
+            row("changes of the registry, idle", self.visible.to_string()),
             row("memory, at the end", self.memory.to_string()),
             row(&format!("within ±10 ms, {} cascades", self.rounds.len()), percent(hits, enrolled)),
             row("within ±5 ms", percent(sum(|round| round.cascade.within_5ms), enrolled)),
