@@ -36,7 +36,8 @@ impl QuantileRing {
         true
     }
 
-    fn drop_oldest(&mut self) {
+    /// Forgets the oldest figure.
+    pub fn drop_oldest(&mut self) {
         let Some(oldest) = self.ring.pop_front() else { return };
         let place = self.place_of(oldest);
         if place < self.sorted.len() {

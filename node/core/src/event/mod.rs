@@ -18,6 +18,7 @@ mod session;
 mod slot;
 mod spec;
 mod stage;
+mod stage_delays;
 
 pub use agreement::Agreement;
 pub use cascade::{Cascade, CascadeForm, CascadeStep, Onward, StepResult};

@@ -11,7 +11,7 @@ use super::params::ArrivalParams;
 use super::plan::{Plan, PlanError, PlanRequest, plan};
 use super::spec::Reach;
 use super::stage::StageReport;
-use crate::delay::QuantileRing;
+use super::stage_delays::StageDelays;
 use crate::time::MeshTimeUs;
 
 /// Events under way at one parent; one more is answered at once with everybody in TRANSIT.
@@ -89,7 +89,7 @@ impl ParentCounters {
 #[derive(Debug, Default)]
 struct Child {
     report: Option<(MeshTimeUs, StageReport)>,
-    delays: QuantileRing,
+    delays: StageDelays,
 }
 
 #[derive(Debug)]
@@ -163,7 +163,7 @@ impl ParentMachine {
         let child = self.children.entry(report.from).or_default();
         let delay_us = now.since_us(report.sent_at) as f64;
         if (-MAX_STAGE_US..MAX_STAGE_US).contains(&delay_us) {
-            child.delays.push(delay_us.max(0.0));
+            child.delays.push(now, delay_us.max(0.0));
         }
         child.report = Some((now, report));
         self.has_news = true;
@@ -243,7 +243,7 @@ impl ParentMachine {
         if let Some(link) = self.children.get_mut(&fold.from) {
             let delay_us = fold.prepare_delay_us as f64;
             if (0.0..MAX_STAGE_US).contains(&delay_us) {
-                link.delays.push(delay_us);
+                link.delays.push(now, delay_us);
             }
         }
         child.fold = Some(fold);
@@ -316,8 +316,7 @@ impl ParentMachine {
 
     /// Time to plan for one stage: Q.999 of its delay and a millisecond.
     fn stage_us(&self, child: Scope) -> i64 {
-        let sorted = self.children.get(&child).map(|c| c.delays.sorted()).unwrap_or_default();
-        let measured = crate::delay::quantile(sorted, 0.999).unwrap_or(FIRST_STAGE_US);
+        let measured = self.children.get(&child).and_then(|child| child.delays.long_us()).unwrap_or(FIRST_STAGE_US);
         crate::time::round_us(measured + STAGE_EXTRA_US)
     }
 

@@ -65,7 +65,7 @@ impl Engine {
                 self.accept_bundle(from, items, now);
                 Ok(())
             }
-            Message::Watch { sector } => self.on_watch(now, from, sector),
+            Message::Watch { sector, is_news } => self.on_watch(now, from, sector, is_news),
             Message::Stages { reports } => self.accept_stages(from, reports, now),
         }
     }

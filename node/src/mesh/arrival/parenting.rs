@@ -46,8 +46,8 @@ impl Engine {
         self.sectors.contains_key(&sector)
     }
 
-    /// A node wants this sector's reports: it gets one at once.
-    pub(super) fn on_watch(&mut self, now: &Now, from: NodeId, sector: SectorId) -> Result<(), Refusal> {
+    /// A node wants this sector's reports: it gets one at once when it is new here, or when all this is news to it.
+    pub(super) fn on_watch(&mut self, now: &Now, from: NodeId, sector: SectorId, is_news: bool) -> Result<(), Refusal> {
         let scope = Scope::Sector(sector);
         let is_here = self.coordinates(sector);
         let own = self.sectors.get_mut(&sector).filter(|_| is_here).ok_or(Refusal::NotHere { scope })?;
@@ -55,7 +55,7 @@ impl Engine {
             return Err(Refusal::Full { what: "list of watchers", limit: WATCHERS_MAX });
         }
         let is_new = own.watchers.insert(from, now.wall_us.saturating_add(WATCH_US)).is_none();
-        if is_new {
+        if is_new || is_news {
             let message = UpMessage::Stage(Box::new(own.machine.stage_report(now.mesh)));
             self.send(from, Message::Up { tenure: None, message, answers: Vec::new() });
         }

@@ -110,9 +110,10 @@ impl Engine {
             let Some(coordinator) = self.view.coordinator(sector) else { continue };
             let asked = self.watching.asked.get(&sector);
             if asked.is_none_or(|(node, at)| *node != coordinator || *at <= now.wall_us) {
-                let again_us = if self.watching.heard.contains_key(&sector) { WATCH_AGAIN_US } else { WATCH_FIRST_US };
+                let is_news = !self.watching.heard.contains_key(&sector);
+                let again_us = if is_news { WATCH_FIRST_US } else { WATCH_AGAIN_US };
                 self.watching.asked.insert(sector, (coordinator, now.wall_us.saturating_add(again_us)));
-                self.send(coordinator, Message::Watch { sector });
+                self.send(coordinator, Message::Watch { sector, is_news });
             }
         }
     }

@@ -66,8 +66,8 @@ pub(super) enum Message {
     Reply { reply: HostReply, said: Vec<Said> },
     /// Between leads and hosts: what one node has for another at the same time.
     Bundle { items: Vec<Bundled> },
-    /// To a coordinator: please report this sector's needs to me for a while.
-    Watch { sector: SectorId },
+    /// To a coordinator: please report this sector's needs to me for a while; now as well, if I have no report yet.
+    Watch { sector: SectorId, is_news: bool },
     /// To a coordinator: what the clusters need that a node leads there. A message for each would be most of what an idle mesh
     /// sends.
     Stages { reports: Vec<LedStage> },
