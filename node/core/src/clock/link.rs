@@ -164,23 +164,30 @@ impl ClockLink {
             self.unfitted = 0;
         }
         let left = [gone, kept.filter(|_| self.kept != kept)];
-        let delay_us = exchange.delay_us();
+        self.follow_least(exchange, left);
+        self.follow_best(exchange, left, rho_ppm);
+    }
+
+    /// `new` came and `left` may have gone: which round trip is the smallest now.
+    fn follow_least(&mut self, new: Exchange, left: [Option<Exchange>; 2]) {
+        let (new_us, now) = (new.delay_us(), new.t4);
+        let stands = |us: i64, at| is_fresh(at, now) && left.iter().flatten().all(|e| e.delay_us() > us);
         self.least = match self.least {
-            Some((us, _)) if delay_us <= us => Some((delay_us, exchange.t4)),
-            Some((us, at)) if is_fresh(at, exchange.t4) && left.iter().flatten().all(|e| e.delay_us() > us) => {
-                Some((us, at))
-            }
-            _ => self.least_at(exchange.t4),
+            Some((us, _)) if new_us <= us => Some((new_us, now)),
+            Some((us, at)) if stands(us, at) => Some((us, at)),
+            _ => self.least_at(now),
         };
-        // While the rate's error stands, all costs grow alike: only the new one, or the loss of the best, changes which is least.
-        let new_rho_ppm = self.rho_ppm();
-        let cost_us = |e: &Exchange| cost_us(e, 0.0, new_rho_ppm, exchange.t4);
-        let is_held = |best: Exchange| !left.contains(&Some(best));
+    }
+
+    /// The same of the least cost. While the rate's error is what it was (`rho_ppm`), all costs grow alike.
+    fn follow_best(&mut self, new: Exchange, left: [Option<Exchange>; 2], rho_ppm: f64) {
+        let is_same_rate = self.rho_ppm().to_bits() == rho_ppm.to_bits();
+        let cost_us = |e: &Exchange| cost_us(e, 0.0, rho_ppm, new.t4);
         self.best = match self.best {
-            Some(best) if new_rho_ppm.to_bits() == rho_ppm.to_bits() && is_held(best) => {
-                Some(if cost_us(&exchange) < cost_us(&best) { exchange } else { best })
+            Some(best) if is_same_rate && !left.contains(&Some(best)) => {
+                Some(if cost_us(&new) < cost_us(&best) { new } else { best })
             }
-            _ => self.cheapest(exchange.t4),
+            _ => self.cheapest(new.t4),
         };
     }
 
