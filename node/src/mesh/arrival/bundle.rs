@@ -12,8 +12,9 @@ use super::refusal::Refusal;
 use super::view::Now;
 use super::wire::{Bundled, Estimate, Message};
 
-/// How often leads tell hosts how they see their agents.
-const ESTIMATES_EVERY_US: i64 = 15_000_000;
+/// How often leads tell hosts how they see their agents, and how often when nothing happens.
+const ESTIMATES_EVERY_US: i64 = 5_000_000;
+const ESTIMATES_IDLE_US: i64 = 15_000_000;
 /// Items in one frame: the answers of sixteen full clusters are some 250 KiB.
 const ITEMS_MAX: usize = 16;
 
@@ -27,7 +28,9 @@ impl Engine {
         if now.wall_us < self.next_estimates_us {
             return;
         }
-        self.next_estimates_us = now.wall_us.saturating_add(ESTIMATES_EVERY_US);
+        let is_idle = self.leads.values().all(|led| led.machine().is_idle(now.mesh));
+        let period_us = if is_idle { ESTIMATES_IDLE_US } else { ESTIMATES_EVERY_US };
+        self.next_estimates_us = now.wall_us.saturating_add(period_us);
         for (cluster, led) in self.leads.iter().filter(|(_, led)| led.parked_us.is_none()) {
             let (cluster, tenure) = (*cluster, led.tenure);
             let hosts: BTreeMap<_, NodeId> =

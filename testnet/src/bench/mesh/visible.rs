@@ -60,7 +60,8 @@ impl Seen {
         let changes = seen.values().copied().max().unwrap_or(0);
         let bound_of = |share: f64| {
             let wanted = changes as f64 * share;
-            seen.iter().find(|(_, count)| **count as f64 >= wanted).map_or(0, |(bound, _)| *bound)
+            let reached = seen.iter().find(|(_, count)| changes > 0 && **count as f64 >= wanted);
+            reached.map_or(0, |(bound, _)| *bound)
         };
         Visible {
             changes,

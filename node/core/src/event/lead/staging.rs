@@ -45,7 +45,8 @@ impl LeadMachine {
     }
 
     /// Nothing happened here for long.
-    pub(super) fn is_idle(&self, now: MeshTimeUs) -> bool {
+    #[must_use]
+    pub fn is_idle(&self, now: MeshTimeUs) -> bool {
         now.since_us(self.busy_at) >= IDLE_AFTER_US
     }
 
