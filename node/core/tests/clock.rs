@@ -96,6 +96,23 @@ fn a_rate_that_was_found_stands_while_a_detour_hides_it() {
     }
 }
 
+#[test]
+fn a_queue_that_changes_its_side_is_not_taken_for_a_rate() {
+    let mut link = ClockLink::new();
+    for k in 0..60 {
+        link.record(exchange(k * 5_000_000, 0, 14, 7_500, 7_500)).unwrap();
+    }
+    for k in 60..185 {
+        let back = 22_000 - (k - 130).max(0) * 200;
+        link.record(exchange(k * 5_000_000, 0, 14, 7_500 + (22_000 - back), back)).unwrap();
+        let now = MeshTimeUs((k + 1) * 5_000_000);
+        let estimate = link.estimate(now).unwrap();
+        let truth = now.0 as f64 * 14e-6;
+        assert!((estimate.offset_us - truth).abs() <= estimate.bound_us, "{k}: {estimate:?}, truth {truth}");
+        assert!((estimate.skew_ppm - 14.0).abs() < 4.0, "{k}: {estimate:?}");
+    }
+}
+
 /// Quick at first, then long on the way back; what the clock shows there depends on `offset`.
 fn link_with_a_detour(offset: i64) -> ClockLink {
     let mut link = ClockLink::new();

@@ -387,7 +387,10 @@ impl ClockLink {
 
     fn fit(&self) -> Option<SkewFit> {
         let last = self.ring.back()?.t4;
-        let minimum = self.ring.iter().map(Exchange::delay_us).min()? as f64;
+        let of_ring_us = self.ring.iter().map(Exchange::delay_us).min()?;
+        // The window's least, not the ring's: what a detour adds may change its side, and would be taken for a rate.
+        let of_window_us = self.least.filter(|(_, at)| is_fresh(*at, last)).map_or(i64::MAX, |(us, _)| us);
+        let minimum = of_ring_us.min(of_window_us) as f64;
         let allowance_us = (0.1 * minimum).max(2_000.0);
         let points: Vec<(f64, f64, f64)> = self
             .ring
