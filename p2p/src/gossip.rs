@@ -158,7 +158,7 @@ pub(crate) fn build(config: &Config, registry: &mut Registry) -> Result<Gossipsu
         .mesh_n_low(3)
         .mesh_n_high(6)
         .mesh_outbound_min(1)
-        // A quarter of all peers by default: in a mesh of a hundred two thirds of all frames, to repair what hardly ever breaks.
+        // By default a quarter of all peers, some twenty in a mesh of a hundred, for each topic and heartbeat: to repair what hardly ever breaks.
         .gossip_lazy(GOSSIP_LAZY)
         .gossip_factor(GOSSIP_FACTOR)
         .idontwant_message_size_threshold(IDONTWANT_BYTES)

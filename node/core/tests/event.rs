@@ -141,6 +141,29 @@ fn an_event_for_the_coordinators_is_answered_at_once_for_the_clusters_they_hear_
 }
 
 #[test]
+fn a_coordinator_reports_when_a_lead_did_and_seldom_without() {
+    let mut parent = ParentMachine::new(sector(0), ArrivalParams::default());
+    let cluster = Scope::Cluster(ClusterId { sector: SectorId(0), index: 0 });
+    let mut reports_in = |seconds: std::ops::Range<i64>, lead_every: i64| {
+        let mut reports = 0;
+        for tenth in seconds.start * 10..seconds.end * 10 {
+            let now = MeshTimeUs(tenth * 100_000);
+            if lead_every > 0 && tenth % (lead_every * 10) == 0 {
+                parent.on_stage(now, StageReport::empty(cluster, now));
+            }
+            reports += parent.poll(now).len();
+        }
+        reports
+    };
+    // A lead that is silent all the time: the first report, and one each fifteen seconds.
+    assert_eq!(reports_in(0..60, 0), 4);
+    assert_eq!(reports_in(60..120, 5), 12, "the rhythm is the lead's");
+    assert_eq!(reports_in(120..180, 15), 4);
+    let mut orchestrator = ParentMachine::new(Scope::Global, ArrivalParams::default());
+    assert!(orchestrator.poll(MeshTimeUs(0)).is_empty(), "nobody is above it");
+}
+
+#[test]
 fn an_event_id_reads_back_and_refuses_other_text() {
     let id = event(5_000_000).event.id;
     assert_eq!(id.to_string().parse::<EventId>(), Ok(id));

@@ -118,19 +118,23 @@ pub(super) async fn run(me: NodeId, ledger: Arc<dyn MeshLedger>, post: Postbox, 
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "the anchor can't be read from the ledger"),
         }
-        let gap = match made {
-            _ if clock.is_anchor() => EXCHANGE_EVERY,
-            0 => RETRY_EVERY,
-            1..BURST => BURST_GAP,
-            BURST..SETTLING => SETTLING_GAP,
-            _ if exchanges.is_in_doubt() => SETTLING_GAP,
-            SETTLING..KNOWN_WELL => EXCHANGE_EVERY,
-            KNOWN_WELL.. => KNOWN_WELL_EVERY,
-        };
+        let gap = if clock.is_anchor() { EXCHANGE_EVERY } else { gap_after(made, exchanges.is_in_doubt()) };
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(gap) => {}
         }
+    }
+}
+
+/// How long to wait after so many exchanges; `in_doubt` when the last contradicts the others.
+const fn gap_after(made: u32, in_doubt: bool) -> Duration {
+    match made {
+        0 => RETRY_EVERY,
+        1..BURST => BURST_GAP,
+        BURST..SETTLING => SETTLING_GAP,
+        _ if in_doubt => SETTLING_GAP,
+        SETTLING..KNOWN_WELL => EXCHANGE_EVERY,
+        KNOWN_WELL.. => KNOWN_WELL_EVERY,
     }
 }
 
@@ -183,6 +187,15 @@ mod tests {
         };
         assert_eq!(reading.mesh_time(1_000_000), TimeUs(999_750));
         assert_eq!(reading.mesh_time(11_000_000), TimeUs(10_999_950), "20 ppm for 10 s are 200 us");
+    }
+
+    #[test]
+    fn exchanges_become_rarer_the_more_there_are_and_a_doubt_brings_them_back() {
+        let gaps: Vec<Duration> = (1..=KNOWN_WELL).map(|made| gap_after(made, false)).collect();
+        assert!(gaps.is_sorted());
+        assert_eq!(gaps.last(), Some(&KNOWN_WELL_EVERY));
+        assert_eq!(gap_after(KNOWN_WELL, true), SETTLING_GAP);
+        assert!(gap_after(0, false) < EXCHANGE_EVERY);
     }
 
     #[test]
