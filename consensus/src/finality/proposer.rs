@@ -15,6 +15,9 @@ pub const GATHER_MS: u64 = 25;
 pub const RETURN_MS: u64 = 4;
 /// An idle leader proposes an empty block this long after the last block, ms, to keep block time.
 pub const IDLE_BLOCK_MS: u64 = 5_000;
+/// A leader that has to give up its office and still has it tries again after so long, ms. Where every validator has halted,
+/// leadership goes round at this pace, which is an idle chain's.
+pub const STEP_DOWN_AGAIN_MS: u64 = IDLE_BLOCK_MS;
 
 /// What the proposer needs to see. The caller fills it from its Raft group and its tracker.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +58,8 @@ pub enum ProposalReason {
 /// Why there is no proposal now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
-    /// The chain is halted.
-    Halted,
+    /// Leadership is on its way to somebody else.
+    SteppingDown,
     /// Somebody else leads.
     NotLeader,
     /// The log of earlier terms, or the last entry, is not applied yet.
@@ -81,6 +84,10 @@ pub enum Decision {
         /// What it is for.
         reason: ProposalReason,
     },
+    /// Hand leadership on, then call `stepped_down`. This validator has halted, which the others may not have: were it to go on
+    /// leading, one bad disk would stop them all. Or its own block in this term was ordered but did not extend the chain: another
+    /// block at that height would be evidence against it, so that somebody else, or a new term, must go on.
+    StepDown,
     /// Ask again on a change, or at `until`.
     Wait {
         /// Time at which the answer changes by itself.
@@ -101,22 +108,36 @@ pub struct Proposer {
     /// Transactions in the last proposal.
     last_size: usize,
     last_final: Option<TimeMs>,
+    /// Term and time of the last attempt to hand leadership on.
+    stepped_down: Option<(u64, TimeMs)>,
 }
 
 impl Proposer {
     /// A proposer that starts at `now`.
     pub fn new(now: TimeMs) -> Self {
-        Self { last_proposal: None, last_block: now, in_flight: None, rejected: false, last_size: 0, last_final: None }
+        Self {
+            last_proposal: None,
+            last_block: now,
+            in_flight: None,
+            rejected: false,
+            last_size: 0,
+            last_final: None,
+            stepped_down: None,
+        }
     }
 
     /// Says whether to propose now.
     pub fn decide(&self, now: TimeMs, view: &ProposerView) -> Decision {
         let wait = |reason, until| Decision::Wait { until, reason };
-        if view.halted {
-            return wait(WaitReason::Halted, None);
-        }
         if !view.leader {
             return wait(WaitReason::NotLeader, None);
+        }
+        if view.halted || self.is_spent(view.term) {
+            let last = self.stepped_down.filter(|(term, _)| view.halted || *term == view.term);
+            return match last.and_then(|(_, at)| still_ahead(now, at, STEP_DOWN_AGAIN_MS)) {
+                Some(again) => wait(WaitReason::SteppingDown, Some(again)),
+                None => Decision::StepDown,
+            };
         }
         // The blank entry that opens a term is applied only after everything before it.
         if view.applied.0 != view.term || view.applied.1 < view.last_log_index {
@@ -142,9 +163,7 @@ impl Proposer {
             return wait(WaitReason::Idle, Some(next));
         };
         let (since, gap_ms) = self.gap(reason, view);
-        // A time far ahead was taken before the clock was set back.
-        let waits = |until: &TimeMs| now < *until && until.0 <= now.0.saturating_add(gap_ms);
-        if let Some(until) = since.map(|since| since.plus_ms(gap_ms)).filter(waits) {
+        if let Some(until) = since.and_then(|since| still_ahead(now, since, gap_ms)) {
             return wait(WaitReason::Gap, Some(until));
         }
         Decision::Propose { time: block_time(now, view.tip_time), reason }
@@ -184,8 +203,13 @@ impl Proposer {
         self.in_flight = None;
     }
 
-    /// A committed block, of anybody, was applied. One that was a no-op leaves its height taken in
-    /// its term; if it was our own, leadership has to move, see `must_step_down`.
+    /// Leadership was handed on in `term`; whether it has moved is seen later.
+    pub fn stepped_down(&mut self, now: TimeMs, term: u64) {
+        self.stepped_down = Some((term, now));
+    }
+
+    /// A committed block, of anybody, was applied. One that was a no-op leaves its height taken in its term; if it was our own,
+    /// leadership has to move, see [`Decision::StepDown`].
     pub fn on_block(&mut self, now: TimeMs, executed: bool, term: u64, height: Height) {
         let own = self.in_flight == Some((term, height));
         if executed {
@@ -198,11 +222,15 @@ impl Proposer {
         }
     }
 
-    /// Our own block in `term` was ordered but did not extend the chain. Another block at that height
-    /// would be evidence against us, so that somebody else, or a new term, must go on.
-    pub fn must_step_down(&self, term: u64) -> bool {
+    /// Our own block in `term` was ordered but did not extend the chain.
+    fn is_spent(&self, term: u64) -> bool {
         self.rejected && self.in_flight.is_some_and(|(built, _)| built == term)
     }
+}
+
+/// When `gap_ms` after `since` is over, if that is still to come. A time further ahead was taken before the clock was set back.
+fn still_ahead(now: TimeMs, since: TimeMs, gap_ms: u64) -> Option<TimeMs> {
+    Some(since.plus_ms(gap_ms)).filter(|until| now < *until && until.0 <= now.0.saturating_add(gap_ms))
 }
 
 /// Block time: the leader's clock, strictly rising.

@@ -2,7 +2,7 @@
 
 use mesh30k_consensus::finality::proposer::{
     Decision, GATHER_MS, IDLE_BLOCK_MS, PIPELINE_DEPTH, PROPOSAL_GAP_MS, ProposalReason, Proposer, ProposerView,
-    RETURN_MS, WORTH_A_BLOCK, WaitReason,
+    RETURN_MS, STEP_DOWN_AGAIN_MS, WORTH_A_BLOCK, WaitReason,
 };
 use mesh30k_ledger::types::{Height, TimeMs};
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ fn ready() -> ProposerView {
 fn waits(proposer: &Proposer, view: &ProposerView) -> WaitReason {
     match proposer.decide(NOW, view) {
         Decision::Wait { reason, .. } => reason,
-        proposal @ Decision::Propose { .. } => panic!("{proposal:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -36,7 +36,6 @@ fn each_condition_alone_holds_a_proposal_back() {
     let proposer = Proposer::new(NOW);
     let ready = ready();
     assert_eq!(proposer.decide(NOW, &ready), Decision::Propose { time: NOW, reason: ProposalReason::Work });
-    assert_eq!(waits(&proposer, &ProposerView { halted: true, ..ready }), WaitReason::Halted);
     assert_eq!(waits(&proposer, &ProposerView { leader: false, ..ready }), WaitReason::NotLeader);
     // An old term's log is applied, this term's first entry is not.
     assert_eq!(waits(&proposer, &ProposerView { applied: (2, 40), ..ready }), WaitReason::LogNotApplied);
@@ -100,8 +99,10 @@ fn one_height_is_built_once_in_a_term() {
     assert_eq!(waits(&proposer, &ready()), WaitReason::InFlight);
     // Ordered, but it did not extend the chain: somebody else has to go on.
     proposer.on_block(NOW, false, 3, Height(10));
-    assert!(proposer.must_step_down(3) && !proposer.must_step_down(4));
-    assert_eq!(waits(&proposer, &ready()), WaitReason::InFlight);
+    assert_eq!(proposer.decide(NOW, &ready()), Decision::StepDown);
+    proposer.stepped_down(NOW, 3);
+    assert_eq!(waits(&proposer, &ready()), WaitReason::SteppingDown);
+    assert_eq!(proposer.decide(NOW.plus_ms(STEP_DOWN_AGAIN_MS), &ready()), Decision::StepDown);
     let later = ProposerView { term: 4, applied: (4, 40), ..ready() };
     assert!(matches!(proposer.decide(NOW.plus_ms(10), &later), Decision::Propose { .. }));
     // Raft never stored it: the height is free.
@@ -109,6 +110,23 @@ fn one_height_is_built_once_in_a_term() {
     proposer.proposed(NOW, 3, Height(10), 1);
     proposer.refused();
     assert!(matches!(proposer.decide(NOW.plus_ms(10), &ready()), Decision::Propose { .. }));
+}
+
+#[test]
+fn a_halted_leader_hands_on_at_once_and_in_later_terms_at_the_pace_of_an_idle_chain() {
+    let mut proposer = Proposer::new(NOW);
+    let halted = ProposerView { halted: true, ..ready() };
+    assert_eq!(waits(&proposer, &ProposerView { leader: false, ..halted }), WaitReason::NotLeader);
+    assert_eq!(proposer.decide(NOW, &halted), Decision::StepDown);
+    proposer.stepped_down(NOW, 3);
+    let again = ProposerView { term: 5, applied: (5, 41), ..halted };
+    let until = Some(NOW.plus_ms(STEP_DOWN_AGAIN_MS));
+    assert_eq!(proposer.decide(NOW.plus_ms(1), &again), Decision::Wait { until, reason: WaitReason::SteppingDown });
+    assert_eq!(proposer.decide(NOW.plus_ms(STEP_DOWN_AGAIN_MS), &again), Decision::StepDown);
+    // The clock was set back in between.
+    assert_eq!(proposer.decide(TimeMs(NOW.0 - 900_000), &again), Decision::StepDown);
+    // Operators had it go on.
+    assert!(matches!(proposer.decide(NOW.plus_ms(1), &ready()), Decision::Propose { .. }));
 }
 
 proptest! {

@@ -43,6 +43,11 @@ pub enum Effect {
 pub enum Proposal {
     /// It hands this block to Raft.
     Block(Box<Block>),
+    /// It hands leadership on.
+    StepDown {
+        /// To the next validator after this one.
+        to: NodeId,
+    },
     /// It waits for a change, at most until then.
     Wait {
         /// When the answer changes by itself.
@@ -134,11 +139,18 @@ impl<F: SignFile> Validator<F> {
         let now = self.shared.now();
         let mut core = self.shared.core();
         let next_due = query::next_due(core.state()).map_err(failed)?;
+        let pause = |until| Ok(Proposal::Wait { until });
         // Asked twice: gathering candidates is work, and what waits may be ordered already, here or by another leader.
         let pooled = pool.lock().unwrap_or_else(PoisonError::into_inner).len();
         let waiting = pooled.saturating_sub(core.unfinal_transactions()).max(pooled.min(1));
-        if let Decision::Wait { until, .. } = core.decide(now, term, true, waiting, next_due) {
-            return Ok(Proposal::Wait { until });
+        match core.decide(now, term, true, waiting, next_due) {
+            Decision::Propose { .. } => {}
+            Decision::Wait { until, .. } => return pause(until),
+            Decision::StepDown => {
+                core.proposer.stepped_down(now, term);
+                let next = self.next_validator(core.state()).map_err(failed)?;
+                return next.map_or_else(|| pause(None), |to| Ok(Proposal::StepDown { to }));
+            }
         }
         let candidates = {
             let state = core.state();
@@ -147,13 +159,23 @@ impl<F: SignFile> Validator<F> {
         };
         let time = match core.decide(now, term, true, candidates.len(), next_due) {
             Decision::Propose { time, .. } => time,
-            Decision::Wait { until, .. } => return Ok(Proposal::Wait { until }),
+            Decision::Wait { until, .. } => return pause(until),
+            // Asked a moment ago, and the core was not let go of.
+            Decision::StepDown => return pause(None),
         };
         let chosen = select(core.state(), time, candidates, verdicts).map_err(failed)?;
         drop_hopeless(&chosen, pool);
         let block = self.build(core.state(), chosen, term, time).map_err(failed)?;
         core.proposer.proposed(now, term, block.header.height, block.transactions.len());
         Ok(Proposal::Block(Box::new(block)))
+    }
+
+    /// In the order of the set, round and round: were all to hand on to the same one, two that have halted would keep leadership
+    /// between them.
+    fn next_validator(&self, state: &dyn StateRead) -> Result<Option<NodeId>, StateError> {
+        let nodes: Vec<NodeId> = query::validator_set(state)?.0.iter().map(|validator| validator.node).collect();
+        let after_me = nodes.iter().skip_while(|node| **node != self.me).skip(1);
+        Ok(after_me.chain(&nodes).find(|node| **node != self.me).copied())
     }
 
     fn build(&self, state: &dyn StateRead, chosen: Selection, term: u64, time: TimeMs) -> Result<Block, StateError> {

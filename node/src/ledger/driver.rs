@@ -1,6 +1,5 @@
 //! A validator's loop: carries out what the tracker wants, proposes when it is time.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,13 +192,13 @@ impl ValidatorDriver {
             return None;
         }
         let term = self.group.term();
-        if self.shared.core().proposer.must_step_down(term) {
-            self.step_down();
-            return None;
-        }
         match self.validator.propose(term, self.ledger.shared_pool(), self.ledger.verdicts()) {
             Ok(Proposal::Block(block)) => {
                 tokio::spawn(order(self.group.clone(), Arc::clone(&self.shared), Bytes::from(encode(&*block)), term));
+                None
+            }
+            Ok(Proposal::StepDown { to }) => {
+                self.step_down(to);
                 None
             }
             Ok(Proposal::Wait { until }) => until,
@@ -207,13 +206,10 @@ impl ValidatorDriver {
         }
     }
 
-    fn step_down(&self) {
+    fn step_down(&self, to: NodeId) {
         let group = self.group.clone();
-        let others: BTreeSet<NodeId> =
-            self.peers.validators().map(|(node, _)| node).filter(|node| *node != self.me).collect();
-        let Some(to) = others.first().copied() else { return };
         tokio::spawn(async move {
-            tracing::warn!(%to, "this validator's block was ordered too late; leadership moves on");
+            tracing::warn!(%to, "this validator can't lead any more; leadership moves on");
             if let Err(error) = group.transfer_leader(to.0).await {
                 tracing::warn!(%error, "leadership could not be moved");
             }

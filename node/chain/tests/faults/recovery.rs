@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mesh30k_consensus::finality::HaltCause;
-use mesh30k_ledger::types::{Height, NodeId};
+use mesh30k_consensus::finality::{HaltCause, HaltReport};
+use mesh30k_ledger::types::{Hash, Height, NodeId, TimeMs};
 use openraft::type_config::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
 
@@ -121,5 +121,30 @@ fn a_halted_chain_explains_itself_and_goes_on_by_the_order() {
         }
         level(&scene, &nodes).await;
         same_history(&scene, &nodes);
+    });
+}
+
+/// A leader that is halted as one that was halted before it was started again: on its own, for its own reasons.
+#[test]
+fn a_leader_that_halts_alone_hands_on_and_the_others_go_on() {
+    each_seed(|seed| async move {
+        let scene = Scene::new(seed).await;
+        let leading = scene.world.common.process(scene.leader).unwrap();
+        let report = HaltReport {
+            cause: HaltCause::ExecutionDiverged,
+            sentence: "its disk decayed".to_owned(),
+            genesis: Hash::ZERO,
+            final_height: Height(scene.top()),
+            final_block: Hash::ZERO,
+            height: Height(scene.top() + 1),
+            halted_at: TimeMs(0),
+            reporter: Some(scene.leader),
+            culprits: vec![scene.leader],
+            evidence_hex: Vec::new(),
+        };
+        leading.shared.core().tracker.resume_halt(report);
+        scene.goes_on().await;
+        assert!(!leading.group.is_leader());
+        scene.check();
     });
 }

@@ -362,11 +362,6 @@ impl Process {
         }
         malice::censor(self);
         let term = self.group.term();
-        if self.shared.core().proposer.must_step_down(term) {
-            let (group, to) = (self.group.clone(), self.common.others(self.me)[0]);
-            SimRuntime::spawn(async move { group.transfer_leader(to.0).await });
-            return true;
-        }
         match validator.propose(term, &self.pool, &self.common.verdicts) {
             Ok(Proposal::Block(block)) => {
                 self.truth().on_leader(self.me, term);
@@ -374,6 +369,11 @@ impl Process {
                     let bytes = Bytes::from(encode(&block));
                     SimRuntime::spawn(order(self.group.clone(), Arc::clone(&self.shared), bytes, term));
                 }
+                true
+            }
+            Ok(Proposal::StepDown { to }) => {
+                let group = self.group.clone();
+                SimRuntime::spawn(async move { group.transfer_leader(to.0).await });
                 true
             }
             Ok(Proposal::Wait { .. }) => true,
