@@ -120,7 +120,9 @@ pub enum RestartRefused {
         own: Height,
     },
     /// This node is not there yet.
-    #[error("restart refused: it begins at block {base}, final here is only {own}; fetch the blocks between first")]
+    #[error(
+        "restart refused: it begins at block {base}, final here is only {own}, and its statements do not hold the blocks between; fetch them first"
+    )]
     NotReached {
         /// Height it names.
         base: Height,
@@ -227,7 +229,8 @@ impl Restart {
 }
 
 impl SignedRestart {
-    /// Whether this node may obey; if so, the blocks above the base that stay.
+    /// Whether this node may obey; if so, the blocks that become final by it: those it lacks up to the base, and those above it
+    /// that stay.
     ///
     /// # Errors
     /// The first thing that is wrong; nothing has changed then.
@@ -248,7 +251,9 @@ impl SignedRestart {
         self.check_sequence(node)?;
         let kept = self.kept(node)?;
         self.check_base(node, &kept)?;
-        Ok(kept)
+        let mut blocks = self.lacking(node)?;
+        blocks.extend(kept);
+        Ok(blocks)
     }
 
     /// The blocks that stay above the base. A new chain begins at its base and keeps none: its operators chose a branch.
@@ -275,6 +280,16 @@ impl SignedRestart {
         tail::kept(&self.order.statements, base, voters, quorum).map_err(|height| RestartRefused::Divided { height })
     }
 
+    /// The blocks up to the base that are not final here yet.
+    fn lacking(&self, node: &Restartable<'_>) -> Result<Vec<(Block, Certificate)>, RestartRefused> {
+        let (base, own) = (&self.order.base, node.tip.height);
+        if base.height <= own {
+            return Ok(Vec::new());
+        }
+        let blocks = tail::lacking(&self.order.statements, (own, node.tip.block), base);
+        blocks.ok_or(RestartRefused::NotReached { base: base.height, own })
+    }
+
     fn count_valid(&self, operators: &Operators) -> usize {
         let message = self.order.signing_hash();
         let known = self.signatures.iter().take(MAX_SIGNATURES).filter(|one| operators.keys.contains(&one.key));
@@ -289,9 +304,6 @@ impl SignedRestart {
         let here = kept.iter().find(|(block, _)| block.header.height == own).map(|(block, _)| block.id());
         if base < own && !forked && here != Some(node.tip.block) {
             return Err(RestartRefused::Undoes { base, own });
-        }
-        if base > own {
-            return Err(RestartRefused::NotReached { base, own });
         }
         if base == own && !forked && self.order.base.block != node.tip.block {
             return Err(RestartRefused::OtherBlock { base, found: self.order.base.block, own: node.tip.block });

@@ -1,10 +1,10 @@
-//! Which blocks above the base may be final somewhere, and therefore stay.
+//! Which blocks above the base may be final somewhere, and therefore stay; and which a node lacks below it.
 
 use std::collections::BTreeMap;
 
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::finality::{Certificate, SignedVote};
-use mesh30k_ledger::types::{Hash, Height};
+use mesh30k_ledger::types::{BlockId, Hash, Height};
 
 use super::statement::SignedStatement;
 
@@ -44,6 +44,35 @@ pub(super) fn kept(
     Ok(kept)
 }
 
+/// The blocks after a node's own last final one up to the base, for a node that halted before it was told that they are final: it
+/// takes no certificate any more, but whoever was as far behind has said what its log held. `None` where no statement holds one.
+///
+/// The base's certificate vouches for all of them. Those between carry the votes that most statements agree on.
+pub(super) fn lacking(
+    statements: &[SignedStatement],
+    own: (Height, Hash),
+    base: &Certificate,
+) -> Option<Vec<(Block, Certificate)>> {
+    let (mut found, mut wanted) = (Vec::new(), base.block);
+    for height in (own.0.next().0..=base.height.0).rev().map(Height) {
+        let mut tails = statements.iter().flat_map(|one| &one.statement.tail);
+        let block = &tails.find(|tail| tail.block.header.height == height && tail.block.id() == wanted)?.block;
+        let certificate = if height == base.height { base.clone() } else { most_agree(statements, height, wanted)? };
+        wanted = block.header.parent;
+        found.push((block.clone(), certificate));
+    }
+    found.reverse();
+    (wanted == own.1).then_some(found)
+}
+
+fn most_agree(statements: &[SignedStatement], height: Height, block: BlockId) -> Option<Certificate> {
+    let mut votes: BTreeMap<Hash, Vec<SignedVote>> = BTreeMap::new();
+    for vote in votes_at(statements, height).into_iter().filter(|vote| vote.vote.block == block) {
+        votes.entry(vote.vote.commitment).or_default().push(vote);
+    }
+    Certificate::assemble(&votes.into_values().max_by_key(Vec::len)?).ok()
+}
+
 /// Votes of this height that the statements tell of: in their tails, and in the certificates of their last final blocks' voters.
 fn votes_at(statements: &[SignedStatement], height: Height) -> Vec<SignedVote> {
     let tails = statements.iter().flat_map(|one| &one.statement.tail);
@@ -71,13 +100,17 @@ mod tests {
     }
 
     fn block(height: u64) -> Block {
+        block_on(height, Hash::of(&height.to_be_bytes()))
+    }
+
+    fn block_on(height: u64, parent: Hash) -> Block {
         let context = context();
         let header = Header {
             chain: context.chain,
             epoch: Epoch(0),
             round: Round(0),
             height: Height(height),
-            parent: Hash::of(&height.to_be_bytes()),
+            parent,
             tx_root: Hash::ZERO,
             parent_state_root: Hash::ZERO,
             next_validators_hash: Hash::ZERO,
@@ -144,6 +177,34 @@ mod tests {
         assert_eq!(kept_of(&divided, 4), Ok(vec![]), "and nothing after it stays");
         assert_eq!(kept_of(&[says(1, &[0]), says(2, &[1])], 4), Err(Height(height)), "either may be final");
         assert_eq!(kept_of(&divided[..3], 4), Ok(vec![(height, a), (height + 1, a)]));
+    }
+
+    #[test]
+    fn a_node_that_lacks_blocks_below_the_base_takes_them_from_who_was_as_far_behind() {
+        let own = Hash::of(b"final here");
+        let (first, second) = (block_on(6, own), block_on(7, block_on(6, own).id()));
+        let base = Certificate::assemble(&[1, 2, 3].map(|node| vote(node, &second, 0))).unwrap();
+        // One was told that both are final, one lacks the second, one both, and one of those executed the first wrongly.
+        let tail = |node: u64, blocks: &[&Block], result: u8| {
+            let mut one = says(node, &[]);
+            let own = |block: &&Block| TailBlock { block: (*block).clone(), vote: vote(node, block, result) };
+            one.statement.tail = blocks.iter().map(own).collect();
+            one
+        };
+        let told = [
+            tail(1, &[], 0),
+            tail(2, &[&second], 0),
+            tail(3, &[&first, &second], 0),
+            tail(4, &[&first, &second], 1),
+            tail(5, &[&first, &second], 0),
+        ];
+        let found = lacking(&told, (Height(5), own), &base).unwrap();
+        let blocks: Vec<_> = found.iter().map(|(block, certificate)| (block.clone(), certificate.commitment)).collect();
+        assert_eq!(blocks, [(first.clone(), Hash::of(&[0])), (second.clone(), base.commitment)]);
+        assert_eq!(found[1].1, base, "the last one has its certificate");
+        assert!(lacking(&told, (Height(6), first.id()), &base).unwrap().len() == 1);
+        assert_eq!(lacking(&told, (Height(5), Hash::of(b"another")), &base), None, "it would not follow");
+        assert_eq!(lacking(&told[..2], (Height(5), own), &base), None, "nobody holds the first");
     }
 
     proptest! {
