@@ -26,6 +26,9 @@ impl fmt::Display for LogPosition {
 /// for each entry that arrives, from any task: it must not block.
 pub type Admission = Arc<dyn Fn(&[u8]) -> Result<(), String> + Send + Sync>;
 
+/// Whether [`Application::apply`] may be called now. Called before each entry, from the group's task: it must not block.
+pub type Room = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// An application's state at a position, as it travels to a member that is too far behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppSnapshot {
@@ -57,10 +60,13 @@ pub struct RestoreRefused {
 ///
 /// All methods run on the group's task: they must not block for long.
 pub trait Application: Send + 'static {
-    /// Whether [`Self::apply`] may be called now. While it answers no, the group waits and asks again; nothing else stands
-    /// still. An application that says no for ever stops its group.
-    fn has_room(&self) -> bool {
-        true
+    /// Whether there is room for another entry, if it may ever lack; asked for once. While the answer is no, the group waits
+    /// and asks again; nothing else stands still. An application that says no for ever stops its group.
+    ///
+    /// Such an application is given nothing before its group runs: what makes room may need the group, and a start that waited
+    /// for it would never end. What a restart has to apply again comes once a leader has said how far the log is committed.
+    fn room(&self) -> Option<Room> {
+        None
     }
 
     /// What this member wants of an entry before it lets a leader append it here; asked for once. It may look at the local clock:

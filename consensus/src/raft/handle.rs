@@ -89,6 +89,7 @@ impl<RT: AsyncRuntime> Group<RT> {
         let me = Sender { member: config.me, store_id: config.store_id };
         let network = Network::<RT> { group, me, transport, check: Arc::clone(&check), runtime: PhantomData };
         let log = LogStore::<RT>::new(Arc::new(log));
+        let log = if machine.may_wait() { log.untold() } else { log };
         let started = Raft::new(config.me, openraft_config, network, log, machine.clone()).await;
         let raft = started.map_err(|e| GroupError::Stopped { group, reason: e.to_string() })?;
         Ok(Self { config, raft, machine, check, gate, in_flight: Arc::new(AtomicUsize::new(0)) })

@@ -19,12 +19,13 @@ use crate::transport::MAX_BATCH_BYTES;
 /// [`RaftLog`] behind openraft's traits; clones share the log.
 pub struct LogStore<RT> {
     log: Arc<RaftLog>,
+    tells_committed: bool,
     runtime: PhantomData<fn() -> RT>,
 }
 
 impl<RT> Clone for LogStore<RT> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.log))
+        Self { log: Arc::clone(&self.log), ..*self }
     }
 }
 
@@ -32,7 +33,14 @@ impl<RT> LogStore<RT> {
     /// Wraps an opened log.
     #[must_use]
     pub const fn new(log: Arc<RaftLog>) -> Self {
-        Self { log, runtime: PhantomData }
+        Self { log, tells_committed: true, runtime: PhantomData }
+    }
+
+    /// Keeps to itself how far the log was known to be committed. openraft applies all of that before a group runs; without it, it
+    /// applies from the application's own position, once a leader has spoken.
+    #[must_use]
+    pub fn untold(self) -> Self {
+        Self { tells_committed: false, ..self }
     }
 }
 
@@ -115,6 +123,9 @@ impl<RT: AsyncRuntime> RaftLogStorage<RaftConfig<RT>> for LogStore<RT> {
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
+        if !self.tells_committed {
+            return Ok(None);
+        }
         Ok(self.log.read_committed()?.map(log_id))
     }
 

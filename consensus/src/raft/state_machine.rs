@@ -17,7 +17,7 @@ use openraft::type_config::{AsyncRuntime, TypeConfigExt};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use serde::{Deserialize, Serialize};
 
-use crate::app::{Application, LogPosition, RestoreRefused};
+use crate::app::{Application, LogPosition, RestoreRefused, Room};
 use crate::group::GroupId;
 use crate::raft::meta::MetaTable;
 use crate::raft::type_config::{LogId, RaftConfig, Snapshot, SnapshotMeta, StoredMembership, log_id, position};
@@ -39,6 +39,7 @@ const SNAPSHOT_NAME: &str = "snapshot head";
 /// Drives an [`Application`]; clones share it. Also builds its snapshots.
 pub struct StateMachine<RT> {
     core: Arc<Mutex<Core>>,
+    room: Option<Room>,
     runtime: PhantomData<fn() -> RT>,
 }
 
@@ -63,7 +64,7 @@ struct SnapshotHead {
 
 impl<RT> Clone for StateMachine<RT> {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core), runtime: PhantomData }
+        Self { core: Arc::clone(&self.core), room: self.room.clone(), runtime: PhantomData }
     }
 }
 
@@ -75,9 +76,15 @@ impl<RT> StateMachine<RT> {
     pub fn open(kv: Arc<dyn KvStore>, group: GroupId, app: Box<dyn Application>) -> Result<Self, LogError> {
         let meta = MetaTable::new(Arc::clone(&kv), group);
         let memberships = meta.read(MEMBERSHIPS, MEMBERSHIPS_NAME)?.unwrap_or_default();
+        let room = app.room();
         let core = Core { group, kv, meta, applied: app.durable_position(), app, memberships };
         core.current()?;
-        Ok(Self { core: Arc::new(Mutex::new(core)), runtime: PhantomData })
+        Ok(Self { core: Arc::new(Mutex::new(core)), room, runtime: PhantomData })
+    }
+
+    /// Whether the application may have to wait for room.
+    pub(crate) const fn may_wait(&self) -> bool {
+        self.room.is_some()
     }
 
     /// Asks the application whether it would take a snapshot.
@@ -219,7 +226,7 @@ impl<RT: AsyncRuntime> RaftStateMachine<RaftConfig<RT>> for StateMachine<RT> {
         Strm: Stream<Item = Result<EntryResponder<RaftConfig<RT>>, io::Error>> + Unpin + OptionalSend,
     {
         while let Some((entry, responder)) = entries.try_next().await? {
-            while !self.lock().app.has_room() {
+            while self.room.as_ref().is_some_and(|has_room| !has_room()) {
                 RaftConfig::<RT>::sleep(ROOM_POLL).await;
             }
             let response = self.lock().apply(position(&entry.log_id), entry.payload)?;

@@ -6,6 +6,7 @@ mod frames;
 #[cfg(feature = "rocksdb")]
 mod real;
 mod recorder;
+mod room;
 mod sim;
 mod suite;
 mod wire;

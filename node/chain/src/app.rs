@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use borsh::BorshDeserialize as _;
-use mesh30k_consensus::app::{Admission, AppSnapshot, Application, LogPosition, RestoreRefused};
+use mesh30k_consensus::app::{Admission, AppSnapshot, Application, LogPosition, RestoreRefused, Room};
 use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::finality::Certificate;
@@ -128,8 +128,9 @@ impl LedgerApp {
 }
 
 impl Application for LedgerApp {
-    fn has_room(&self) -> bool {
-        self.shared.core().has_room()
+    fn room(&self) -> Option<Room> {
+        let shared = Arc::clone(&self.shared);
+        Some(Arc::new(move || shared.core().has_room()))
     }
 
     fn admission(&self) -> Option<Admission> {

@@ -11,7 +11,7 @@ use mesh30k_chain::{
     CatchUp, Core, Effect, Hooks, LedgerApp, LedgerStore, Mempool, Proposal, Shared, StoredBlock, Validator, Wanted,
     order,
 };
-use mesh30k_consensus::app::{Admission, AppSnapshot, Application, LogPosition, RestoreRefused};
+use mesh30k_consensus::app::{Admission, AppSnapshot, Application, LogPosition, RestoreRefused, Room};
 use mesh30k_consensus::finality::sign_file::{MemorySignFile, SignFile};
 use mesh30k_consensus::finality::{
     ChainTracker, FinalTip, Proposer, SignLog, SignLogExpectation, TrackerConfig, VoteAnswer, VoteKey,
@@ -110,8 +110,9 @@ struct Watched {
 }
 
 impl Application for Watched {
-    fn has_room(&self) -> bool {
-        self.ended.load(Ordering::Relaxed) || self.app.has_room()
+    fn room(&self) -> Option<Room> {
+        let (has_room, ended) = (self.app.room()?, Arc::clone(&self.ended));
+        Some(Arc::new(move || ended.load(Ordering::Relaxed) || has_room()))
     }
 
     fn admission(&self) -> Option<Admission> {
