@@ -200,7 +200,7 @@ mod tests {
         ];
         let found = lacking(&told, (Height(5), own), &base).unwrap();
         let blocks: Vec<_> = found.iter().map(|(block, certificate)| (block.clone(), certificate.commitment)).collect();
-        assert_eq!(blocks, [(first.clone(), Hash::of(&[0])), (second.clone(), base.commitment)]);
+        assert_eq!(blocks, [(first.clone(), Hash::of(&[0])), (second, base.commitment)]);
         assert_eq!(found[1].1, base, "the last one has its certificate");
         assert!(lacking(&told, (Height(6), first.id()), &base).unwrap().len() == 1);
         assert_eq!(lacking(&told, (Height(5), Hash::of(b"another")), &base), None, "it would not follow");
