@@ -1,4 +1,6 @@
-//! `mesh30k carbon`: who used and paid what, which intensity holds, credits, emergencies.
+//! `mesh30k carbon`: who used and paid what, which intensity holds, credits and who owes them, emergencies.
+
+mod worker;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,9 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use mesh30k_ledger::carbon::{IntensityBasis, IntensityInForce};
-use mesh30k_ledger::types::{AccountId, Region, TimeMs};
+use mesh30k_ledger::ops::{Operation, RetireCredits, TransferCredits};
+use mesh30k_ledger::types::{AccountId, NodeId, Region, TimeMs};
 use mesh30k_node::api::types::{CreditsAnswer, EmergencyRow, IntensityAnswer, OwnIntensity, Status};
-use mesh30k_testnet::carbon::{self as units, CarbonBook, Grouping};
+use mesh30k_testnet::carbon::{self as units, CarbonBook, CarbonMass, Grouping};
 
 use crate::exit::UsageError;
 use crate::output::{json, line, or_dash, table};
@@ -17,7 +20,7 @@ use crate::session::Session;
 /// Largest file of sums that is read.
 const FILE_BYTES_MAX: u64 = 256 * 1_024 * 1_024;
 
-/// Who used and paid what, which intensity holds, credits, emergencies.
+/// Who used and paid what, which intensity holds, credits and who owes them, emergencies.
 #[derive(Subcommand)]
 pub(crate) enum Carbon {
     /// Who used what energy and carbon, and who paid what into which fund; checked to the unit.
@@ -41,6 +44,35 @@ pub(crate) enum Carbon {
     /// Credits, who holds and retired them, and what oracles say.
     #[command(after_help = "Example: mesh30k carbon credits")]
     Credits,
+    /// Retire credits of yours, for good: what a worker owes is set against them.
+    #[command(after_help = "Example: mesh30k carbon retire 2.5g --key node")]
+    Retire {
+        /// How much: a number with t, kg, g, mg or ug.
+        amount: CarbonMass,
+        /// The key of whose credits they are.
+        #[arg(long)]
+        key: String,
+    },
+    /// Give credits to another account.
+    #[command(after_help = "Example: mesh30k carbon give 2.5g bob --key node")]
+    Give {
+        /// How much: a number with t, kg, g, mg or ug.
+        amount: CarbonMass,
+        /// An account (ftns1...) or the name of a key.
+        to: String,
+        /// The key of whose credits they are.
+        #[arg(long)]
+        key: String,
+    },
+    /// A node's declared machine, and what its owner owes in retired credits.
+    #[command(after_help = "Example: mesh30k carbon worker 2")]
+    Worker {
+        /// The node's number.
+        node: NodeId,
+    },
+    /// Declare what your node's machine cost to make; its tasks report their share of it.
+    #[command(after_help = "Example: mesh30k carbon hardware --embodied 350kg --hours 35064 --slots 4 --key node")]
+    Hardware(worker::HardwareArgs),
     /// Which climate emergencies are in force, and which are being signalled.
     #[command(after_help = "Example: mesh30k carbon emergency")]
     Emergency,
@@ -72,6 +104,16 @@ impl Carbon {
             Self::Report(args) => report(session, &args),
             Self::Intensity { region, hours, all } => intensity(session, region, hours, all),
             Self::Credits => credits(session),
+            Self::Retire { amount, key } => {
+                let op = RetireCredits { amount_ug: amount.0 };
+                session.done(&key, Operation::RetireCredits(op), "credits retired")
+            }
+            Self::Give { amount, to, key } => {
+                let op = TransferCredits { to: session.account(&to)?, amount_ug: amount.0 };
+                session.done(&key, Operation::TransferCredits(op), "credits given")
+            }
+            Self::Worker { node } => worker::show(session, node),
+            Self::Hardware(args) => worker::declare(session, &args),
             Self::Emergency => emergency(session),
         }
     }

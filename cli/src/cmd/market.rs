@@ -1,15 +1,15 @@
 //! `mesh30k market`: content and work at a fixed price.
 
+mod offer;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use mesh30k_ledger::ops::{
-    AcceptDelivery, BuyUse, Capabilities, ClaimDelivery, CollectRoyalties, CreateListing, ListingTerms, Operation,
-    OrderedWork, PlaceOrder, RateOrder, RegisterContent, ReviewListing, WithdrawListing,
+    AcceptDelivery, BuyUse, Capabilities, ClaimDelivery, CollectRoyalties, Operation, OrderedWork, PlaceOrder,
+    RateOrder, RegisterContent, ReviewListing, WithdrawListing,
 };
-use mesh30k_ledger::records::{
-    ContentParent, ContentRecord, ContentShare, EnergySource, ListingKind, ListingRecord, Safety,
-};
-use mesh30k_ledger::types::{AgentId, EscrowId, Hash, Region, TimeMs, Uftns};
+use mesh30k_ledger::records::{ContentParent, ContentRecord, ContentShare, ListingRecord, Safety};
+use mesh30k_ledger::types::{EscrowId, Hash, TimeMs, Uftns};
 use mesh30k_node::api::types::{ListingRow, OrderAnswer, Status};
 use mesh30k_testnet::carbon::utc;
 
@@ -78,7 +78,11 @@ pub(crate) enum Market {
     #[command(after_help = "Examples:\n  mesh30k market offer data \"rain of Kenya, hourly\" --price 2 --content \
                       5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key alice\n  mesh30k market offer \
                       compute \"a quiet machine\" --price 0.01 --capability compute --key node")]
-    Offer(OfferArgs),
+    Offer(offer::OfferArgs),
+    /// Change a listing of yours; what is not named stays, and orders keep their terms.
+    #[command(after_help = "Example: mesh30k market change \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --price 1.5 --key alice")]
+    Change(offer::ChangeArgs),
     /// End a listing of yours; orders go on.
     #[command(after_help = "Example: mesh30k market withdraw \
                             5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key alice")]
@@ -165,39 +169,6 @@ pub(crate) struct PublishArgs {
     key: String,
 }
 
-/// What is offered.
-#[derive(Args)]
-pub(crate) struct OfferArgs {
-    /// model, data, compute, or agent:N.
-    kind: String,
-    /// One line of at most 80 bytes.
-    title: String,
-    /// For one use or one part, in FTNS.
-    #[arg(long)]
-    price: Uftns,
-    /// Registered content that is sold, or the hash of a description of the work.
-    #[arg(long, default_value_t = Hash::ZERO)]
-    content: Hash,
-    /// What it can do; work names one.
-    #[arg(long)]
-    capability: Option<String>,
-    /// Where it is (ISO 3166 alpha-2).
-    #[arg(long)]
-    region: Option<Region>,
-    /// unstated, grid, contracted or on-site.
-    #[arg(long, default_value = "unstated")]
-    energy: EnergySource,
-    /// What else there is to say, at most 1,024 bytes.
-    #[arg(long, default_value = "")]
-    about: String,
-    /// How long it stands.
-    #[arg(long, default_value_t = 30 * 24, value_parser = clap::value_parser!(u64).range(1..=HOURS_MAX))]
-    hours: u64,
-    /// The seller's key; of work, that of the node's account.
-    #[arg(long)]
-    key: String,
-}
-
 /// What is ordered.
 #[derive(Args)]
 pub(crate) struct OrderArgs {
@@ -239,7 +210,8 @@ impl Market {
             Self::Collect { content, key } => {
                 session.done(&key, Operation::CollectRoyalties(CollectRoyalties { content }), "royalties collected")
             }
-            Self::Offer(args) => offer(session, args),
+            Self::Offer(args) => offer::offer(session, args),
+            Self::Change(args) => offer::change(session, args),
             Self::Withdraw { listing, key } => {
                 session.done(&key, Operation::WithdrawListing(WithdrawListing { listing }), "listing withdrawn")
             }
@@ -373,31 +345,11 @@ fn parent(text: &str) -> Result<ContentParent> {
     Ok(ContentParent { content: content.parse().map_err(|_| refused())?, royalty_ppm })
 }
 
-fn kind(text: &str) -> Result<ListingKind> {
-    let agent = text.strip_prefix("agent:").and_then(|id| id.parse::<AgentId>().ok());
-    match (text, agent) {
-        ("model", _) => Ok(ListingKind::Model),
-        ("data", _) => Ok(ListingKind::Data),
-        ("compute", _) => Ok(ListingKind::Compute),
-        (_, Some(agent)) => Ok(ListingKind::Agent(agent)),
-        _ => Err(UsageError(format!("`{text}` is not one of model, data, compute, agent:N")).into()),
-    }
-}
-
 /// The capability of this name.
 pub(super) fn capability(name: &str) -> Result<Capabilities> {
     let known: Vec<&str> = Capabilities::ALL.names().collect();
     let refused = || UsageError(format!("capability `{name}` is not one of {}", known.join(", ")));
     Ok(Capabilities::named(name).ok_or_else(refused)?)
-}
-
-fn offer(session: &Session, args: OfferArgs) -> Result<()> {
-    let kind = kind(&args.kind)?;
-    let capability = args.capability.as_deref().map(capability).transpose()?;
-    let until = hours_ahead(session, args.hours)?;
-    let OfferArgs { title, about, content, region, energy, price, key, .. } = args;
-    let terms = ListingTerms { title, about, content, capability, region, energy, price, until };
-    session.done(&key, Operation::CreateListing(CreateListing { kind, terms }), "listed as")
 }
 
 fn order(session: &Session, args: &OrderArgs) -> Result<()> {

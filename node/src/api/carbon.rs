@@ -6,15 +6,15 @@ use mesh30k_ledger::carbon::{self, CarbonReport};
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::query;
 use mesh30k_ledger::state::{StateError, StateRead};
-use mesh30k_ledger::types::{Height, Region};
+use mesh30k_ledger::types::{Height, NodeId, Region, TimeMs};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-use super::extract::Params;
+use super::extract::{Params, Segment};
 use super::ledger::blocking;
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::types::{CarbonPage, CreditRow, CreditsAnswer, EmergencyRow, IntensityAnswer, MedianRow};
+use super::types::{CarbonPage, CreditRow, CreditsAnswer, EmergencyRow, IntensityAnswer, MedianRow, WorkerAnswer};
 use crate::ledger::LedgerHandle;
 
 /// Blocks of one page, at most.
@@ -138,6 +138,37 @@ fn medians(state: &dyn StateRead) -> Result<Vec<MedianRow>, StateError> {
         });
     }
     Ok(rows)
+}
+
+/// A node's machine, and what its owner owes in retired credits.
+pub(super) async fn worker(
+    State(state): State<ApiState>,
+    Segment(node): Segment<NodeId>,
+) -> Result<Json<WorkerAnswer>, ApiError> {
+    let read = state.ledger().read(|state| worker_of(state, node));
+    let found = read.map_err(|error| ApiError::internal(&error))?;
+    found.map(Json).ok_or_else(|| ApiError::not_found(format!("node {node} is not on the ledger")))
+}
+
+fn worker_of(state: &dyn StateRead, node: NodeId) -> Result<Option<WorkerAnswer>, StateError> {
+    let Some(record) = query::node(state, node)? else { return Ok(None) };
+    let period_ms = query::parameter(state, Parameter::RetirementPeriodMs)?;
+    let period = query::tip(state)?.time.0.checked_div(period_ms).unwrap_or(0);
+    let credits = query::credits(state, &record.account)?.unwrap_or_default();
+    let duty = query::retirement(state, &record.account)?.unwrap_or_default();
+    Ok(Some(WorkerAnswer {
+        node,
+        account: record.account,
+        region: record.region,
+        renewable_ppm: record.renewable_ppm,
+        target_ppm: query::parameter(state, Parameter::RetirementTargetPpm)?,
+        hardware: query::hardware(state, node)?,
+        duty: duty.at(period, credits.retired_ug),
+        period_ends: TimeMs(period.saturating_add(1).saturating_mul(period_ms)),
+        uftns_per_g: query::parameter(state, Parameter::CarbonPrice)?,
+        held_ug: credits.held_ug,
+        retired_ug: credits.retired_ug,
+    }))
 }
 
 pub(super) async fn emergencies(State(state): State<ApiState>) -> Result<Json<Vec<EmergencyRow>>, ApiError> {

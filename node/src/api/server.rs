@@ -62,6 +62,7 @@ fn routes() -> Router<ApiState> {
         .route("/v1/carbon/intensity", get(carbon::intensity))
         .route("/v1/carbon/credits", get(carbon::credits))
         .route("/v1/carbon/emergencies", get(carbon::emergencies))
+        .route("/v1/carbon/workers/{node}", get(carbon::worker))
         .route("/v1/listings", get(market::listings))
         .route("/v1/listings/{id}", get(market::listing))
         .route("/v1/orders/{id}", get(market::order))

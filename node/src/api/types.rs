@@ -11,7 +11,9 @@ use mesh30k_ledger::types::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use carbon::{CarbonPage, CreditRow, CreditsAnswer, EmergencyRow, IntensityAnswer, MedianRow, OwnIntensity};
+pub use carbon::{
+    CarbonPage, CreditRow, CreditsAnswer, EmergencyRow, IntensityAnswer, MedianRow, OwnIntensity, WorkerAnswer,
+};
 pub use gather::GatherAnswer;
 pub use market::{ListingRow, OrderAnswer, QuotaOfferRow, QuotaRow};
 pub use registry::{FoundRow, HistoryAnswer, PeriodRow, StatisticsRow};

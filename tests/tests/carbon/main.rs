@@ -57,6 +57,33 @@ fn a_running_mesh_tells_who_paid_what_to_the_unit() {
     assert!(shell.run(&["carbon", "credits"]).stdout.contains("No oracle has reported"));
     assert!(shell.run(&["carbon", "emergency"]).stdout.contains("No climate emergency is in force"));
     assert_eq!(shell.run(&["carbon", "report", "--by", "colour"]).code, Some(2));
+    a_worker_knows_what_it_owes(&shell, &mesh, &book);
+}
+
+/// What accrues is the missing renewable share of what the receipts say, and the shown figures are the ledger's.
+fn a_worker_knows_what_it_owes(shell: &Shell, mesh: &TestMesh, book: &Value) {
+    let workers: Vec<Value> = (1..=mesh.numbers().len())
+        .map(|node| json(&shell.run(&["carbon", "worker", &node.to_string(), "--json"])))
+        .collect();
+    let carbon_ug = sum(book, "carbon_ug");
+    let accrued: u64 = workers.iter().map(|worker| worker["duty"]["accrued_ug"].as_u64().unwrap()).sum();
+    assert!(accrued > 0 && accrued <= carbon_ug, "{accrued} of {carbon_ug}");
+    for worker in &workers {
+        assert!(worker["hardware"].is_null() && worker["duty"]["due_ug"] == 0, "{worker}");
+    }
+    let shown = shell.run(&["carbon", "worker", "1"]).stdout;
+    assert!(shown.contains("hardware not declared") && shown.contains("attested, 70.0 % wanted"), "{shown}");
+    let missing = shell.run(&["carbon", "worker", "99"]);
+    assert!(missing.code == Some(4) && missing.stderr.contains("node 99 is not on the ledger"), "{missing:?}");
+    // Alice hosts nothing and holds no credits.
+    let hardware = ["carbon", "hardware", "--embodied", "350kg", "--hours", "35064", "--key", "alice"];
+    let refused = shell.run(&hardware);
+    assert!(refused.code == Some(4) && refused.stderr.contains("node"), "{refused:?}");
+    let odd = shell.run(&["carbon", "hardware", "--embodied", "0.5g", "--hours", "9", "--key", "alice"]);
+    assert!(odd.code != Some(0) && odd.stderr.contains("whole grams"), "{odd:?}");
+    let nothing = shell.run(&["carbon", "retire", "2.5g", "--key", "alice"]);
+    assert!(nothing.code == Some(4) && nothing.stderr.contains("credits"), "{nothing:?}");
+    assert_eq!(shell.run(&["carbon", "give", "2.5", "bob", "--key", "alice"]).code, Some(2), "no unit");
 }
 
 #[test]

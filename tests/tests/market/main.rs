@@ -57,6 +57,13 @@ fn content_is_published_listed_ordered_accepted_and_rated() {
     assert_eq!((&known["uses"], &known["royalty_ppm"]), (&1.into(), &50_000.into()), "{known}");
     refused(&shell.run(&["market", "collect", &content, "--key", "bob"]), "collected");
 
+    refused(&shell.run(&["market", "change", listing, "--price", "1", "--key", "bob"]), "belongs to");
+    assert_eq!(shell.run(&["market", "change", listing, "--key", "alice"]).code, Some(2), "nothing to change");
+    json(&shell, &["market", "change", listing, "--price", "1.5", "--title", "rain", "--key", "alice"]);
+    let changed = json(&shell, &["market", "show", listing])["record"]["terms"].clone();
+    assert_eq!((&changed["title"], &changed["price"]), (&"rain".into(), &1_500_000.into()), "{changed}");
+    assert_eq!(changed["until"], record["terms"]["until"], "the rest stays");
+
     json(&shell, &["market", "withdraw", listing, "--key", "alice"]);
     assert!(!shell.run(&["market", "list"]).stdout.contains(listing));
     assert!(shell.run(&["market", "list", "--all"]).stdout.contains(listing));

@@ -2,8 +2,8 @@
 
 use mesh30k_ledger::carbon::{IntensityInForce, IntensityPoint, UseRow};
 use mesh30k_ledger::genesis::GenesisPools;
-use mesh30k_ledger::records::{CreditTotals, Totals};
-use mesh30k_ledger::types::{AccountId, Height, Region, TimeMs};
+use mesh30k_ledger::records::{CreditTotals, HardwareRecord, RetirementRecord, Totals};
+use mesh30k_ledger::types::{AccountId, Height, NodeId, Region, TimeMs};
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/carbon/report`: the sums of a stretch of final blocks.
@@ -100,6 +100,33 @@ pub struct MedianRow {
     pub is_fresh: bool,
     /// The last word of each oracle, milligrams of CO2e a kilowatt-hour.
     pub words: Vec<u64>,
+}
+
+/// `GET /v1/carbon/workers/{node}`: a node's machine, and what its owner owes in retired credits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkerAnswer {
+    /// The node.
+    pub node: NodeId,
+    /// Who owns it and owes.
+    pub account: AccountId,
+    /// Where its electricity comes from.
+    pub region: Region,
+    /// Attested renewable share, parts per million.
+    pub renewable_ppm: u32,
+    /// The share from which on nothing is owed.
+    pub target_ppm: u64,
+    /// The machine, as declared.
+    pub hardware: Option<HardwareRecord>,
+    /// What is owed, as of the last block's time.
+    pub duty: RetirementRecord,
+    /// When what accrues now falls due.
+    pub period_ends: TimeMs,
+    /// What a gram costs that is neither retired nor renewable, uFTNS.
+    pub uftns_per_g: u64,
+    /// Credits the owner holds, micrograms of CO2e.
+    pub held_ug: u64,
+    /// Credits it ever retired.
+    pub retired_ug: u64,
 }
 
 /// One region of `GET /v1/carbon/emergencies`.
