@@ -1,6 +1,6 @@
 //! What every command shares: which node it asks, how it prints, where keys are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -9,6 +9,7 @@ use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey};
 use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::types::AccountId;
+use mesh30k_node::identity::read_account_key;
 use mesh30k_node::keystore::{KeyName, Keystore, PASSPHRASE_VARIABLE, Passphrase};
 use mesh30k_testnet::client::ApiClient;
 use mesh30k_testnet::running;
@@ -91,8 +92,11 @@ impl Session {
         Ok(Passphrase::new(read_hidden(prompt)?)?)
     }
 
-    /// Unlocks the key called `name`.
+    /// Unlocks the key called `name`; a path is that of a node's `account.key`, which nothing locks.
     pub(crate) fn unlock(&self, name: &str) -> Result<SecretKey> {
+        if let Some(path) = key_file(name) {
+            return Ok(read_account_key(path)?);
+        }
         let name: KeyName = name.parse()?;
         let keystore = self.keystore()?;
         keystore.show(&name)?;
@@ -100,17 +104,19 @@ impl Session {
         Ok(SecretKey::from_seed(*keystore.unlock(&name, &passphrase)?.seed()))
     }
 
-    /// An account given as `ftns1...` or by the name of a key.
+    /// An account given as `ftns1...`, or by its key as [`Self::unlock`] takes it.
     pub(crate) fn account(&self, text: &str) -> Result<AccountId> {
         if text.starts_with("ftns1") {
             return Ok(text.parse()?);
         }
-        let entry = self.keystore()?.show(&text.parse()?)?;
-        Ok(KeyPolicy::single(PublicKey(entry.public)).account())
+        Ok(KeyPolicy::single(self.public(text)?).account())
     }
 
-    /// The public half of the key called `name`.
+    /// The public half of a key, named as [`Self::unlock`] takes it.
     pub(crate) fn public(&self, name: &str) -> Result<PublicKey> {
+        if let Some(path) = key_file(name) {
+            return Ok(read_account_key(path)?.public());
+        }
         Ok(PublicKey(self.keystore()?.show(&name.parse()?)?.public))
     }
 
@@ -130,6 +136,11 @@ impl Session {
         let client = self.client()?;
         Ok(Wallet::open(client, self.unlock(name)?)?)
     }
+}
+
+/// The path, if a key is given by one; names of keys have no slash.
+fn key_file(text: &str) -> Option<&Path> {
+    text.contains('/').then(|| Path::new(text))
 }
 
 /// How long a command waits for its transaction to be final.

@@ -32,6 +32,14 @@ pub enum IdentityError {
         /// Which file.
         path: PathBuf,
     },
+    /// A file that holds another kind of key.
+    #[error(
+        "{path} is not the key of a node's account: that is called account.key, in the folder `keys` of the node's data"
+    )]
+    NotAccount {
+        /// What was named.
+        path: PathBuf,
+    },
     /// The operating system gave no randomness.
     #[error("the operating system gave no random bytes for a new key: {0}")]
     NoRandomness(String),
@@ -43,6 +51,9 @@ pub struct NodeIdentity {
     account_seed: Zeroizing<[u8; 32]>,
     validator_seed: Zeroizing<[u8; 32]>,
 }
+
+/// File of the account's key, in the folder with a node's keys.
+pub const ACCOUNT_KEY_FILE: &str = "account.key";
 
 /// Names the derivation of agent keys, so that no other use of the account seed can collide with it.
 const AGENT_KEY_CONTEXT: &str = "mesh30k agent key v1";
@@ -60,7 +71,7 @@ impl NodeIdentity {
         })?;
         Ok(Self {
             transport_seed: load_or_create_seed(&dir.join("transport.key"))?,
-            account_seed: load_or_create_seed(&dir.join("account.key"))?,
+            account_seed: load_or_create_seed(&dir.join(ACCOUNT_KEY_FILE))?,
             validator_seed: load_or_create_seed(&dir.join("validator.key"))?,
         })
     }
@@ -96,12 +107,28 @@ impl NodeIdentity {
     }
 }
 
-fn load_or_create_seed(path: &Path) -> Result<Zeroizing<[u8; 32]>, IdentityError> {
-    match fs::read_to_string(path) {
-        Ok(text) => parse_seed(&Zeroizing::new(text)).ok_or_else(|| IdentityError::Damaged { path: path.to_owned() }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => create_seed(path),
-        Err(source) => Err(IdentityError::Io { path: path.to_owned(), action: "reading", source }),
+/// The key of a node's account, for its operator: with it they spend what the node earned and say what it offers.
+///
+/// # Errors
+/// [`IdentityError`] when the file is another key's, can't be read or is damaged.
+pub fn read_account_key(path: &Path) -> Result<SecretKey, IdentityError> {
+    if path.file_name().is_none_or(|name| name != ACCOUNT_KEY_FILE) {
+        return Err(IdentityError::NotAccount { path: path.to_owned() });
     }
+    Ok(SecretKey::from_seed(*read_seed(path)?))
+}
+
+fn load_or_create_seed(path: &Path) -> Result<Zeroizing<[u8; 32]>, IdentityError> {
+    match read_seed(path) {
+        Err(IdentityError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => create_seed(path),
+        read => read,
+    }
+}
+
+fn read_seed(path: &Path) -> Result<Zeroizing<[u8; 32]>, IdentityError> {
+    let io = |source| IdentityError::Io { path: path.to_owned(), action: "reading", source };
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(io)?);
+    parse_seed(&text).ok_or_else(|| IdentityError::Damaged { path: path.to_owned() })
 }
 
 fn parse_seed(text: &str) -> Option<Zeroizing<[u8; 32]>> {
@@ -133,6 +160,11 @@ mod tests {
         assert_eq!(first.agent(7).public(), second.agent(7).public());
         assert_ne!(first.account().public(), first.validator().public());
         assert_ne!(first.agent(0).public(), first.agent(1).public());
+        let read = |name: &str| read_account_key(&dir.path().join(name));
+        assert_eq!(read(ACCOUNT_KEY_FILE).unwrap().public(), first.account().public());
+        assert!(matches!(read("validator.key"), Err(IdentityError::NotAccount { .. })), "each key for its own use");
+        fs::remove_file(dir.path().join(ACCOUNT_KEY_FILE)).unwrap();
+        assert!(matches!(read(ACCOUNT_KEY_FILE), Err(IdentityError::Io { .. })), "none is made");
     }
 
     #[test]

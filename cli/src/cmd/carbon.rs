@@ -45,7 +45,7 @@ pub(crate) enum Carbon {
     #[command(after_help = "Example: mesh30k carbon credits")]
     Credits,
     /// Retire credits of yours, for good: what a worker owes is set against them.
-    #[command(after_help = "Example: mesh30k carbon retire 2.5g --key node")]
+    #[command(after_help = "Example: mesh30k carbon retire 2.5g --key keys/account.key")]
     Retire {
         /// How much: a number with t, kg, g, mg or ug.
         amount: CarbonMass,
@@ -54,7 +54,7 @@ pub(crate) enum Carbon {
         key: String,
     },
     /// Give credits to another account.
-    #[command(after_help = "Example: mesh30k carbon give 2.5g bob --key node")]
+    #[command(after_help = "Example: mesh30k carbon give 2.5g bob --key keys/account.key")]
     Give {
         /// How much: a number with t, kg, g, mg or ug.
         amount: CarbonMass,
@@ -71,7 +71,9 @@ pub(crate) enum Carbon {
         node: NodeId,
     },
     /// Declare what your node's machine cost to make; its tasks report their share of it.
-    #[command(after_help = "Example: mesh30k carbon hardware --embodied 350kg --hours 35064 --slots 4 --key node")]
+    #[command(
+        after_help = "Example: mesh30k carbon hardware --embodied 350kg --hours 35064 --slots 4 --key keys/account.key"
+    )]
     Hardware(worker::HardwareArgs),
     /// Which climate emergencies are in force, and which are being signalled.
     #[command(after_help = "Example: mesh30k carbon emergency")]

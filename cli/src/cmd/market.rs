@@ -77,7 +77,7 @@ pub(crate) enum Market {
     /// List something: registered content of yours, or the work of your node.
     #[command(after_help = "Examples:\n  mesh30k market offer data \"rain of Kenya, hourly\" --price 2 --content \
                       5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key alice\n  mesh30k market offer \
-                      compute \"a quiet machine\" --price 0.01 --capability compute --key node")]
+                      compute \"a quiet machine\" --price 0.01 --capability compute --key keys/account.key")]
     Offer(offer::OfferArgs),
     /// Change a listing of yours; what is not named stays, and orders keep their terms.
     #[command(after_help = "Example: mesh30k market change \

@@ -25,8 +25,8 @@ pub(crate) enum Quota {
     List,
     /// Offer units for sale, or to lend for some periods.
     #[command(
-        after_help = "Examples:\n  mesh30k quota offer 100 --price 0.5 --key node\n  mesh30k quota offer 100 --price 0.1 \
-                            --periods 7 --key node"
+        after_help = "Examples:\n  mesh30k quota offer 100 --price 0.5 --key keys/account.key\n  mesh30k quota offer 100 --price 0.1 \
+                            --periods 7 --key keys/account.key"
     )]
     Offer {
         /// Units a period.
@@ -56,7 +56,7 @@ pub(crate) enum Quota {
     },
     /// Call off an offer of yours.
     #[command(after_help = "Example: mesh30k quota withdraw \
-                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key node")]
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key keys/account.key")]
     Withdraw {
         /// Name of the offer.
         offer: Hash,

@@ -84,6 +84,16 @@ fn a_worker_knows_what_it_owes(shell: &Shell, mesh: &TestMesh, book: &Value) {
     let nothing = shell.run(&["carbon", "retire", "2.5g", "--key", "alice"]);
     assert!(nothing.code == Some(4) && nothing.stderr.contains("credits"), "{nothing:?}");
     assert_eq!(shell.run(&["carbon", "give", "2.5", "bob", "--key", "alice"]).code, Some(2), "no unit");
+    // The node's own account does, with the key in its data folder.
+    let key = mesh.node(1).data_dir.join("keys/account.key");
+    let declared = shell.run(&[&hardware[..6], &["--slots", "4", "--key", key.to_str().unwrap()]].concat());
+    assert!(declared.code == Some(0) && declared.stdout.starts_with("hardware declared"), "{declared:?}");
+    let number = mesh.status(1).unwrap().node.unwrap().to_string();
+    let shown = shell.run(&["carbon", "worker", &number]).stdout;
+    assert!(shown.contains("350 kg over 35064 hours, 4 tasks at once: 2.5 g for an hour of one task"), "{shown}");
+    let other = mesh.node(1).data_dir.join("keys/validator.key");
+    let wrong = shell.run(&["carbon", "retire", "1g", "--key", other.to_str().unwrap()]);
+    assert!(wrong.code != Some(0) && wrong.stderr.contains("is not the key of a node's account"), "{wrong:?}");
 }
 
 #[test]

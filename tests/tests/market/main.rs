@@ -74,4 +74,36 @@ fn content_is_published_listed_ordered_accepted_and_rated() {
     assert_eq!(json(&shell, &["quota", "list"]), Value::Array(Vec::new()));
     refused(&shell.run(&["quota", "take", &content, "--key", "alice"]), "offer");
     refused(&shell.run(&["quota", "offer", "1", "--price", "1", "--key", "alice"]), "quota");
+    a_nodes_owner_sells_its_work(&mesh, &shell);
+}
+
+/// With the key in the node's data folder, which nothing locks.
+fn a_nodes_owner_sells_its_work(mesh: &TestMesh, shell: &Shell) {
+    let key = mesh.node(1).data_dir.join("keys/account.key");
+    let key = key.to_str().unwrap();
+    let terms = ["market", "offer", "compute", "a quiet machine", "--price", "0.01", "--capability", "compute"];
+    refused(&shell.run(&[&terms[..], &["--key", "alice"]].concat()), "node");
+    let listed = json(shell, &[&terms[..], &["--key", key]].concat());
+    let (task, module) = (Hash::of(b"task").to_string(), Hash::of(b"module").to_string());
+    let ordered = json(
+        shell,
+        &[
+            "market",
+            "order",
+            made(&listed),
+            "--max-price",
+            "0.01",
+            "--task",
+            &task,
+            "--module",
+            &module,
+            "--key",
+            "bob",
+        ],
+    );
+    let locked = json(shell, &["market", "status", made(&ordered)]);
+    assert_eq!(locked["escrow"]["locked"], 10_000, "{locked}");
+    // What it earned is its owner's to spend.
+    json(shell, &["ledger", "send", "0.5", key, "--from", "alice"]);
+    json(shell, &["ledger", "send", "0.25", "bob", "--from", key]);
 }
