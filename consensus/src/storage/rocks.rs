@@ -22,6 +22,9 @@ const WAL_BUFFERS: u64 = 4;
 const MAX_OPEN_FILES: i32 = 128;
 /// Part of a write buffer for a filter, so that a key that is not in it costs little.
 const MEMTABLE_BLOOM: f64 = 0.05;
+/// Scans of more entries leave nothing in the cache: who walks through a table comes by once, and would push out the blocks that
+/// single keys are read from again and again.
+const CACHED_SCAN_ENTRIES: usize = 256;
 /// Values from so many bytes on stand in files of their own.
 const BLOB_BYTES_MIN: u64 = 4_096;
 /// RocksDB's own text logs kept, and their size.
@@ -168,7 +171,8 @@ impl KvStore for RocksStore {
         if to.is_some_and(|to| to <= from) {
             return Ok(Vec::new());
         }
-        let options = Self::read_options(from, to);
+        let mut options = Self::read_options(from, to);
+        options.fill_cache(limit.entries <= CACHED_SCAN_ENTRIES);
         let mut bytes = 0_usize;
         let mut found = Vec::new();
         for item in self.db.iterator_cf_opt(self.table(table)?, options, IteratorMode::Start) {

@@ -119,6 +119,10 @@ mod rocks {
             }
             drop(store);
             let store = RocksStore::open_with(folder.path(), memory, abort_on_fatal()).unwrap();
+            let before = store.memory_bytes();
+            let whole = store.scan(Table::State, &[], None, ScanLimit::entries(4_000)).unwrap();
+            let grown = store.memory_bytes().saturating_sub(before);
+            assert!(whole.len() == 4_000 && grown < 256 << 10, "a walk through the table left {grown} bytes");
             (0..4_000_u32).for_each(|i| assert!(store.get(Table::State, &i.to_be_bytes()).unwrap().is_some()));
             store.memory_bytes()
         };
