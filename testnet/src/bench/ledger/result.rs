@@ -12,14 +12,14 @@ use super::gaps::Gaps;
 use super::limit::Limit;
 use super::postgres::NO_POSTGRES;
 use super::transfers::Transfers;
-use super::writes::Writes;
+use super::writes::{VALIDATORS, Writes};
 use crate::bench::tools::median;
 use crate::render::{grouped, table};
 
 /// All runs.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct LedgerReport {
-    /// What the machine's cores could verify.
+    /// What the machine's cores could sign and verify.
     pub limit: Limit,
     /// Replicated writes, by run.
     pub writes: Vec<Writes>,
@@ -86,6 +86,11 @@ impl LedgerReport {
         });
         let headings = ["clients", "ours/s", "p50 ms", "p99 ms", "etcd/s", "p50 ms", "p99 ms", "ours/etcd"];
         lines.extend(table(&headings, &[0, 1, 2, 3, 4, 5, 6, 7], rows.collect()));
+        lines.push(format!(
+            "signed once and verified on {VALIDATORS} copies, these {} cores could make {} of ours a second if they did nothing else",
+            self.limit.cores,
+            grouped(self.limit.transfers_per_s(VALIDATORS) as u64)
+        ));
         if self.writes.iter().all(|run| run.etcd.is_empty()) {
             lines.push(NO_ETCD.to_owned());
         }
@@ -227,7 +232,7 @@ mod tests {
     fn medians_are_over_the_runs_of_each_load() {
         let lines = example().lines().join("\n");
         for part in
-            ["400 bytes", "8,000", "3,000", "2.67", "8,100", "11,000", "1,234", "16,000", "21,333", "1100", "1500"]
+            ["400 bytes", "8,000", "3,000", "2.67", "8,100", "11,000", "1,234", "13,793", "17,582", "1100", "1500"]
         {
             assert!(lines.contains(part), "{part} is missing in\n{lines}");
         }
