@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use mesh30k_core::clock::{
-    AnchorVote, ClockLink, ClockSet, Exchange, HostClock, MAX_ANCHORS, RING_LEN, SampleError, vote,
+    AnchorVote, ClockEstimate, ClockLink, ClockSet, Exchange, HostClock, MAX_ANCHORS, RING_LEN, SampleError, vote,
 };
 use mesh30k_core::time::{LocalTimeUs, MeshTimeUs};
 use mesh30k_ledger::types::NodeId;
@@ -78,8 +78,14 @@ fn a_step_smaller_than_the_round_trip_is_followed_after_eight_exchanges_that_no_
     assert!((estimate.offset_us - 30_000.0).abs() < 2_000.0, "{estimate:?}");
 }
 
-/// A clock that is set forward by 48 ms while its owner works for 100 ms: the round trip of 60 ms looks like one of 12, and the offset is
-/// half of the step.
+/// A clock of that rate, right at time 0, lies within the bound of its estimate.
+fn knows_the_rate(link: &ClockLink, now: MeshTimeUs, ppm: f64) -> ClockEstimate {
+    let estimate = link.estimate(now).unwrap();
+    let truth = now.0 as f64 * ppm * 1e-6;
+    assert!((estimate.offset_us - truth).abs() <= estimate.bound_us, "{now:?}: {estimate:?}, truth {truth}");
+    estimate
+}
+
 #[test]
 fn a_rate_that_was_found_stands_while_a_detour_hides_it() {
     let mut link = ClockLink::new();
@@ -89,9 +95,7 @@ fn a_rate_that_was_found_stands_while_a_detour_hides_it() {
     // Few quick ones are left by and by, and the queue says nothing about a rate.
     for k in 60..140 {
         let now = MeshTimeUs(k * 5_000_000);
-        let estimate = link.estimate(now).unwrap();
-        let truth = now.0 as f64 * 28e-6;
-        assert!((estimate.offset_us - truth).abs() <= estimate.bound_us, "{k}: {estimate:?}, truth {truth}");
+        knows_the_rate(&link, now, 28.0);
         link.record(exchange(now.0, 0, 28, 2_400, 20_600 + (k * 7_919) % 4_000)).unwrap();
     }
 }
@@ -105,10 +109,7 @@ fn a_queue_that_changes_its_side_is_not_taken_for_a_rate() {
     for k in 60..185 {
         let back = 22_000 - (k - 130).max(0) * 200;
         link.record(exchange(k * 5_000_000, 0, 14, 7_500 + (22_000 - back), back)).unwrap();
-        let now = MeshTimeUs((k + 1) * 5_000_000);
-        let estimate = link.estimate(now).unwrap();
-        let truth = now.0 as f64 * 14e-6;
-        assert!((estimate.offset_us - truth).abs() <= estimate.bound_us, "{k}: {estimate:?}, truth {truth}");
+        let estimate = knows_the_rate(&link, MeshTimeUs((k + 1) * 5_000_000), 14.0);
         assert!((estimate.skew_ppm - 14.0).abs() < 4.0, "{k}: {estimate:?}");
     }
 }
@@ -158,6 +159,8 @@ fn a_time_service_tells_a_step_from_a_path_that_changed() {
     }
 }
 
+/// A clock that is set forward by 48 ms while its owner works for 100 ms: the round trip of 60 ms looks like one of 12, and the offset is
+/// half of the step.
 #[test]
 fn an_exchange_during_which_the_clock_was_set_is_not_the_best_of_all() {
     let mut link = ClockLink::new();
