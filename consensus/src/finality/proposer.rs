@@ -15,9 +15,11 @@ pub const GATHER_MS: u64 = 25;
 pub const RETURN_MS: u64 = 4;
 /// An idle leader proposes an empty block this long after the last block, ms, to keep block time.
 pub const IDLE_BLOCK_MS: u64 = 5_000;
-/// A leader that has to give up its office and still has it tries again after so long, ms. Where every validator has halted,
-/// leadership goes round at this pace, which is an idle chain's.
-pub const STEP_DOWN_AGAIN_MS: u64 = IDLE_BLOCK_MS;
+/// A leader that gave up its office and still has it says so again after so long, ms: its word may be lost.
+pub const STEP_DOWN_AGAIN_MS: u64 = 500;
+/// A halted validator that is made leader again gives up its office after so long, ms. Where every validator has halted, leadership
+/// goes round at this pace, which is an idle chain's.
+pub const HALTED_PACE_MS: u64 = IDLE_BLOCK_MS;
 
 /// What the proposer needs to see. The caller fills it from its Raft group and its tracker.
 #[derive(Clone, Copy, Debug)]
@@ -134,10 +136,9 @@ impl Proposer {
         }
         if view.halted || self.is_spent(view.term) {
             let last = self.stepped_down.filter(|(term, _)| view.halted || *term == view.term);
-            return match last.and_then(|(_, at)| still_ahead(now, at, STEP_DOWN_AGAIN_MS)) {
-                Some(again) => wait(WaitReason::SteppingDown, Some(again)),
-                None => Decision::StepDown,
-            };
+            let gap_ms = |term: u64| if term == view.term { STEP_DOWN_AGAIN_MS } else { HALTED_PACE_MS };
+            let again = last.and_then(|(term, at)| still_ahead(now, at, gap_ms(term)));
+            return again.map_or(Decision::StepDown, |again| wait(WaitReason::SteppingDown, Some(again)));
         }
         // The blank entry that opens a term is applied only after everything before it.
         if view.applied.0 != view.term || view.applied.1 < view.last_log_index {

@@ -1,8 +1,8 @@
 //! When a leader proposes, and with which time.
 
 use mesh30k_consensus::finality::proposer::{
-    Decision, GATHER_MS, IDLE_BLOCK_MS, PIPELINE_DEPTH, PROPOSAL_GAP_MS, ProposalReason, Proposer, ProposerView,
-    RETURN_MS, STEP_DOWN_AGAIN_MS, WORTH_A_BLOCK, WaitReason,
+    Decision, GATHER_MS, HALTED_PACE_MS, IDLE_BLOCK_MS, PIPELINE_DEPTH, PROPOSAL_GAP_MS, ProposalReason, Proposer,
+    ProposerView, RETURN_MS, STEP_DOWN_AGAIN_MS, WORTH_A_BLOCK, WaitReason,
 };
 use mesh30k_ledger::types::{Height, TimeMs};
 use proptest::prelude::*;
@@ -119,10 +119,12 @@ fn a_halted_leader_hands_on_at_once_and_in_later_terms_at_the_pace_of_an_idle_ch
     assert_eq!(waits(&proposer, &ProposerView { leader: false, ..halted }), WaitReason::NotLeader);
     assert_eq!(proposer.decide(NOW, &halted), Decision::StepDown);
     proposer.stepped_down(NOW, 3);
+    assert_eq!(waits(&proposer, &halted), WaitReason::SteppingDown);
+    assert_eq!(proposer.decide(NOW.plus_ms(STEP_DOWN_AGAIN_MS), &halted), Decision::StepDown, "its word was lost");
     let again = ProposerView { term: 5, applied: (5, 41), ..halted };
-    let until = Some(NOW.plus_ms(STEP_DOWN_AGAIN_MS));
+    let until = Some(NOW.plus_ms(HALTED_PACE_MS));
     assert_eq!(proposer.decide(NOW.plus_ms(1), &again), Decision::Wait { until, reason: WaitReason::SteppingDown });
-    assert_eq!(proposer.decide(NOW.plus_ms(STEP_DOWN_AGAIN_MS), &again), Decision::StepDown);
+    assert_eq!(proposer.decide(NOW.plus_ms(HALTED_PACE_MS), &again), Decision::StepDown);
     // The clock was set back in between.
     assert_eq!(proposer.decide(TimeMs(NOW.0 - 900_000), &again), Decision::StepDown);
     // Operators had it go on.
