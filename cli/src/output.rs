@@ -35,6 +35,12 @@ pub(crate) fn table(headings: &[&str], right: &[usize], rows: Vec<Vec<String>>) 
     table
 }
 
+/// Parts of a million, as a share of 100.
+pub(crate) fn percent(ppm: impl Into<u64>) -> String {
+    let ppm = ppm.into();
+    format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
+}
+
 /// An error and its causes as one sentence; a cause that only repeats what was said is left out.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();

@@ -7,7 +7,7 @@ use crate::ops::TaskReport;
 use crate::parameters::Parameter;
 use crate::records::{CreditRecord, CreditTotals, RetirementRecord};
 use crate::state::keyspace;
-use crate::types::{AccountId, Uftns};
+use crate::types::{AccountId, TimeMs, Uftns};
 
 const PPM: u128 = 1_000_000;
 /// Micrograms in a gram.
@@ -22,6 +22,12 @@ pub fn missing_ug(carbon_ug: u64, renewable_ppm: u32, target_ppm: u64) -> u64 {
 }
 
 impl RetirementRecord {
+    /// The period that `now` lies in, counted from 1970; `period_ms` is the parameter in force.
+    #[must_use]
+    pub fn period_of(now: TimeMs, period_ms: u64) -> u64 {
+        now.0.checked_div(period_ms).unwrap_or(0)
+    }
+
     /// Brought to a period: what accrued in one that ended is due, and retired credits that were not counted yet are set against it.
     #[must_use]
     pub fn at(mut self, period: u64, retired_ug: u64) -> Self {
@@ -59,7 +65,7 @@ pub(crate) fn withhold(
 ) -> Result<Uftns, Stop> {
     let key = keyspace::retirement(worker);
     let before: Option<RetirementRecord> = working.read(&key)?;
-    let period = working.now.0.checked_div(working.parameter(Parameter::RetirementPeriodMs)).unwrap_or(0);
+    let period = RetirementRecord::period_of(working.now, working.parameter(Parameter::RetirementPeriodMs));
     let credits: CreditRecord = working.read(&keyspace::credits(worker))?.unwrap_or_default();
     let mut record = before.unwrap_or_default().at(period, credits.retired_ug);
     let supply: CreditTotals = working.read(keyspace::CREDIT_TOTALS)?.unwrap_or_default();

@@ -18,7 +18,7 @@ use mesh30k_testnet::events::{self, EventOrder, EventsError, When};
 use mesh30k_testnet::render::histogram::histogram;
 use serde::Serialize;
 
-use crate::output::{json, line, table};
+use crate::output::{json, line, percent, table};
 use crate::session::Session;
 
 /// How long after T the summary may take.
@@ -221,11 +221,6 @@ impl EventOptions {
             ..EventOrder::cascade(self.strategy.into())
         }
     }
-}
-
-/// `part` of a million, as a share of 100.
-pub(super) fn percent(ppm: u32) -> String {
-    format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
 }
 
 fn start(session: &Session, options: &EventOptions, mut order: EventOrder) -> Result<()> {

@@ -43,6 +43,8 @@ impl Uftns {
     pub const ZERO: Self = Self(0);
     /// Millionths in one FTNS.
     pub const PER_FTNS: u64 = 1_000_000;
+    /// As decimal places.
+    const PLACES: u8 = 6;
 
     /// So many whole FTNS, at most what fits.
     #[must_use]
@@ -95,24 +97,47 @@ impl fmt::Display for Uftns {
 impl FromStr for Uftns {
     type Err = AmountError;
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        let malformed = || AmountError::Malformed(text.chars().take(60).collect());
         let number = text.trim();
         let number = number.strip_suffix("FTNS").unwrap_or(number).trim_end();
-        let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(decimals) {
-            return Err(malformed());
-        }
-        if decimals.len() > 6 {
-            return Err(AmountError::TooFine(text.chars().take(60).collect()));
-        }
-        let too_large = || AmountError::TooLarge(text.chars().take(60).collect());
-        let whole: u64 = whole.parse().map_err(|_| too_large())?;
-        let fraction: u64 = format!("{decimals:0<6}").parse().map_err(|_| malformed())?;
-        whole
-            .checked_mul(Self::PER_FTNS)
-            .and_then(|millionths| millionths.checked_add(fraction))
-            .map(Self)
-            .ok_or_else(too_large)
+        decimal(number, Self::PLACES).map(Self).map_err(|error| {
+            let shown = text.chars().take(60).collect();
+            match error {
+                DecimalError::Malformed => AmountError::Malformed(shown),
+                DecimalError::TooFine => AmountError::TooFine(shown),
+                DecimalError::TooLarge => AmountError::TooLarge(shown),
+            }
+        })
     }
+}
+
+/// Why a text is no decimal number of so many places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecimalError {
+    /// Not digits, with at most one point among them.
+    Malformed,
+    /// More places than there are.
+    TooFine,
+    /// More than fits.
+    TooLarge,
+}
+
+/// A decimal number, counted in units of the last of so many places; nothing is rounded.
+///
+/// # Errors
+/// [`DecimalError`].
+pub fn decimal(text: &str, places: u8) -> Result<u64, DecimalError> {
+    let places = usize::from(places);
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, decimals) = match text.split_once('.') {
+        Some((whole, decimals)) if is_digits(decimals) => (whole, decimals),
+        Some(_) => return Err(DecimalError::Malformed),
+        None => (text, ""),
+    };
+    if !is_digits(whole) {
+        return Err(DecimalError::Malformed);
+    }
+    if decimals.len() > places {
+        return Err(DecimalError::TooFine);
+    }
+    format!("{whole}{decimals:0<places$}").parse().map_err(|_| DecimalError::TooLarge)
 }

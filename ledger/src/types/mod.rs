@@ -10,7 +10,7 @@ mod region;
 mod scope;
 
 pub use account_id::{AccountId, AddressError};
-pub use amount::{AmountError, Uftns};
+pub use amount::{AmountError, DecimalError, Uftns, decimal};
 pub use chain_id::{ChainId, ChainIdError};
 pub use class::{AgentClass, ClassError};
 pub use hash::{Hash, HexError};

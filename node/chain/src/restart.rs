@@ -121,7 +121,8 @@ pub enum RestartRefused {
     },
     /// This node is not there yet.
     #[error(
-        "restart refused: it begins at block {base}, final here is only {own}, and its statements do not hold the blocks between; fetch them first"
+        "restart refused: it begins at block {base}, final here is only {own}, and its statements do not hold the blocks \
+         between; fetch them first"
     )]
     NotReached {
         /// Height it names.

@@ -5,6 +5,7 @@ use axum::extract::State;
 use mesh30k_ledger::carbon::{self, CarbonReport};
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::query;
+use mesh30k_ledger::records::RetirementRecord;
 use mesh30k_ledger::state::{StateError, StateRead};
 use mesh30k_ledger::types::{Height, NodeId, Region, TimeMs};
 use serde::Deserialize;
@@ -153,7 +154,7 @@ pub(super) async fn worker(
 fn worker_of(state: &dyn StateRead, node: NodeId) -> Result<Option<WorkerAnswer>, StateError> {
     let Some(record) = query::node(state, node)? else { return Ok(None) };
     let period_ms = query::parameter(state, Parameter::RetirementPeriodMs)?;
-    let period = query::tip(state)?.time.0.checked_div(period_ms).unwrap_or(0);
+    let period = RetirementRecord::period_of(query::tip(state)?.time, period_ms);
     let credits = query::credits(state, &record.account)?.unwrap_or_default();
     let duty = query::retirement(state, &record.account)?.unwrap_or_default();
     Ok(Some(WorkerAnswer {

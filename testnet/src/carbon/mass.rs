@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A unit and its micrograms, the largest first.
-const UNITS: [(&str, u64); 5] =
-    [("kg", 1_000_000_000), ("mg", 1_000), ("ug", 1), ("t", 1_000_000_000_000), ("g", 1_000_000)];
+use mesh30k_ledger::types::{DecimalError, decimal};
+
+/// A unit, and how many decimal places it has down to a microgram; `g` ends the names of others and comes last.
+const UNITS: [(&str, u8); 5] = [("t", 12), ("kg", 9), ("mg", 3), ("ug", 0), ("g", 6)];
 /// Micrograms in a gram.
 const UG_PER_G: u64 = 1_000_000;
 
@@ -53,31 +54,21 @@ impl FromStr for CarbonMass {
 
     fn from_str(text: &str) -> Result<Self, MassError> {
         let form = || MassError::Form(text.to_owned());
-        let range = || MassError::Range(text.to_owned());
-        let split = |(name, ug): &(&str, u64)| text.strip_suffix(name).map(|number| (number.trim_end(), *ug));
-        let (number, unit_ug) = UNITS.iter().find_map(split).ok_or_else(form)?;
-        let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
-        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || number.ends_with('.') || !is_digits(whole) || !is_digits(decimals) {
-            return Err(form());
-        }
-        let decimals = decimals.trim_end_matches('0');
-        let scale = u32::try_from(decimals.len()).ok().and_then(|len| 10_u64.checked_pow(len)).ok_or_else(range)?;
-        if !unit_ug.is_multiple_of(scale) {
-            return Err(range());
-        }
-        let whole: u64 = whole.parse().map_err(|_| range())?;
-        let part: u64 = if decimals.is_empty() { 0 } else { decimals.parse().map_err(|_| range())? };
-        let ug = whole.checked_mul(unit_ug).and_then(|ug| ug.checked_add(part.checked_mul(unit_ug / scale)?));
-        Ok(Self(ug.ok_or_else(range)?))
+        let split = |(name, places): &(&str, u8)| text.strip_suffix(name).map(|number| (number.trim_end(), *places));
+        let (number, places) = UNITS.iter().find_map(split).ok_or_else(form)?;
+        decimal(number, places).map(Self).map_err(|error| match error {
+            DecimalError::Malformed => form(),
+            DecimalError::TooFine | DecimalError::TooLarge => MassError::Range(text.to_owned()),
+        })
     }
 }
 
 /// Exactly, in the largest unit that leaves no fraction.
 impl fmt::Display for CarbonMass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = UNITS.iter().filter(|(_, ug)| self.0 != 0 && self.0.is_multiple_of(*ug));
-        let (name, ug) = fits.max_by_key(|(_, ug)| *ug).copied().unwrap_or(("ug", 1));
+        let sizes = UNITS.iter().map(|(name, places)| (10_u64.pow(u32::from(*places)), *name));
+        let fitting = sizes.filter(|(ug, _)| self.0 != 0 && self.0.is_multiple_of(*ug));
+        let (ug, name) = fitting.max().unwrap_or((1, "ug"));
         write!(f, "{}{name}", self.0 / ug)
     }
 }

@@ -72,7 +72,7 @@ fn a_worker_knows_what_it_owes(shell: &Shell, mesh: &TestMesh, book: &Value) {
         assert!(worker["hardware"].is_null() && worker["duty"]["due_ug"] == 0, "{worker}");
     }
     let shown = shell.run(&["carbon", "worker", "1"]).stdout;
-    assert!(shown.contains("hardware not declared") && shown.contains("attested, 70.0 % wanted"), "{shown}");
+    assert!(shown.contains("hardware not declared") && shown.contains("attested, 70.00 % wanted"), "{shown}");
     let missing = shell.run(&["carbon", "worker", "99"]);
     assert!(missing.code == Some(4) && missing.stderr.contains("node 99 is not on the ledger"), "{missing:?}");
     // Alice hosts nothing and holds no credits.

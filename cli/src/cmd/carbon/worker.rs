@@ -7,7 +7,7 @@ use mesh30k_ledger::types::NodeId;
 use mesh30k_node::api::types::WorkerAnswer;
 use mesh30k_testnet::carbon::{self as units, CarbonMass};
 
-use crate::output::{json, line};
+use crate::output::{json, line, percent};
 use crate::session::Session;
 
 /// What a machine cost to make.
@@ -44,14 +44,9 @@ pub(super) fn show(session: &Session, node: NodeId) -> Result<()> {
 
 fn lines(worker: &WorkerAnswer) -> Vec<String> {
     let WorkerAnswer { duty, .. } = worker;
-    let share = |ppm: u64| format!("{}.{} %", ppm / 10_000, ppm % 10_000 / 1_000);
     let mut lines = vec![
         format!("node {} in {}, of {}", worker.node, worker.region, worker.account),
-        format!(
-            "  renewable energy {} attested, {} wanted",
-            share(worker.renewable_ppm.into()),
-            share(worker.target_ppm)
-        ),
+        format!("  renewable energy {} attested, {} wanted", percent(worker.renewable_ppm), percent(worker.target_ppm)),
         worker.hardware.map_or_else(
             || "  hardware not declared: its tasks report no embodied carbon".to_owned(),
             |hardware| {

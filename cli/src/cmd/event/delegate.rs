@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cmd::mesh::Wanted;
 use crate::cmd::task;
-use crate::output::{json, line};
+use crate::output::{json, line, percent};
 use crate::session::Session;
 
 /// The task, and who may do it.
@@ -64,7 +64,7 @@ impl Delegate {
             best.host,
             best.score,
             best.z_us / 1_000,
-            super::percent(best.reliability_ppm)
+            percent(best.reliability_ppm)
         ));
         task::print(session, &self.module, &result)
     }

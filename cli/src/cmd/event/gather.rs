@@ -11,8 +11,8 @@ use mesh30k_testnet::events::EventOrder;
 use mesh30k_testnet::operations::{self, GatherOrder};
 use serde::Serialize;
 
-use super::{EventOptions, percent, print_answers, print_report, question_word, when};
-use crate::output::{json, line};
+use super::{EventOptions, print_answers, print_report, question_word, when};
+use crate::output::{json, line, percent};
 use crate::session::Session;
 
 /// What is gathered.

@@ -6,8 +6,8 @@ use mesh30k_core::event::CascadeForm;
 use mesh30k_testnet::events::EventOrder;
 use mesh30k_testnet::operations::{self, StepRow};
 
-use super::{percent, print_report};
-use crate::output::{json, line};
+use super::print_report;
+use crate::output::{json, line, percent};
 use crate::session::Session;
 
 /// How a cascade spreads.
