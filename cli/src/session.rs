@@ -138,9 +138,9 @@ impl Session {
     }
 }
 
-/// The path, if a key is given by one; names of keys have no slash.
+/// The path, if a key is given by one; names of keys have neither slash nor point.
 fn key_file(text: &str) -> Option<&Path> {
-    text.contains('/').then(|| Path::new(text))
+    text.contains(['/', '.']).then(|| Path::new(text))
 }
 
 /// How long a command waits for its transaction to be final.

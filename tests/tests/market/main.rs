@@ -84,6 +84,9 @@ fn a_nodes_owner_sells_its_work(mesh: &TestMesh, shell: &Shell) {
     let terms = ["market", "offer", "compute", "a quiet machine", "--price", "0.01", "--capability", "compute"];
     refused(&shell.run(&[&terms[..], &["--key", "alice"]].concat()), "node");
     let listed = json(shell, &[&terms[..], &["--key", key]].concat());
+    let offered = json(shell, &["quota", "offer", "100", "--price", "0.5", "--key", key]);
+    json(shell, &["quota", "take", made(&offered), "--key", "bob"]);
+    assert!(shell.run(&["quota", "show", "bob"]).stdout.contains("100"));
     let (task, module) = (Hash::of(b"task").to_string(), Hash::of(b"module").to_string());
     let ordered = json(
         shell,

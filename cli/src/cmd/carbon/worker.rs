@@ -7,6 +7,7 @@ use mesh30k_ledger::types::NodeId;
 use mesh30k_node::api::types::WorkerAnswer;
 use mesh30k_testnet::carbon::{self as units, CarbonMass};
 
+use crate::exit::UsageError;
 use crate::output::{json, line, percent};
 use crate::session::Session;
 
@@ -28,7 +29,8 @@ pub(crate) struct HardwareArgs {
 }
 
 pub(super) fn declare(session: &Session, args: &HardwareArgs) -> Result<()> {
-    let embodied_g = args.embodied.whole_g("--embodied", MAX_EMBODIED_G)?;
+    let embodied_g =
+        args.embodied.whole_g("--embodied", MAX_EMBODIED_G).map_err(|error| UsageError(error.to_string()))?;
     let op = DeclareHardware { embodied_g, lifespan_h: args.hours, slots: args.slots };
     session.done(&args.key, Operation::DeclareHardware(op), "hardware declared")
 }
@@ -70,13 +72,15 @@ fn lines(worker: &WorkerAnswer) -> Vec<String> {
         units::carbon(duty.accrued_ug),
         units::utc(worker.period_ends)
     ));
-    lines.push(format!(
-        "  retired {} so far, {} of it set against what was due; paid for {} out of payouts; holds {}",
-        units::carbon(worker.retired_ug),
-        units::carbon(duty.counted_ug),
-        units::carbon(duty.paid_ug),
-        units::carbon(worker.held_ug)
-    ));
+    if worker.retired_ug > 0 || worker.held_ug > 0 || duty.paid_ug > 0 {
+        lines.push(format!(
+            "  retired {} so far, {} of it set against what was due; paid for {} out of payouts; holds {}",
+            units::carbon(worker.retired_ug),
+            units::carbon(duty.counted_ug),
+            units::carbon(duty.paid_ug),
+            units::carbon(worker.held_ug)
+        ));
+    }
     if duty.due_ug > 0 {
         lines.push(format!(
             "  what is due comes out of its next payouts at {} FTNS a gram, as far as there are credits; or: mesh30k carbon \
