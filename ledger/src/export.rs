@@ -204,6 +204,8 @@ forms! {
     keyspace::GLOBALS => "globals": Globals,
     keyspace::VALIDATORS => "validators": ValidatorSet,
     keyspace::EPOCH => "epoch": Epoch,
+    keyspace::NEXT_VALIDATORS => "next_validators": ValidatorSet,
+    keyspace::PAST_VALIDATORS => "past_validators": ValidatorSet,
     keyspace::CONTEXT => "context": ChainContext,
     keyspace::REGIONS => "regions": Regions,
     keyspace::BASE_FEE => "base_fee": BaseFee,

@@ -3,12 +3,13 @@
 use crate::execute::{Stop, Working};
 use crate::offices;
 use crate::ops::{
-    Choice, MAX_CHANGES, MAX_SAVING_UG, MAX_TITLE_BYTES, ProposalKind, Propose, Vote, issue_credits, within,
+    Choice, MAX_CHANGES, MAX_SAVING_UG, MAX_TITLE_BYTES, ProposalKind, Propose, SeatChange, Vote, issue_credits, within,
 };
 use crate::outcome::{DueEvent, Effect};
 use crate::parameters::Parameter;
 use crate::records::{Due, OpenVote, Proposal, ProposalStatus, Tally, VoteRecord};
 use crate::rejection::Rejection;
+use crate::seats;
 use crate::state::keyspace;
 use crate::types::{AccountId, ProposalId, Uftns};
 
@@ -43,6 +44,8 @@ impl ProposalKind {
                 within("source (bytes)", import.source.len() as u64, 1, MAX_TITLE_BYTES as u64)?;
                 within("amount (ug)", import.amount_ug, 1, MAX_SAVING_UG)
             }
+            Self::Seat(SeatChange { key: Some(key), .. }) if !key.is_valid() => Err(Rejection::BadKey(*key)),
+            Self::Seat(_) => Ok(()),
         }
     }
 
@@ -59,6 +62,15 @@ impl ProposalKind {
             }
             Self::Office(change) => offices::appoint(working, change.office, &change.account, change.appointed),
             Self::CreditImport(import) => issue_credits(working, &import.to, import.amount_ug),
+            Self::Seat(change) => seats::change(working, change),
+        }
+    }
+
+    /// What share of the yes, no and no-with-veto it takes to pass.
+    const fn majority(&self) -> Majority {
+        match self {
+            Self::Seat(_) => Majority::TwoThirds,
+            Self::Parameter(_) | Self::Office(_) | Self::CreditImport(_) => Majority::Simple,
         }
     }
 }
@@ -89,9 +101,23 @@ const fn slot(choice: Choice) -> usize {
     }
 }
 
-/// What a count comes to, by the rules: quorum, more yes than no, less than a third vetoes.
+/// What a proposal needs to pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Majority {
+    /// More yes than no.
+    Simple,
+    /// Two thirds yes, or more.
+    TwoThirds,
+}
+
+/// What a count comes to, by the rules: quorum, majority, less than a third vetoes.
 #[must_use]
-pub fn verdict(tally: &Tally, snapshot_weight: Uftns, quorum_ppm: u64) -> (ProposalStatus, Option<&'static str>) {
+pub fn verdict(
+    tally: &Tally,
+    snapshot_weight: Uftns,
+    quorum_ppm: u64,
+    majority: Majority,
+) -> (ProposalStatus, Option<&'static str>) {
     let [yes, no, abstain, veto] = tally.counted().map(u128::from);
     let turnout = yes.saturating_add(no).saturating_add(abstain).saturating_add(veto);
     let wanted = u128::from(snapshot_weight.0).saturating_mul(u128::from(quorum_ppm));
@@ -99,10 +125,12 @@ pub fn verdict(tally: &Tally, snapshot_weight: Uftns, quorum_ppm: u64) -> (Propo
         (ProposalStatus::Defeated, Some("the quorum was missed"))
     } else if veto.saturating_mul(3) >= turnout {
         (ProposalStatus::Vetoed, Some("a third or more voted no-with-veto"))
-    } else if yes > no.saturating_add(veto) {
-        (ProposalStatus::Succeeded, None)
-    } else {
+    } else if yes <= no.saturating_add(veto) {
         (ProposalStatus::Defeated, Some("not more yes than no"))
+    } else if majority == Majority::TwoThirds && yes < no.saturating_add(veto).saturating_mul(2) {
+        (ProposalStatus::Defeated, Some("less than two thirds yes"))
+    } else {
+        (ProposalStatus::Succeeded, None)
     }
 }
 
@@ -181,7 +209,7 @@ pub(crate) fn count(working: &mut Working<'_>, id: ProposalId, events: &mut Vec<
     let key = keyspace::proposal(id);
     let mut proposal: Proposal = working.must_read(&key)?;
     let quorum_ppm = working.parameter(Parameter::QuorumPpm);
-    let (status, reason) = verdict(&proposal.tally, proposal.snapshot_weight, quorum_ppm);
+    let (status, reason) = verdict(&proposal.tally, proposal.snapshot_weight, quorum_ppm, proposal.kind.majority());
     let globals = working.globals_mut();
     globals.open_votes.retain(|open| open.proposal != id);
     let totals = &mut globals.totals;
@@ -208,6 +236,14 @@ pub(crate) fn count(working: &mut Working<'_>, id: ProposalId, events: &mut Vec<
 pub(crate) fn execute(working: &mut Working<'_>, id: ProposalId, events: &mut Vec<DueEvent>) -> Result<(), Stop> {
     let key = keyspace::proposal(id);
     let mut proposal: Proposal = working.must_read(&key)?;
+    if matches!(proposal.kind, ProposalKind::Seat(_)) && seats::is_changing(working)? {
+        // One at a time: after the block that ends this epoch.
+        let later = working.now.plus_ms(1);
+        working.schedule(later, &Due::Execute(id));
+        proposal.executes_at = Some(later);
+        working.write(key, &proposal);
+        return Ok(());
+    }
     match proposal.kind.clone().apply(working) {
         Ok(()) => proposal.status = ProposalStatus::Executed,
         Err(Stop::Rejected(rejection)) => {

@@ -48,6 +48,7 @@ mod reputation;
 pub mod restart;
 pub mod restore;
 pub mod retirement;
+pub mod seats;
 pub mod signing;
 pub mod smt;
 pub mod state;

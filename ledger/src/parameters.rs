@@ -147,6 +147,8 @@ parameters! {
     RetirementPeriodMs, "retirement_period_ms", 86_400_000, 60_000..=2_592_000_000;
     /// The most that a contribution whose content is much used is paid on top, in ppm of what is asked.
     ImpactBonusPpm, "impact_bonus_ppm", 250_000, 0..=1_000_000;
+    /// What a node must have bonded as validator before a vote gives it a seat, in uFTNS.
+    ValidatorBond, "validator_bond_uftns", 100_000_000, 0..=1_000_000_000_000;
 }
 
 /// Text that names no parameter.

@@ -94,6 +94,22 @@ singles! {
     globals: Globals = keyspace::GLOBALS;
 }
 
+/// The validators of the block after the next: those that the header of the next has to name.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn next_validator_set(state: State<'_>) -> Answer<ValidatorSet> {
+    read(state, keyspace::NEXT_VALIDATORS)?.map_or_else(|| validator_set(state), Ok)
+}
+
+/// Who certifies the blocks of an epoch; nothing of one that has not begun.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn validators_of(state: State<'_>, asked: Epoch) -> Answer<Option<ValidatorSet>> {
+    if asked == epoch(state)? { validator_set(state).map(Some) } else { past_validators(state, asked) }
+}
+
 macro_rules! lookups {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $arg_kind:ty),*) -> $kind:ty = $key:expr;)*) => {$(
         $(#[$doc])*
@@ -107,6 +123,8 @@ macro_rules! lookups {
 }
 
 lookups! {
+    /// Who validated in an epoch that has ended.
+    past_validators(epoch: Epoch) -> ValidatorSet = keyspace::past_validators(epoch);
     /// An account.
     account(id: &AccountId) -> Account = keyspace::account(id);
     /// An escrow.

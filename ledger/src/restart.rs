@@ -1,4 +1,4 @@
-//! What an order of the operators changes in the state: who votes, and in which round. Nothing else.
+//! What an order of the operators changes in the state: who validates, and in which round. Nothing else.
 
 use crate::codec::encode;
 use crate::finality::ValidatorSet;
@@ -20,6 +20,14 @@ pub fn restart(
     validators: &ValidatorSet,
 ) -> Result<ChangeSet, StateError> {
     let mut changes = ChangeSet::new();
+    let ended = query::epoch(state)?;
+    if ended != epoch {
+        changes.insert(keyspace::past_validators(ended), Some(encode(&query::validator_set(state)?)));
+    }
+    // A change by vote that was under way is overtaken by what the operators order.
+    if state.get(keyspace::NEXT_VALIDATORS)?.is_some() {
+        changes.insert(keyspace::NEXT_VALIDATORS.to_vec(), None);
+    }
     changes.insert(keyspace::EPOCH.to_vec(), Some(encode(&epoch)));
     changes.insert(keyspace::VALIDATORS.to_vec(), Some(encode(validators)));
     let state_root = smt::update(state, &mut changes)?;

@@ -1,6 +1,6 @@
 //! What happened, as sentences people read.
 
-use crate::ops::ProposalKind;
+use crate::ops::{ProposalKind, SeatChange};
 use crate::outcome::{Effect, Outcome};
 use crate::parameters::Parameters;
 use crate::pricing::Price;
@@ -220,6 +220,10 @@ impl ProposalKind {
             Self::CreditImport(import) => {
                 vec![format!("{} ug of carbon credits to {}, from {}", import.amount_ug, import.to, import.source)]
             }
+            Self::Seat(SeatChange { node, key: Some(key) }) => {
+                vec![format!("node {node} becomes a validator, with key {key}")]
+            }
+            Self::Seat(SeatChange { node, key: None }) => vec![format!("node {node} is a validator no longer")],
         }
     }
 }

@@ -16,7 +16,7 @@ use mesh30k_ledger::ops::{
     DeclareHardware, DeclarePurpose, DisputeClaim, DrawQuota, EnergyMethod, EscrowOpen, EscrowRelease, Freeze,
     ListingTerms, OfferQuota, OfficeChange, OpenAuction, OpenBid, Operation, OrderedWork, ParameterChange, PlaceOrder,
     ProposalKind, Propose, ProveEquivocation, RateContent, RateOrder, ReclassifyPurpose, RegisterContent,
-    ReportIntensity, ReserveQuota, RetireCredits, ReviewListing, RotateKey, RuleClaim, Schedule, SealBid,
+    ReportIntensity, ReserveQuota, RetireCredits, ReviewListing, RotateKey, RuleClaim, Schedule, SealBid, SeatChange,
     SignalEmergency, TakeQuota, TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond,
     Unschedule, WithdrawListing, WithdrawQuota,
 };
@@ -131,6 +131,7 @@ fn later_operations(world: &World) -> Vec<(&'static str, Operation)> {
         ("retire_credits", Operation::RetireCredits(RetireCredits { amount_ug: 11 })),
         ("propose.office", propose(ProposalKind::Office(office))),
         ("propose.credit_import", propose(ProposalKind::CreditImport(import))),
+        ("propose.seat", propose(ProposalKind::Seat(SeatChange { node: NodeId(5), key: Some(key(55).public()) }))),
     ]
 }
 
@@ -376,7 +377,7 @@ fn canonical_all(bytes: &[u8]) {
 }
 
 /// Examples of operations below.
-const KINDS: usize = 54;
+const KINDS: usize = 55;
 
 #[test]
 fn every_example_is_damaged() {

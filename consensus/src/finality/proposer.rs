@@ -44,6 +44,8 @@ pub struct ProposerView {
     pub next_due: Option<TimeMs>,
     /// The chain is halted.
     pub halted: bool,
+    /// The last block executed was the last of its epoch: the next is made by another set of validators.
+    pub epoch_over: bool,
 }
 
 /// What a proposal is for.
@@ -68,6 +70,8 @@ pub enum WaitReason {
     LogNotApplied,
     /// The last proposal has not come back from Raft.
     InFlight,
+    /// The next block belongs to the next epoch.
+    EpochOver,
     /// Too many blocks are not final.
     PipelineFull,
     /// The last proposal is less than `PROPOSAL_GAP_MS` ago.
@@ -146,6 +150,9 @@ impl Proposer {
         }
         if self.in_flight.is_some_and(|(term, height)| term == view.term && height > view.tip_height) {
             return wait(WaitReason::InFlight, None);
+        }
+        if view.epoch_over {
+            return wait(WaitReason::EpochOver, None);
         }
         if view.unfinal >= PIPELINE_DEPTH {
             return wait(WaitReason::PipelineFull, None);

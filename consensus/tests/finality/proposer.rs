@@ -21,6 +21,7 @@ fn ready() -> ProposerView {
         waiting: 1,
         next_due: None,
         halted: false,
+        epoch_over: false,
     }
 }
 
@@ -37,6 +38,7 @@ fn each_condition_alone_holds_a_proposal_back() {
     let ready = ready();
     assert_eq!(proposer.decide(NOW, &ready), Decision::Propose { time: NOW, reason: ProposalReason::Work });
     assert_eq!(waits(&proposer, &ProposerView { leader: false, ..ready }), WaitReason::NotLeader);
+    assert_eq!(waits(&proposer, &ProposerView { epoch_over: true, ..ready }), WaitReason::EpochOver);
     // An old term's log is applied, this term's first entry is not.
     assert_eq!(waits(&proposer, &ProposerView { applied: (2, 40), ..ready }), WaitReason::LogNotApplied);
     assert_eq!(waits(&proposer, &ProposerView { applied: (3, 39), ..ready }), WaitReason::LogNotApplied);

@@ -23,6 +23,7 @@ use crate::outcome::{DueEvent, Outcome};
 use crate::receipt::outcome_leaves;
 use crate::records::Tip;
 use crate::rejection::{Rejection, Severity};
+use crate::seats;
 use crate::smt;
 use crate::state::{ChangeSet, StateError, StateRead};
 use crate::transaction::{Digester, Digests};
@@ -164,6 +165,7 @@ pub fn apply(state: &dyn StateRead, block: &Block, oracle: &dyn SignatureOracle)
     working.commit();
     let dividends = dividends::settle(&mut working);
     due.extend(dividends.map_err(|stop| stop.into_damage(crate::state::keyspace::DIVIDENDS))?);
+    seats::turn(&mut working);
     Ok(Applied { changes: working.finish()?, outcomes, due, transactions })
 }
 
@@ -198,7 +200,7 @@ fn check_header(
     if header.time <= tip.time {
         return Err(BlockError::TimeNotRising { found: header.time, parent: tip.time });
     }
-    let validators = chain.validators.hash();
+    let validators = chain.next_validators.as_ref().unwrap_or(&chain.validators).hash();
     if header.next_validators_hash != validators {
         return Err(BlockError::WrongValidators { found: header.next_validators_hash, expected: validators });
     }

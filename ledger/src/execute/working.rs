@@ -54,6 +54,8 @@ pub(crate) struct Chain {
     pub(crate) context: ChainContext,
     pub(crate) epoch: Epoch,
     pub(crate) validators: ValidatorSet,
+    /// Of the block after this one, if they are others.
+    pub(crate) next_validators: Option<ValidatorSet>,
     pub(crate) operators: Operators,
     pub(crate) parameters: Parameters,
     /// The same for all transactions of the block.
@@ -94,6 +96,7 @@ impl<'a> Working<'a> {
             context: read_or_corrupt(base, keyspace::CONTEXT)?,
             epoch: read_or_corrupt(base, keyspace::EPOCH)?,
             validators: read_or_corrupt(base, keyspace::VALIDATORS)?,
+            next_validators: read(base, keyspace::NEXT_VALIDATORS)?,
             operators: read_or_corrupt(base, keyspace::OPERATORS)?,
             parameters,
             base_fee,

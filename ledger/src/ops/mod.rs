@@ -49,7 +49,9 @@ pub use listing::{
     MAX_LISTINGS, ReviewListing, WithdrawListing,
 };
 pub use order::{AcceptDelivery, ClaimDelivery, MAX_OPEN_ORDERS, OrderedWork, PlaceOrder, RateOrder};
-pub use propose::{CreditImport, MAX_CHANGES, MAX_TITLE_BYTES, OfficeChange, ParameterChange, ProposalKind, Propose};
+pub use propose::{
+    CreditImport, MAX_CHANGES, MAX_TITLE_BYTES, OfficeChange, ParameterChange, ProposalKind, Propose, SeatChange,
+};
 pub use purpose::{DeclarePurpose, ReclassifyPurpose};
 pub use quota_draw::{DrawQuota, MAX_DRAWS, MAX_SOURCES};
 pub use quota_reserve::{MAX_RESERVED, ReserveQuota};

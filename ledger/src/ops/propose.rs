@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::{Call, within};
 use crate::execute::{Stop, Working};
 use crate::governance;
+use crate::keys::PublicKey;
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
 use crate::records::Office;
-use crate::types::AccountId;
+use crate::types::{AccountId, NodeId};
 
 /// Parameters changed by one proposal, at most.
 pub const MAX_CHANGES: usize = 16;
@@ -35,6 +36,17 @@ pub enum ProposalKind {
     Office(OfficeChange),
     /// Imports carbon credits from a registry outside.
     CreditImport(CreditImport),
+    /// Gives a seat among the validators, or takes it; needs two thirds of yes.
+    Seat(SeatChange),
+}
+
+/// Who is to validate, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct SeatChange {
+    /// Which node.
+    pub node: NodeId,
+    /// The key its headers and votes are signed with from then on; `None` takes the seat.
+    pub key: Option<PublicKey>,
 }
 
 /// Who is to hold an office, or no longer.

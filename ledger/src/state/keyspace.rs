@@ -5,7 +5,7 @@ use crate::finality::Vote;
 use crate::ops::Capabilities;
 use crate::records::{Due, Office};
 use crate::types::{
-    AccountId, AgentId, ClusterId, EscrowId, Hash, Height, NodeId, ProposalId, Region, Scope, SectorId, TimeMs,
+    AccountId, AgentId, ClusterId, Epoch, EscrowId, Hash, Height, NodeId, ProposalId, Region, Scope, SectorId, TimeMs,
 };
 
 /// Accounts.
@@ -49,6 +49,13 @@ pub(crate) fn escrow(id: &EscrowId) -> Vec<u8> {
 pub(crate) const GLOBALS: &[u8] = b"cg";
 pub(crate) const VALIDATORS: &[u8] = b"cv";
 pub(crate) const EPOCH: &[u8] = b"cn";
+/// The set after the next block, while a change is under way.
+pub(crate) const NEXT_VALIDATORS: &[u8] = b"cw";
+pub(crate) const PAST_VALIDATORS: &[u8] = b"cW";
+/// Who validated in an epoch that has ended.
+pub(crate) fn past_validators(epoch: Epoch) -> Vec<u8> {
+    key(PAST_VALIDATORS, &epoch.0.to_be_bytes())
+}
 pub(crate) const CONTEXT: &[u8] = b"cx";
 pub(crate) const REGIONS: &[u8] = b"cr";
 pub(crate) const BASE_FEE: &[u8] = b"cb";

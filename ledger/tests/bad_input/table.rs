@@ -8,7 +8,7 @@ use mesh30k_ledger::keys::{PublicKey, SecretKey};
 use mesh30k_ledger::ops::*;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::records::{AnchorHeads, Contribution, Duty, EnergySource, ListingKind, PERIOD_MS, Safety};
-use mesh30k_ledger::types::{AgentId, Hash, ProposalId, Scope, SectorId, TimeMs, Uftns};
+use mesh30k_ledger::types::{AgentId, Hash, NodeId, ProposalId, Scope, SectorId, TimeMs, Uftns};
 
 pub type Case = (&'static str, SecretKey, Operation);
 
@@ -18,6 +18,13 @@ pub fn check(cases: impl Fn(&Scene) -> Vec<Case>) {
         let found = refused(&scene, &who, op.clone());
         assert!(found.starts_with(expected), "{op:?}: expected {expected}, found {found}");
     }
+}
+
+/// Two times out of the field's order: y = 2 belongs to no point of the curve.
+fn off_curve() -> PublicKey {
+    let mut key = [0; 32];
+    key[0] = 2;
+    PublicKey(key)
 }
 
 #[test]
@@ -353,9 +360,7 @@ fn keys() {
         let policy = |threshold, keys| Operation::RotateKey(RotateKey::Account(KeyPolicy::new(threshold, keys)));
         let host = |key| Operation::RotateKey(RotateKey::Host(key));
         let agent = |agent, key| Operation::RotateKey(RotateKey::Agent { agent: AgentId(agent), key });
-        // Two times out of the field's order: y = 2 belongs to no point of the curve.
-        let mut none = PublicKey([0; 32]);
-        none.0[0] = 2;
+        let none = off_curve();
         let same = vec![key(1).public(), key(1).public()];
         vec![
             ("OutOfBounds { field: \"keys", alice(), raw(1, vec![])),
@@ -447,6 +452,7 @@ fn governance_and_freezes() {
             ("OutOfBounds { field: \"changes", bob(), propose("a", none())),
             ("OutOfBounds { field: \"amount", bob(), propose("a", ProposalKind::CreditImport(import(0)))),
             ("OutOfBounds { field: \"amount", bob(), propose("a", ProposalKind::CreditImport(import(u64::MAX)))),
+            ("BadKey", bob(), propose("a", ProposalKind::Seat(SeatChange { node: NodeId(1), key: Some(off_curve()) }))),
             ("UnknownProposal", bob(), vote(0)),
             ("UnknownProposal", bob(), vote(u64::MAX)),
             ("OutOfBounds { field: \"reason", operator(), freeze(Scope::Global, "", now.plus_ms(1_000))),

@@ -146,13 +146,13 @@ impl World {
         let tip = query::tip(&self.state).unwrap();
         Header {
             chain: self.context.chain,
-            epoch: Epoch(0),
+            epoch: query::epoch(&self.state).unwrap(),
             round: Round(0),
             height: tip.height.next(),
             parent: tip.block,
             tx_root: Hash::ZERO,
             parent_state_root: tip.state_root,
-            next_validators_hash: self.genesis.validators.hash(),
+            next_validators_hash: query::next_validator_set(&self.state).unwrap().hash(),
             time: tip.time.plus_ms(after_ms),
             term: 1,
             proposer: NodeId(1),

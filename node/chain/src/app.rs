@@ -192,9 +192,14 @@ impl Application for LedgerApp {
 
     fn restore(&mut self, position: LogPosition, bytes: &[u8]) -> Result<(), RestoreRefused> {
         self.admits(position, bytes)?;
+        let mut core = self.shared.core();
+        if core.has_ended() {
+            let reason = "the epoch of this group is over".to_owned();
+            return Err(RestoreRefused { position, reason });
+        }
         // The state is at least as far as the snapshot; from here on the log goes on after it.
         self.store.pass_to(position).map_err(|error| RestoreRefused { position, reason: error.to_string() })?;
-        self.shared.core().skip(position);
+        core.skip(position);
         Ok(())
     }
 }

@@ -165,7 +165,8 @@ impl Head {
             let (found, expected) = (context.chain.to_string(), own.chain.to_string());
             return Err(ArchiveError::OtherChain { found, expected });
         }
-        self.certificate.verify(&query::validator_set(state)?, own)?;
+        let certifiers = query::validators_of(state, self.header.epoch)?.unwrap_or_default();
+        self.certificate.verify(&certifiers, own)?;
         let (tip, block) = (query::tip(state)?, self.header.id());
         let range = mmr::prove(state, tip.height)?.map(|proof| proof.peaks.root());
         let claims = [

@@ -10,6 +10,7 @@ use mesh30k_consensus::finality::{
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::execute::{BlockError, Execution, execute_with};
 use mesh30k_ledger::finality::Certificate;
+use mesh30k_ledger::seats::ends_epoch;
 use mesh30k_ledger::state::Overlay;
 use mesh30k_ledger::types::{Height, NodeId, TimeMs, TxId};
 
@@ -69,6 +70,7 @@ pub struct Core {
     applied: LogPosition,
     verdicts: Arc<Verdicts>,
     mistake: Option<Mistake>,
+    has_ended: bool,
 }
 
 impl Core {
@@ -84,6 +86,7 @@ impl Core {
             applied: LogPosition { term: 0, index: 0 },
             verdicts,
             mistake: None,
+            has_ended: false,
         }
     }
 
@@ -107,7 +110,7 @@ impl Core {
     /// Whether another entry may be applied, or has to wait until a block is final.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.tracker.has_room() || self.tracker.halted().is_some()
+        self.tracker.has_room() || self.tracker.halted().is_some() || self.has_ended
     }
 
     /// Raft ordered `entry`.
@@ -236,6 +239,7 @@ impl Core {
             if self.mistake == Some(Mistake::TornCommit) { LedgerStore::commit_torn } else { LedgerStore::commit };
         write(self.overlay.base(), &block).map_err(|error| StorageFailed(error.to_string()))?;
         self.overlay.pop_lowest();
+        self.has_ended = ends_epoch(&lowest.changes);
         Ok(Finalized { stored, changes: lowest.changes, transactions })
     }
 
@@ -253,6 +257,18 @@ impl Core {
             || (self.tracker.tip().height, self.tracker.tip().time),
             |executed| (executed.block.header.height, executed.block.header.time),
         )
+    }
+
+    /// Whether the last block of the epoch was executed here: this core takes no other block.
+    #[must_use]
+    pub fn is_epoch_over(&self) -> bool {
+        self.has_ended || self.executed.back().is_some_and(|last| ends_epoch(&last.changes))
+    }
+
+    /// Whether that block is final here: what comes after it is a new core's.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Whether to propose now, seen from this validator.
@@ -274,6 +290,7 @@ impl Core {
             waiting,
             next_due,
             halted: self.tracker.halted().is_some(),
+            epoch_over: self.is_epoch_over(),
         };
         self.proposer.decide(now, &view)
     }

@@ -64,8 +64,10 @@ pub struct Restartable<'a> {
     pub context: &'a ChainContext,
     /// Its last final block.
     pub tip: FinalTip,
-    /// Who certified it.
+    /// Who votes on the next one.
     pub validators: &'a ValidatorSet,
+    /// Who certified the block the order names: others, if it was the last of its epoch.
+    pub certifiers: &'a ValidatorSet,
     /// Its epoch and round.
     pub at: (Epoch, Round),
     /// Who may order.
@@ -248,7 +250,7 @@ impl SignedRestart {
             return Err(RestartRefused::TooFewOperators { valid, threshold });
         }
         let height = order.base.height;
-        order.base.verify(node.validators, node.context).map_err(|_| RestartRefused::BadCertificate { height })?;
+        order.base.verify(node.certifiers, node.context).map_err(|_| RestartRefused::BadCertificate { height })?;
         self.check_sequence(node)?;
         let kept = self.kept(node)?;
         self.check_base(node, &kept)?;

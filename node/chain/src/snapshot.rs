@@ -59,13 +59,15 @@ impl LedgerStore {
         }
         let (rest, infos) = chunker.finish()?;
         chunks.extend(rest.map(|chunk| chunk.bytes));
+        // The state after the last block of an epoch names the next set, which has not certified anything yet.
+        let certifiers = query::validators_of(self, stored.block.header.epoch)?.unwrap_or_default();
         let manifest = Manifest {
             chain: context.chain,
             genesis: context.genesis,
             header: stored.block.header,
             certificate: stored.certificate,
             commitment: stored.commitment,
-            validators: query::validator_set(self)?,
+            validators: certifiers,
             chunks: infos,
         };
         Ok(Some(Snapshot { manifest, chunks }))

@@ -10,6 +10,7 @@ use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::finality::{Certificate, Commitment};
 use mesh30k_ledger::outcome::{DueEvent, Outcome};
+use mesh30k_ledger::seats::ends_epoch;
 use mesh30k_ledger::smt::is_page;
 use mesh30k_ledger::state::{ChangeSet, Entry, StateError, StateRead};
 use mesh30k_ledger::types::{AccountId, Height, TxId};
@@ -147,7 +148,10 @@ impl LedgerStore {
     fn commit_with(&self, mut batch: WriteBatch, block: &FinalBlock<'_>) -> Result<(), StoreError> {
         put_block(&mut batch, block.stored, block.transactions);
         put_tip(&mut batch, &FinalTip::of(&block.stored.block.header, &block.stored.certificate));
-        if let Some(position) = block.position {
+        if ends_epoch(block.changes) {
+            // The validators of the next epoch have a group of their own, whose log begins with the next block.
+            batch.delete(Table::Misc, POSITION_KEY.to_vec());
+        } else if let Some(position) = block.position {
             put_position(&mut batch, position);
         }
         let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -188,7 +188,7 @@ impl<F: SignFile> Validator<F> {
             parent: tip.block,
             tx_root: Block::transactions_root(&chosen.included),
             parent_state_root: tip.state_root,
-            next_validators_hash: query::validator_set(state)?.hash(),
+            next_validators_hash: query::next_validator_set(state)?.hash(),
             time,
             term,
             proposer: self.me,

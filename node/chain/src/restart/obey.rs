@@ -76,7 +76,18 @@ pub fn obey(
     if store.obeyed()?.as_ref() == Some(signed) {
         return Ok(tip);
     }
-    let node = Restartable { context: &context, tip, validators: &validators, at, operators: &operators, halted, now };
+    // Of an epoch nobody here has heard of: nobody's certificate.
+    let certifiers = query::validators_of(store, signed.order.base.epoch)?.unwrap_or_default();
+    let node = Restartable {
+        context: &context,
+        tip,
+        validators: &validators,
+        certifiers: &certifiers,
+        at,
+        operators: &operators,
+        halted,
+        now,
+    };
     let kept = signed.check(&node)?;
     if signed.order.new_chain.is_some() {
         return Err(ObeyError::NewChain { base: signed.order.base.height });

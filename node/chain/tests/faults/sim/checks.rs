@@ -37,7 +37,9 @@ pub async fn settle(world: &mut World, logs: &Arc<Mutex<Logs>>) {
         }
     }
     let (open, behind) = (logs.lock().unwrap().open, stragglers(world));
-    let line = format!("liveness after healing: {open} payments are open, validators {behind:?} lack final blocks");
+    let line = format!(
+        "liveness after healing: {open} payments are open, validators {behind:?} lack final blocks or a new set"
+    );
     world.common.truth.lock().unwrap().breach(line);
 }
 
@@ -64,11 +66,15 @@ fn owes_an_hour(world: &World) -> bool {
     world.most_fast > 0 && world.most_fast + lost > 1
 }
 
-/// Sound validators that are down or do not hold the highest final block.
+/// Sound validators that are down, do not hold the highest final block, or belong to a set of the past.
 fn stragglers(world: &World) -> Vec<NodeId> {
-    let top = world.common.truth.lock().unwrap().top();
+    let (top, epoch) = {
+        let truth = world.common.truth.lock().unwrap();
+        (truth.top(), truth.newest())
+    };
     let on_disk = |process: &Process| query::tip(&process.store).is_ok_and(|tip| tip.height >= top);
-    let holds = |node: &NodeId| world.common.process(*node).is_some_and(|process| on_disk(&process));
+    let holds =
+        |node: &NodeId| world.common.process(*node).is_some_and(|process| process.epoch == epoch && on_disk(&process));
     world.sound().into_iter().filter(|node| !holds(node)).collect()
 }
 

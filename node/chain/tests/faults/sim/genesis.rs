@@ -6,7 +6,7 @@ use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::operators::Operators;
 use mesh30k_ledger::ops::NodeRegistration;
-use mesh30k_ledger::parameters::Parameters;
+use mesh30k_ledger::parameters::{Parameter, Parameters};
 use mesh30k_ledger::records::Regions;
 use mesh30k_ledger::types::{AccountId, ChainId, Hash, NodeId, TimeMs, Uftns};
 
@@ -51,6 +51,9 @@ pub fn genesis(validators: u64, accounts: u64) -> Genesis {
     };
     let mut owners: Vec<GenesisAccount> = (0..accounts).map(|n| owner(key("client", n))).collect();
     owners.extend((1..=validators).map(|n| owner(key("host", n))));
+    // As much as all others together, so that it decides what passes.
+    let decides = ENDOWMENT * (accounts + validators);
+    owners.push(GenesisAccount { balance: Uftns(decides), ..owner(key("voter", 0)) });
     Genesis {
         chain: ChainId::new("faults").unwrap(),
         time: TimeMs(START_MS),
@@ -58,7 +61,8 @@ pub fn genesis(validators: u64, accounts: u64) -> Genesis {
         nodes: nodes.collect(),
         accounts: owners,
         operators: Operators { threshold: 2, keys: (0..3).map(|n| key("operator", n).public()).collect() },
-        parameters: Parameters::default(),
+        // Votes end while things go wrong.
+        parameters: Parameters([(Parameter::VotingMs, 1_500), (Parameter::TimelockMs, 500)].into()),
         regions: Regions {
             intensities_mg_per_kwh: [("DE".parse().unwrap(), 380_000)].into(),
             default_intensity_mg_per_kwh: 480_000,

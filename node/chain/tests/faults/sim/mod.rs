@@ -16,6 +16,7 @@ pub mod plant;
 pub mod process;
 pub mod recovery;
 pub mod scene;
+pub mod seat;
 pub mod truth;
 pub mod world;
 
@@ -46,13 +47,20 @@ pub struct Plan {
     pub lying_disks: bool,
     /// Clocks may jump an hour ahead.
     pub hour_ahead: bool,
+    /// There are five validators, and a vote takes the seat of the last of them while everything goes wrong.
+    pub takes_seat: bool,
     pub plant: Option<Plant>,
 }
 
 impl Plan {
-    /// One seed in eight has lying disks, one in sixteen clocks that jump an hour ahead.
+    /// One seed in eight has lying disks, one in sixteen clocks that jump an hour ahead, one in four loses a seat by vote.
     pub const fn of(seed: u64) -> Self {
-        Self { lying_disks: seed % 8 == 7, hour_ahead: seed % 16 == 3, plant: None }
+        Self { lying_disks: seed % 8 == 7, hour_ahead: seed % 16 == 3, takes_seat: seed % 4 == 1, plant: None }
+    }
+
+    /// Where it begins with five validators, four are left after the vote.
+    pub const fn validators(&self) -> u64 {
+        if self.takes_seat { 5 } else { 4 }
     }
 }
 
@@ -94,6 +102,9 @@ async fn live(seed: u64, plan: Plan) -> Outcome {
         let (common, logs) = (world.common.clone(), Arc::clone(&logs));
         let client = Client::new(world.rng.random(), n % ACCOUNTS, common, logs, closing.clone());
         SimRuntime::spawn(client.run());
+    }
+    if plan.takes_seat {
+        SimRuntime::spawn(seat::take(world.common.clone()));
     }
     if plan.lying_disks {
         world.lie(true);

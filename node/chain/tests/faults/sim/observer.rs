@@ -109,7 +109,9 @@ impl Follower {
                 .unwrap()
                 .on_final(OBSERVER, &Finalized { stored, changes: changes.into(), transactions });
         }
-        self.observer.on_applied(now, height, commitment)
+        let actions = self.observer.on_applied(now, height, commitment);
+        self.observer.set_validators(query::validator_set(&self.store).unwrap()).unwrap();
+        actions
     }
 
     fn fetch(&self, from: Height, to: Height, attempt: u32) {

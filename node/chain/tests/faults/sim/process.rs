@@ -21,6 +21,7 @@ use mesh30k_consensus::raft::{Group, GroupSet};
 use mesh30k_consensus::storage::KvStore;
 use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::execute::check;
+use mesh30k_ledger::finality::ValidatorSet;
 use mesh30k_ledger::query;
 use mesh30k_ledger::state::StateRead;
 use mesh30k_ledger::transaction::SignedTransaction;
@@ -89,6 +90,8 @@ impl SignFile for Ink {
 #[derive(Clone)]
 pub struct Process {
     pub me: NodeId,
+    /// Whose validators it is one of; in another one it is started anew.
+    pub epoch: Epoch,
     pub shared: Arc<Shared>,
     pub store: LedgerStore,
     pub pool: Arc<Mutex<Mempool>>,
@@ -105,6 +108,7 @@ pub struct Process {
 struct Watched {
     app: LedgerApp,
     me: NodeId,
+    epoch: Epoch,
     truth: Arc<Mutex<Truth>>,
     ended: Arc<AtomicBool>,
 }
@@ -126,7 +130,7 @@ impl Application for Watched {
         let answer = self.app.apply(position, entry);
         if !self.ended.load(Ordering::Relaxed) {
             let executed = matches!(decode::<Result<u64, String>>(&answer, 4_096), Ok(Ok(_)));
-            self.truth.lock().unwrap().on_applied(self.me, position, Some(entry), executed);
+            self.truth.lock().unwrap().on_applied(self.me, self.epoch, position, Some(entry), executed);
         }
         answer
     }
@@ -134,7 +138,7 @@ impl Application for Watched {
     fn skip(&mut self, position: LogPosition) {
         self.app.skip(position);
         if !self.ended.load(Ordering::Relaxed) {
-            self.truth.lock().unwrap().on_applied(self.me, position, None, true);
+            self.truth.lock().unwrap().on_applied(self.me, self.epoch, position, None, true);
         }
     }
 
@@ -171,6 +175,8 @@ impl Process {
         let Machine { me, kv, ink, clock, set, durability } = machine;
         let store = LedgerStore::new(kv);
         let (core, sign_log) = open(me, &store, ink, &clock, &common)?;
+        let failed = |error: mesh30k_ledger::state::StateError| error.to_string();
+        let (epoch, round) = (query::epoch(&store).map_err(failed)?, query::tip(&store).map_err(failed)?.round);
         let (ended, woken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(true)));
         let hooks = {
             let (clock, woken, ended) = (clock.clone(), Arc::clone(&woken), Arc::clone(&ended));
@@ -184,11 +190,10 @@ impl Process {
         let app = Watched {
             app: LedgerApp::new(Arc::clone(&shared), store.clone()),
             me,
+            epoch,
             truth: Arc::clone(&common.truth),
             ended: Arc::clone(&ended),
         };
-        let failed = |error: mesh30k_ledger::state::StateError| error.to_string();
-        let (epoch, round) = (query::epoch(&store).map_err(failed)?, query::tip(&store).map_err(failed)?.round);
         let mut config = set.preset(GroupId::global(epoch.0, round.0));
         config.durability = durability;
         config.retention = common.retention;
@@ -199,13 +204,24 @@ impl Process {
         let pool = Arc::new(Mutex::new(Mempool::default()));
         let validator =
             Validator::new(me, validator_key(me.0), common.genesis.context(), Arc::clone(&shared), sign_log);
-        let process = Self { me, shared, store, pool, group, set, clock, ended, woken, common };
+        let process = Self { me, epoch, shared, store, pool, group, set, clock, ended, woken, common };
         SimRuntime::spawn(process.clone().drive(validator));
         Ok(process)
     }
 
     pub fn is_up(&self) -> bool {
         !self.ended.load(Ordering::Relaxed)
+    }
+
+    /// The epoch it was a validator of is over.
+    pub fn is_epoch_over(&self) -> bool {
+        self.shared.core().has_ended()
+    }
+
+    /// And it has no seat in the next one.
+    pub fn has_left(&self) -> bool {
+        let seated = |set: ValidatorSet| set.get(self.me).is_some();
+        self.is_epoch_over() && !query::validator_set(&self.store).is_ok_and(seated)
     }
 
     fn net(&self) -> &Net {
@@ -241,6 +257,12 @@ impl Process {
             }
             self.shared.core().push(|tracker| tracker.tick(now));
             if !self.carry_out_all(&mut validator) || !self.propose(&validator) {
+                self.ended.store(true, Ordering::Relaxed);
+            }
+            if self.has_left() {
+                return;
+            }
+            if self.is_epoch_over() {
                 self.ended.store(true, Ordering::Relaxed);
             }
         }
@@ -365,7 +387,7 @@ impl Process {
         let term = self.group.term();
         match validator.propose(term, &self.pool, &self.common.verdicts) {
             Ok(Proposal::Block(block)) => {
-                self.truth().on_leader(self.me, term);
+                self.truth().on_leader(self.me, self.epoch, term);
                 for block in malice::blocks(self, *block) {
                     let bytes = Bytes::from(encode(&block));
                     SimRuntime::spawn(order(self.group.clone(), Arc::clone(&self.shared), bytes, term));

@@ -81,7 +81,7 @@ impl World {
             assert_eq!(obey(&store, &signed, halted, now).unwrap(), tip, "once more changes nothing");
             self.hosts[node].disk.flush();
         }
-        self.common.truth.lock().unwrap().on_restart(signed.order.validators.clone());
+        self.common.truth.lock().unwrap().on_restart(signed.order.epoch, signed.order.validators.clone());
         *self.common.order.lock().unwrap() = Some(signed);
         for node in nodes {
             self.restart(*node).await;

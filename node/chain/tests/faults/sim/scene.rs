@@ -29,7 +29,10 @@ impl Scene {
     /// Starts them; says who leads.
     pub async fn new(seed: u64) -> Self {
         // Order is a lie in some attacks: what Raft promises is not checked, only what certificates do.
-        let plan = Plan { lying_disks: true, hour_ahead: false, plant: None };
+        Self::with(seed, Plan { lying_disks: true, hour_ahead: false, takes_seat: false, plant: None }).await
+    }
+
+    pub async fn with(seed: u64, plan: Plan) -> Self {
         let world = World::start(seed, plan).await;
         let (logs, closing) = (Arc::new(Mutex::new(Logs::default())), Closing::default());
         for n in 0..ACCOUNTS {

@@ -28,7 +28,10 @@ pub struct KnownFinal {
 /// Everything that happened, and every breach of a promise.
 pub struct Truth {
     pub context: ChainContext,
+    /// Who votes now.
     pub validators: ValidatorSet,
+    /// Who votes in each epoch, as the test means it.
+    sets: BTreeMap<Epoch, ValidatorSet>,
     /// Disks keep what they say they keep: then nothing ordered may be lost.
     pub honest_disks: bool,
     /// Their disks decayed: what they refuse or build on it is nobody else's fault.
@@ -41,10 +44,10 @@ pub struct Truth {
     pub where_final: BTreeMap<TxId, Height>,
     /// Votes that left a validator, by validator and height.
     votes: BTreeMap<(NodeId, Epoch, Round, Height), Hash>,
-    /// The one log: what stands at each index.
-    log: BTreeMap<u64, (u64, Option<Hash>)>,
+    /// The one log of each epoch: what stands at each index.
+    log: BTreeMap<(Epoch, u64), (u64, Option<Hash>)>,
     ordered_blocks: BTreeSet<Hash>,
-    pub leaders: BTreeMap<u64, NodeId>,
+    pub leaders: BTreeMap<(Epoch, u64), NodeId>,
     /// Transactions a client was told are ordered.
     pub acknowledged: BTreeMap<TxId, u64>,
     pub evidence: Vec<(NodeId, Evidence)>,
@@ -58,6 +61,7 @@ impl Truth {
     pub fn new(context: ChainContext, validators: ValidatorSet, honest_disks: bool) -> Self {
         Self {
             context,
+            sets: [(Epoch(0), validators.clone())].into(),
             validators,
             honest_disks,
             decayed: BTreeSet::new(),
@@ -91,10 +95,10 @@ impl Truth {
     }
 
     /// A validator's application was given an entry.
-    pub fn on_applied(&mut self, node: NodeId, at: LogPosition, entry: Option<&[u8]>, executed: bool) {
+    pub fn on_applied(&mut self, node: NodeId, epoch: Epoch, at: LogPosition, entry: Option<&[u8]>, executed: bool) {
         let block = entry.and_then(|bytes| decode::<Block>(bytes, mesh30k_ledger::block::MAX_BLOCK_BYTES).ok());
         let id = block.as_ref().map(Block::id);
-        let first = self.log.entry(at.index).or_insert((at.term, id));
+        let first = self.log.entry((epoch, at.index)).or_insert((at.term, id));
         if self.honest_disks && *first != (at.term, id) {
             self.breach(format!("one history: validator {node} applied another entry than others at {at}"));
         }
@@ -178,24 +182,25 @@ impl Truth {
         if !self.counted.insert(mesh30k_ledger::codec::encode(certificate)) {
             return;
         }
+        let set = self.sets.get(&stored.block.header.epoch).cloned().unwrap_or_default();
         let signers: BTreeSet<NodeId> = certificate
             .signatures
             .iter()
             .filter(|one| {
                 let signed = SignedVote { vote: certificate.vote_of(one.node), signature: one.signature };
-                self.validators.get(one.node).is_some_and(|seat| signed.is_signed_by(&seat.key))
+                set.get(one.node).is_some_and(|seat| signed.is_signed_by(&seat.key))
             })
             .map(|one| one.node)
             .collect();
-        if signers.len() * 3 < self.validators.len() * 2 {
+        if set.is_empty() || signers.len() * 3 < set.len() * 2 {
             self.breach(format!("certificates: {node} took {} signatures for block {height}", signers.len()));
         }
     }
 
-    pub fn on_leader(&mut self, node: NodeId, term: u64) {
-        match self.leaders.get(&term) {
+    pub fn on_leader(&mut self, node: NodeId, epoch: Epoch, term: u64) {
+        match self.leaders.get(&(epoch, term)) {
             None => {
-                self.leaders.insert(term, node);
+                self.leaders.insert((epoch, term), node);
                 self.tell(format!("{node} leads term {term}"));
             }
             Some(first) if *first != node && self.honest_disks => {
@@ -216,11 +221,22 @@ impl Truth {
     }
 
     /// From now on others vote, and another log orders.
-    pub fn on_restart(&mut self, validators: ValidatorSet) {
+    pub fn on_restart(&mut self, epoch: Epoch, validators: ValidatorSet) {
         self.tell("the operators' order is carried out");
-        self.validators = validators;
+        self.expect(epoch, validators);
         self.log.clear();
         self.leaders.clear();
+    }
+
+    /// In this epoch these vote.
+    pub fn expect(&mut self, epoch: Epoch, validators: ValidatorSet) {
+        self.sets.insert(epoch, validators.clone());
+        self.validators = validators;
+    }
+
+    /// The newest epoch there is to be.
+    pub fn newest(&self) -> Epoch {
+        self.sets.last_key_value().map_or(Epoch(0), |(epoch, _)| *epoch)
     }
 
     pub fn acknowledge(&mut self, id: TxId) {

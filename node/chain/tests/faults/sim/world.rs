@@ -26,7 +26,6 @@ use super::plant::Plant;
 use super::process::{Clock, Ink, Machine, Process};
 use super::truth::Truth;
 
-pub const VALIDATORS: u64 = 4;
 pub const ACCOUNTS: u64 = 6;
 /// Small, so that members that were away need snapshots.
 const RETENTION: Retention = Retention { snapshot_every: 40, keep: 10, purge_batch: 5 };
@@ -70,6 +69,11 @@ impl Common {
         truth.tell(format!("{node} turns malicious: {malice:?}"));
     }
 
+    /// Whether this validator knows that it has no seat any more.
+    pub fn has_left(&self, node: NodeId) -> bool {
+        self.processes.lock().unwrap().get(&node).is_some_and(Process::has_left)
+    }
+
     pub fn is_decayed(&self, node: NodeId) -> bool {
         self.truth.lock().unwrap().decayed.contains(&node)
     }
@@ -111,7 +115,7 @@ pub struct World {
 
 impl World {
     pub async fn start(seed: u64, plan: Plan) -> Self {
-        let genesis = Arc::new(super::genesis::genesis(VALIDATORS, ACCOUNTS));
+        let genesis = Arc::new(super::genesis::genesis(plan.validators(), ACCOUNTS));
         let honest = !plan.lying_disks;
         let truth = Truth::new(genesis.context(), genesis.validators.clone(), honest);
         let common = Common {
@@ -151,7 +155,8 @@ impl World {
 
     /// Validators whose disks can be believed.
     pub fn sound(&self) -> Vec<NodeId> {
-        self.hosts.iter().filter(|(_, host)| !host.decayed).map(|(node, _)| *node).collect()
+        let sound = self.hosts.iter().filter(|(node, host)| !host.decayed && !self.common.has_left(**node));
+        sound.map(|(node, _)| *node).collect()
     }
 
     pub fn tell(&self, line: impl Into<String>) {
@@ -206,7 +211,12 @@ impl World {
     }
 
     /// The process ends; the disk keeps what was synced and some of the rest.
+    ///
+    /// Whoever has no seat any more only serves what it has. What happens to such a node is not this test's.
     pub async fn crash(&mut self, me: NodeId) {
+        if self.common.has_left(me) {
+            return;
+        }
         let process = self.common.processes.lock().unwrap().remove(&me);
         let Some(process) = process else { return };
         process.ended.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -227,13 +237,18 @@ impl World {
             let ended = self.common.processes.lock().unwrap().get(&node).is_some_and(|process| !process.is_up());
             if ended {
                 self.tell(format!("{node} ended by itself"));
+                let over = self.common.processes.lock().unwrap().get(&node).is_some_and(Process::is_epoch_over);
+                // A new process takes over in the next epoch, mostly without a crash in between.
+                if over && self.rng.random_range(0..4) > 0 {
+                    self.hosts[&node].disk.flush();
+                }
                 self.crash(node).await;
             }
         }
     }
 
     fn pick(&mut self) -> NodeId {
-        let nodes = self.nodes();
+        let nodes: Vec<NodeId> = self.nodes().into_iter().filter(|node| !self.common.has_left(*node)).collect();
         nodes[self.rng.random_range(0..nodes.len())]
     }
 

@@ -1,0 +1,76 @@
+//! The set of validators changes by vote: the chain goes on from block to block, in a group of its own for each set.
+
+use std::time::Duration;
+
+use mesh30k_ledger::query;
+use mesh30k_ledger::types::{Epoch, NodeId};
+use openraft::type_config::AsyncRuntime;
+use openraft_rt_sim::SimRuntime;
+
+use super::sim::observer::OBSERVER;
+use super::sim::scene::{Scene, each_seed};
+use super::sim::{Plan, run, seat};
+
+/// Seeds with a vote among their misfortunes.
+const SEEDS: u64 = 24;
+
+const fn plan() -> Plan {
+    Plan { lying_disks: false, hour_ahead: false, takes_seat: true, plant: None }
+}
+
+/// Stopped machines are started again, as whatever the ledger says they are, until this holds.
+async fn kept_running(scene: &mut Scene, most_ms: u64, done: impl Fn(&Scene) -> bool) {
+    for _ in 0..most_ms / 20 {
+        if done(scene) {
+            return;
+        }
+        scene.world.sweep().await;
+        for node in scene.world.nodes() {
+            scene.world.restart(node).await;
+        }
+        SimRuntime::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not within {most_ms} ms: {}", scene.told());
+}
+
+fn epoch_of(scene: &Scene, node: NodeId) -> Option<Epoch> {
+    scene.world.common.process(node).map(|process| process.epoch)
+}
+
+#[test]
+fn a_seat_is_taken_and_the_others_go_on() {
+    each_seed(|seed| async move {
+        let mut scene = Scene::with(seed, plan()).await;
+        let loser = seat::loser(&scene.world.common);
+        let stay: Vec<NodeId> = scene.world.nodes().into_iter().filter(|node| *node != loser).collect();
+        SimRuntime::spawn(seat::take(scene.world.common.clone()));
+        kept_running(&mut scene, 30_000, |scene| {
+            let is_over = scene.world.common.has_left(loser);
+            is_over && stay.iter().all(|node| epoch_of(scene, *node) == Some(Epoch(1)))
+        })
+        .await;
+        let before = scene.top();
+        kept_running(&mut scene, 20_000, |scene| scene.top() >= before + 20).await;
+        scene.check();
+        assert_eq!(scene.halted(), [], "{}", scene.told());
+        let process = scene.world.common.process(stay[0]).unwrap();
+        assert_eq!(query::validator_set(&process.store).unwrap().0.len(), 4);
+        let seen = |scene: &Scene| {
+            let truth = scene.world.common.truth.lock().unwrap();
+            let line = format!("{OBSERVER} holds block {} final", before + 20);
+            truth.story.iter().any(|(_, told)| told.starts_with(&line))
+        };
+        kept_running(&mut scene, 20_000, seen).await;
+    });
+}
+
+/// Crashes, partitions, pauses, clocks and disks, as in every seed, while the set changes.
+#[test]
+fn seeds_with_a_change_hold() {
+    for seed in 1..=SEEDS {
+        // Nothing is settled before everybody is one of the new set.
+        let outcome = run(1_000 + seed, plan());
+        let told = || outcome.story.iter().map(|(at, line)| format!("{at:>7} ms  {line}\n")).collect::<String>();
+        assert!(outcome.breaches.is_empty(), "seed {}:\n{}{:#?}", outcome.seed, told(), outcome.breaches);
+    }
+}
