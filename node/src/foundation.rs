@@ -4,17 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mesh30k_consensus::group::StoreId;
-use mesh30k_consensus::raft::{GroupSet, GroupSetConfig, PeerCheck};
+use mesh30k_consensus::raft::GroupSet;
 use mesh30k_consensus::storage::KvStore;
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::types::{Hash, NodeId};
 use mesh30k_p2p::{AcceptError, Control, Events, SpawnError};
 
-use crate::bridge::{self, RaftBridge};
 use crate::config::LedgerSettings;
 use crate::identity::NodeIdentity;
 use crate::lanes;
 use crate::ledger::{self, Announcer, LedgerHandle, LedgerParts, LedgerStartError};
+use crate::process_groups::ProcessGroups;
 use crate::raft_runtime::RaftRuntime;
 use crate::roster::SharedRoster;
 use crate::telemetry::Metrics;
@@ -65,13 +65,11 @@ pub struct Foundation {
     pub roster: SharedRoster,
     /// The ledger.
     pub ledger: LedgerHandle,
-    /// This node's validator number, if it is one.
+    /// This node's validator number, if it was one when it started.
     pub validator: Option<NodeId>,
     /// Takes gossiped blocks.
     pub announcer: Announcer,
-    store_id: StoreId,
-    kv: Arc<dyn KvStore>,
-    groups: Option<GroupSet<RaftRuntime>>,
+    groups: Arc<ProcessGroups>,
 }
 
 impl Foundation {
@@ -99,81 +97,18 @@ impl Foundation {
         if let Err(error) = control.subscribe(lanes::TOPIC_BLOCK).await {
             tracing::warn!(%error, "blocks will come by asking only");
         }
-        let validator = service.validator;
+        let (validator, ledger) = (service.validator, service.handle.clone());
         let store_id = StoreId(parts.store_id.0);
-        let ledger = service.handle.clone();
-        keep_validators_connected(&ledger, &control);
-        let groups = validator.map(|me| make_groups(me, store_id, &kv, &control, &roster));
-        if let Some(groups) = &groups {
-            serve_groups(&control, groups, &roster)?;
-        }
-        let sponsor = validator.map(|_| parts.identity.account());
-        let announcer = service.run(groups.as_ref(), sponsor, &control).await?;
-        Ok(Self { control, events: Some(events), roster, ledger, validator, announcer, store_id, kv, groups })
+        let groups = Arc::new(ProcessGroups::new(store_id, kv, control.clone(), roster.clone()));
+        let announcer = service.run(Arc::clone(&groups)).await?;
+        Ok(Self { control, events: Some(events), roster, ledger, validator, announcer, groups })
     }
 
     /// The Raft groups of this process, made when the node knows its number.
     ///
     /// # Errors
     /// When a lane is taken.
-    pub fn groups(&mut self, me: NodeId) -> Result<GroupSet<RaftRuntime>, FoundationError> {
-        if let Some(groups) = &self.groups {
-            return Ok(groups.clone());
-        }
-        let groups = make_groups(me, self.store_id, &self.kv, &self.control, &self.roster);
-        serve_groups(&self.control, &groups, &self.roster)?;
-        self.groups = Some(groups.clone());
-        Ok(groups)
-    }
-}
-
-fn make_groups(
-    me: NodeId,
-    store_id: StoreId,
-    kv: &Arc<dyn KvStore>,
-    control: &Control,
-    roster: &SharedRoster,
-) -> GroupSet<RaftRuntime> {
-    GroupSet::new(GroupSetConfig {
-        me: me.0,
-        store_id,
-        store: Arc::clone(kv),
-        transport: Arc::new(RaftBridge::new(control.clone(), roster.clone())),
-        check: check_by_ledger(roster.clone()),
-    })
-}
-
-fn serve_groups(
-    control: &Control,
-    groups: &GroupSet<RaftRuntime>,
-    roster: &SharedRoster,
-) -> Result<(), FoundationError> {
-    for lane in [lanes::RAFT, lanes::RAFT_APPEND] {
-        tokio::spawn(bridge::serve(control.accept(lane)?, groups.clone(), roster.clone()));
-    }
-    Ok(())
-}
-
-/// A member whose disk is not the one on the ledger has forgotten what it voted for.
-fn check_by_ledger(roster: SharedRoster) -> PeerCheck {
-    Arc::new(move |node, store| match roster.load().nodes.get(&NodeId(node)) {
-        Some(known) if known.record.store_id.0 == store.0 => Ok(()),
-        Some(_) => Err(format!(
-            "node {node} came back with another disk than the ledger knows: it must not vote under its old id; \
-             restore its data directory or let it join as a new node"
-        )),
-        None => Err(format!("node {node} is not on the ledger")),
-    })
-}
-
-/// Every node keeps its connections to the validators: transactions, blocks and registrations go through them.
-fn keep_validators_connected(ledger: &LedgerHandle, control: &Control) {
-    let roster = ledger.roster();
-    let own = control.local_peer_id();
-    for validator in &ledger.genesis().validators.0 {
-        let Some(node) = roster.nodes.get(&validator.node).filter(|node| node.peer != own) else { continue };
-        if let Err(error) = control.reserve(node.peer, node.addresses().collect()) {
-            tracing::warn!(node = %validator.node, %error, "a validator can't be kept connected");
-        }
+    pub fn groups(&self, me: NodeId) -> Result<GroupSet<RaftRuntime>, FoundationError> {
+        Ok(self.groups.of(me)?)
     }
 }

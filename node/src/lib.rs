@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod mesh;
 pub mod node;
 pub mod priority;
+pub mod process_groups;
 mod pulse;
 pub mod raft_runtime;
 pub mod recovery;

@@ -42,7 +42,15 @@ pub(crate) struct ValidatorDriver {
     pub(crate) ledger: LedgerHandle,
     pub(crate) peers: Peers,
     pub(crate) control: Control,
-    pub(crate) votes: Inbox,
+}
+
+/// Why a loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The node closes.
+    Closed,
+    /// The last block of the epoch is final here.
+    EpochOver,
 }
 
 fn now() -> TimeMs {
@@ -50,12 +58,15 @@ fn now() -> TimeMs {
 }
 
 impl ValidatorDriver {
-    /// Runs until the node's network closes.
-    pub(crate) async fn run(mut self) {
+    /// Runs until the node's network closes, or the epoch is over. A vote of the next epoch that comes before is asked for again.
+    pub(crate) async fn run(mut self, votes: &mut Inbox) -> Ended {
         let mut catch_up = CatchUp::new(now());
         let mut still = tokio::time::interval(STILL_EVERY);
         loop {
             self.carry_out_all();
+            if self.shared.core().has_ended() {
+                return Ended::EpochOver;
+            }
             let propose_at = self.propose();
             let tip = self.shared.core().tracker.executed_tip().0;
             if let Some(wanted) = catch_up.due(now(), tip, self.group.is_leader()) {
@@ -65,9 +76,9 @@ impl ValidatorDriver {
             tokio::select! {
                 () = self.woken.notified() => {}
                 () = self.ledger.pool_changed() => {}
-                inbound = self.votes.recv() => match inbound {
+                inbound = votes.recv() => match inbound {
                     Some(inbound) => self.on_vote(inbound.peer, &inbound.body),
-                    None => return,
+                    None => return Ended::Closed,
                 },
                 _ = still.tick() => if let Some(sentence) = self.ledger.stalled() {
                     tracing::warn!("{sentence}");

@@ -7,7 +7,7 @@ pub use intake::SubmitError;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -107,7 +107,7 @@ struct Inner {
     finals: watch::Sender<FinalBlockTip>,
     halted: ArcSwapOption<String>,
     halt_path: PathBuf,
-    validator: OnceLock<ValidatorSide>,
+    validator: ArcSwapOption<ValidatorSide>,
     control: Control,
     metrics: Metrics,
 }
@@ -146,7 +146,7 @@ impl LedgerHandle {
             finals: watch::Sender::new(parts.tip),
             halted: ArcSwapOption::empty(),
             halt_path: parts.halt_path,
-            validator: OnceLock::new(),
+            validator: ArcSwapOption::empty(),
             control: parts.control,
             metrics: parts.metrics,
         }))
@@ -197,7 +197,7 @@ impl LedgerHandle {
                 return Ok(TxStatus::Final(height, outcome));
             }
         }
-        if let Some(height) = self.0.validator.get().and_then(|side| side.shared.core().ordered(id)) {
+        if let Some(height) = self.validator().and_then(|side| side.shared.core().ordered(id)) {
             return Ok(TxStatus::Ordered(height));
         }
         Ok(if self.pool().contains(id) { TxStatus::Accepted } else { TxStatus::Unknown })
@@ -244,7 +244,8 @@ impl LedgerHandle {
         let failed = |error: mesh30k_consensus::storage::StoreError| StateError::Storage(error.to_string());
         let Some((height, index)) = self.0.store.transaction(id).map_err(failed)? else { return Ok(None) };
         let Some(stored) = self.0.store.block(height).map_err(failed)? else { return Ok(None) };
-        let validators = self.read(|state| query::validator_set(state))?;
+        let of_epoch = self.read(|state| query::validators_of(state, stored.block.header.epoch))?;
+        let Some(validators) = of_epoch else { return Ok(None) };
         let StoredBlock { block, certificate, outcomes, due, commitment } = stored;
         let transactions = block.transactions.iter().map(SignedTransaction::id).collect();
         let execution =
@@ -262,12 +263,12 @@ impl LedgerHandle {
     #[must_use]
     pub fn chain_status(&self) -> ChainStatus {
         let tip = *self.0.finals.borrow();
-        let side = self.0.validator.get();
+        let side = self.validator();
         ChainStatus {
             tip,
-            ordered_height: side.map_or(tip.height, |side| side.shared.core().tip_header().0),
+            ordered_height: side.as_ref().map_or(tip.height, |side| side.shared.core().tip_header().0),
             is_validator: side.is_some(),
-            leader: side.and_then(|side| side.group.leader()).map(NodeId),
+            leader: side.as_ref().and_then(|side| side.group.leader()).map(NodeId),
             halted: self.halted(),
             pool: self.pool().len(),
         }
@@ -302,13 +303,13 @@ impl LedgerHandle {
         self.0.halt_path.clone()
     }
 
-    pub(crate) fn set_validator(&self, side: ValidatorSide) {
-        // A node becomes a validator once in its life.
-        let _ = self.0.validator.set(side);
+    /// What this node is in the epoch that begins: a validator, or not.
+    pub(crate) fn set_validator(&self, side: Option<ValidatorSide>) {
+        self.0.validator.store(side.map(Arc::new));
     }
 
-    pub(crate) fn validator(&self) -> Option<&ValidatorSide> {
-        self.0.validator.get()
+    pub(crate) fn validator(&self) -> Option<Arc<ValidatorSide>> {
+        self.0.validator.load_full()
     }
 
     pub(crate) fn verdicts(&self) -> &Arc<Verdicts> {
@@ -341,7 +342,7 @@ impl LedgerHandle {
     /// Who most likely leads the global group.
     pub(crate) fn likely_leader(&self) -> Option<NodeId> {
         let proposer = NodeId(self.0.proposer.load(Ordering::Relaxed));
-        match self.0.validator.get() {
+        match self.validator() {
             Some(side) => side.group.leader().map(NodeId),
             None => (proposer != NodeId(0)).then_some(proposer),
         }

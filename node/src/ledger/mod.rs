@@ -3,6 +3,7 @@
 
 mod admission;
 mod driver;
+mod epochs;
 mod halt;
 mod handle;
 mod observer;

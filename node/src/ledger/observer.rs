@@ -1,20 +1,20 @@
 //! A node that does not vote: takes certified blocks, executes them, compares.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh30k_chain::{FinalBlock, Shared, StoredBlock};
+use mesh30k_chain::{FinalBlock, StoredBlock};
 use mesh30k_consensus::finality::{Observer, ObserverAction, VoteAnswer};
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::execute::execute_with;
 use mesh30k_ledger::finality::Certificate;
-use mesh30k_ledger::query;
+use mesh30k_ledger::seats::ends_epoch;
 use mesh30k_ledger::types::{Height, NodeId, TimeMs};
 use mesh30k_p2p::Control;
 use tokio::sync::mpsc;
 
+use super::driver::Ended;
 use super::halt;
 use super::handle::LedgerHandle;
 use super::peers::Peers;
@@ -48,10 +48,11 @@ pub(crate) struct ObserverDriver {
     pub(crate) ledger: LedgerHandle,
     pub(crate) peers: Peers,
     pub(crate) control: Control,
-    pub(crate) feed: mpsc::Receiver<Feed>,
     pub(crate) feeder: mpsc::Sender<Feed>,
     /// When a block was last carried out here.
     pub(crate) applied: Option<TimeMs>,
+    /// The last block of the epoch was carried out here: others certify the next one.
+    pub(crate) is_epoch_over: bool,
 }
 
 fn now() -> TimeMs {
@@ -59,16 +60,16 @@ fn now() -> TimeMs {
 }
 
 impl ObserverDriver {
-    /// Runs until the feed closes.
-    pub(crate) async fn run(mut self) {
+    /// Runs until the feed closes, or the epoch is over. What came of the next epoch before is fetched again.
+    pub(crate) async fn run(mut self, feed: &mut mpsc::Receiver<Feed>) -> Ended {
         let mut tip_timer = pulse::interval(TIP_EVERY);
         loop {
             let pause = self.pause();
             let actions = tokio::select! {
-                fed = self.feed.recv() => match fed {
+                fed = feed.recv() => match fed {
                     Some(Feed::Announced(from, announcement)) => self.on_announcement(from, *announcement),
                     Some(Feed::Blocks(from, blocks)) => self.on_blocks(from, blocks),
-                    None => return,
+                    None => return Ended::Closed,
                 },
                 _ = tip_timer.tick() => {
                     self.ask_ahead();
@@ -77,6 +78,9 @@ impl ObserverDriver {
                 () = tokio::time::sleep(pause) => self.observer.tick(now()),
             };
             self.carry_out_all(actions);
+            if self.is_epoch_over {
+                return Ended::EpochOver;
+            }
         }
     }
 
@@ -106,7 +110,7 @@ impl ObserverDriver {
 
     fn carry_out_all(&mut self, actions: Vec<ObserverAction>) {
         let mut waiting: std::collections::VecDeque<ObserverAction> = actions.into();
-        while let Some(action) = waiting.pop_front() {
+        while let Some(action) = waiting.pop_front().filter(|_| !self.is_epoch_over) {
             match action {
                 ObserverAction::Apply { block, certificate } => waiting.extend(self.apply(*block, certificate)),
                 ObserverAction::FetchBody { height, attempt, .. } => self.fetch(height, height, attempt),
@@ -148,16 +152,9 @@ impl ObserverDriver {
                 super::stop_process(&error);
             }
             self.ledger.publish(&stored, &changes, &transactions, false);
+            self.is_epoch_over = ends_epoch(&changes);
         }
         let mut actions = self.observer.on_applied(now(), height, commitment);
-        match self.ledger.read(|state| query::validator_set(state)) {
-            Ok(validators) => {
-                if let Err(error) = self.observer.set_validators(validators) {
-                    tracing::error!(%error, "the validator set in state is not the one the header names");
-                }
-            }
-            Err(error) => super::stop_process(&error),
-        }
         actions.extend(self.observer.tick(now()));
         actions
     }
@@ -189,45 +186,30 @@ impl ObserverDriver {
     }
 }
 
-/// An observer on the last final block of `ledger`.
-pub(crate) fn observer_on(
-    ledger: &LedgerHandle,
-    tip: mesh30k_consensus::finality::FinalTip,
-    own: Option<NodeId>,
-) -> Result<Observer, mesh30k_ledger::state::StateError> {
-    let validators = ledger.read(|state| query::validator_set(state))?;
-    let context = ledger.context();
-    Ok(Observer::new(context, validators, tip, own))
-}
-
-/// Where announcements go: a validator hears of what is final by its own tracker.
+/// Where announcements go: to the observer's loop, or to the tracker of a validator, which hears of what is final by itself.
 #[derive(Clone)]
-pub(crate) enum AnnouncementSink {
-    /// To the observer's loop.
-    Observer(mpsc::Sender<Feed>),
-    /// To the tracker of a validator.
-    Validator(Arc<Shared>),
+pub(crate) struct AnnouncementSink {
+    pub(crate) ledger: LedgerHandle,
+    pub(crate) feeder: mpsc::Sender<Feed>,
 }
 
 impl AnnouncementSink {
     /// Whether this very certificate's block is final here, which a validator told the network itself.
     pub(crate) fn knows(&self, certificate: &Certificate) -> bool {
-        let Self::Validator(shared) = self else { return false };
+        let Some(side) = self.ledger.validator() else { return false };
         let names = |one: &Certificate| (one.height, one.block, one.commitment);
-        let answer = shared.core().tracker.answer(certificate.height);
+        let answer = side.shared.core().tracker.answer(certificate.height);
         matches!(answer, VoteAnswer::Certificate(own) if names(&own) == names(certificate))
     }
 
     /// Hands over an announcement from `from`.
     pub(crate) fn take(&self, from: NodeId, announcement: Announcement) {
-        match self {
-            Self::Observer(feeder) => {
-                let _ = feeder.try_send(Feed::Announced(from, Box::new(announcement)));
-            }
-            Self::Validator(shared) => {
-                shared.core().push(|tracker| tracker.on_certificate(now(), from, announcement.certificate));
-                shared.wake();
-            }
-        }
+        let Some(side) = self.ledger.validator() else {
+            // A full feed means that there is work enough; what is missing is asked for.
+            let _ = self.feeder.try_send(Feed::Announced(from, Box::new(announcement)));
+            return;
+        };
+        side.shared.core().push(|tracker| tracker.on_certificate(now(), from, announcement.certificate));
+        side.shared.wake();
     }
 }

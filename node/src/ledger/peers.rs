@@ -1,28 +1,52 @@
 //! Validators and other peers as the ledger's loops need them.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use mesh30k_ledger::finality::ValidatorSet;
 use mesh30k_ledger::types::NodeId;
 use mesh30k_p2p::{Control, PeerId};
 
 use crate::roster::SharedRoster;
 
-/// Who can be asked and told.
+/// Who can be asked and told; clones see the same validators.
 #[derive(Clone)]
 pub(crate) struct Peers {
     roster: SharedRoster,
-    validators: ValidatorSet,
+    validators: Arc<ArcSwap<ValidatorSet>>,
     control: Control,
 }
 
 impl Peers {
-    pub(crate) const fn new(roster: SharedRoster, validators: ValidatorSet, control: Control) -> Self {
-        Self { roster, validators, control }
+    /// No validators yet: see [`Self::follow`].
+    pub(crate) fn new(roster: SharedRoster, control: Control) -> Self {
+        Self { roster, validators: Arc::default(), control }
+    }
+
+    /// From now on these are the validators. Every node keeps its connections to them: transactions, blocks and registrations go
+    /// through them.
+    pub(crate) fn follow(&self, validators: ValidatorSet) {
+        let (roster, own) = (self.roster.load(), self.control.local_peer_id());
+        let before = self.validators.swap(Arc::new(validators));
+        let now = self.validators.load();
+        let gone = before.0.iter().filter(|seat| now.get(seat.node).is_none());
+        for peer in gone.filter_map(|seat| roster.peer_of(seat.node)) {
+            // The network is closing, and its connections with it.
+            let _ = self.control.unreserve(peer);
+        }
+        let come = now.0.iter().filter(|seat| before.get(seat.node).is_none());
+        for node in come.filter_map(|seat| roster.nodes.get(&seat.node)).filter(|node| node.peer != own) {
+            if let Err(error) = self.control.reserve(node.peer, node.addresses().collect()) {
+                tracing::warn!(node = %node.record.id, %error, "a validator can't be kept connected");
+            }
+        }
     }
 
     /// The validators that have an identity on the network, this node included if it is one.
     pub(crate) fn validators(&self) -> impl Iterator<Item = (NodeId, PeerId)> {
-        let roster = self.roster.load();
-        self.validators.0.iter().filter_map(move |validator| Some((validator.node, roster.peer_of(validator.node)?)))
+        let (roster, validators) = (self.roster.load(), self.validators.load_full());
+        let nodes: Vec<NodeId> = validators.0.iter().map(|validator| validator.node).collect();
+        nodes.into_iter().filter_map(move |node| Some((node, roster.peer_of(node)?)))
     }
 
     pub(crate) fn peer_of(&self, node: NodeId) -> Option<PeerId> {

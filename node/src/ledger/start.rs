@@ -3,42 +3,34 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mesh30k_chain::{Core, Hooks, LedgerApp, LedgerStore, Shared, Validator};
-use mesh30k_consensus::finality::{
-    ChainTracker, FinalTip, Proposer, SignLog, SignLogExpectation, TrackerConfig, VoteKey,
-};
-use mesh30k_consensus::group::GroupId;
-use mesh30k_consensus::raft::{GroupError, GroupSet};
+use mesh30k_chain::LedgerStore;
+use mesh30k_consensus::finality::{FinalTip, SignLog, SignLogExpectation, VoteKey};
+use mesh30k_consensus::raft::GroupError;
 use mesh30k_consensus::storage::{KvStore, StoreError};
 use mesh30k_ledger::codec::decode;
 use mesh30k_ledger::genesis::{Genesis, GenesisError};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::query;
 use mesh30k_ledger::state::StateError;
-use mesh30k_ledger::types::{Epoch, Hash, NodeId, TimeMs};
+use mesh30k_ledger::types::{Epoch, Hash, NodeId};
 use mesh30k_p2p::{AcceptError, Control, Verdict};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::admission::Admission;
-use super::driver::ValidatorDriver;
-use super::handle::{FinalBlockTip, HandleParts, LedgerHandle, ValidatorSide, halt_path};
-use super::observer::{AnnouncementSink, FEED_MAX, ObserverDriver, observer_on};
+use super::epochs::Epochs;
+use super::handle::{FinalBlockTip, HandleParts, LedgerHandle, halt_path};
+use super::observer::{AnnouncementSink, FEED_MAX};
 use super::peers::Peers;
 use super::sync::SyncServer;
 use super::wire::Announcement;
-use super::{admission, halt, submission, sync};
-use crate::clock;
+use super::{admission, submission};
 use crate::config::LedgerSettings;
 use crate::identity::NodeIdentity;
 use crate::lanes;
-use crate::raft_runtime::RaftRuntime;
+use crate::process_groups::ProcessGroups;
 use crate::roster::SharedRoster;
 use crate::telemetry::Metrics;
 
-/// Peers asked for a snapshot before a newcomer follows block by block.
-const SNAPSHOT_ATTEMPTS: usize = 8;
-/// Pause while nobody is connected yet.
-const PEER_WAIT: std::time::Duration = std::time::Duration::from_millis(100);
 /// Bytes of an announcement, at most: what gossip carries.
 const ANNOUNCEMENT_BYTES_MAX: usize = 64 * 1_024;
 
@@ -77,9 +69,6 @@ pub enum LedgerStartError {
     /// The global group can't be started.
     #[error("the validators' Raft group cannot be started")]
     Group(#[from] GroupError),
-    /// A validator was started without the set of groups it votes in.
-    #[error("a validator needs the process's set of Raft groups")]
-    NoGroups,
     /// A lane is taken.
     #[error("a network lane is in use already")]
     Lane(#[from] AcceptError),
@@ -118,39 +107,16 @@ pub struct LedgerParts<'a> {
     pub metrics: Metrics,
 }
 
-/// A running ledger.
+/// A ledger that is ready to run.
 pub struct LedgerService {
     /// For everybody else.
     pub handle: LedgerHandle,
-    /// This node's validator number, if it is one.
+    /// This node's validator number, if it is one now.
     pub validator: Option<NodeId>,
     sync: Arc<SyncServer>,
-    sink: AnnouncementSink,
     door: mpsc::Receiver<admission::Request>,
-    pending: Pending,
-}
-
-enum Pending {
-    Validator(Box<ValidatorPending>),
-    Observer(Box<ObserverPending>),
-}
-
-struct ValidatorPending {
-    me: NodeId,
-    validator: Validator,
-    shared: Arc<Shared>,
-    woken: Arc<Notify>,
-    store: LedgerStore,
-    peers: Peers,
-}
-
-struct ObserverPending {
-    tip: FinalTip,
-    own: Option<NodeId>,
-    snapshot_after_blocks: u64,
-    peers: Peers,
-    feed: mpsc::Receiver<super::observer::Feed>,
-    feeder: mpsc::Sender<super::observer::Feed>,
+    epochs: Epochs,
+    sponsor: SecretKey,
 }
 
 /// Reads what is on disk (or writes genesis) and prepares the loops; nothing runs before [`LedgerService::run`].
@@ -171,16 +137,14 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         store.replace_state(&genesis.initial_changes()?, None)?;
     }
     refuse_wiped(&store, identity, store_id)?;
-    let tip = final_tip(&store)?;
+    let tip = query::tip(&store)?;
     let validators = query::validator_set(&store)?;
-    let validator_key = identity.validator();
-    let validator = validators.0.iter().find(|one| one.key == validator_key.public()).map(|one| one.node);
-    let epoch = query::epoch(&store)?;
-    let round = query::tip(&store)?.round;
+    let key = identity.validator();
+    let validator = validators.0.iter().find(|one| one.key == key.public()).map(|one| one.node);
     let (admission, door) = Admission::new();
     let handle = LedgerHandle::new(HandleParts {
         genesis,
-        store: store.clone(),
+        store,
         roster: roster.clone(),
         tip: FinalBlockTip { height: tip.height, time: tip.time, block: tip.block },
         halt_path: halt_path(&dir),
@@ -190,46 +154,21 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
     });
     handle.refresh_roster();
     let sync = SyncServer::new(handle.clone(), settings.snapshot_after_blocks);
-    let halted = read_halt(&handle)?;
-    let peers = Peers::new(roster, validators.clone(), control);
-    if let Some(me) = validator {
-        let config = TrackerConfig { context, validators, epoch, round, own: Some(me) };
-        let mut tracker = ChainTracker::new(config, tip);
-        let log = open_sign_log(&sign_log, &store, me, &validator_key, &tip)?;
-        if log.is_none() {
-            tracker.stop_voting();
-        }
-        if let Some(report) = halted {
-            tracker.resume_halt(report);
-        }
-        let proposer = Proposer::new(TimeMs(clock::wall_ms()));
-        let core = Core::new(tracker, proposer, store.clone(), Arc::clone(handle.verdicts()));
-        let (shared, woken) = shared_in_process(core);
-        let sink = AnnouncementSink::Validator(Arc::clone(&shared));
-        let signer = Validator::new(me, validator_key, context, Arc::clone(&shared), log);
-        let pending = ValidatorPending { me, validator: signer, shared, woken, store, peers };
-        let pending = Pending::Validator(Box::new(pending));
-        return Ok(LedgerService { handle, validator, sync, sink, door, pending });
-    }
+    let peers = Peers::new(roster, control.clone());
     let (feeder, feed) = mpsc::channel(FEED_MAX);
-    let own = query::node_of_account(&store, &account_of(identity))?;
-    let sink = AnnouncementSink::Observer(feeder.clone());
-    let snapshot_after_blocks = settings.snapshot_after_blocks;
-    let pending = ObserverPending { tip, own, snapshot_after_blocks, peers, feed, feeder };
-    let pending = Pending::Observer(Box::new(pending));
-    Ok(LedgerService { handle, validator, sync, sink, door, pending })
-}
-
-/// The core in this process, and what is told when there is something to carry out.
-fn shared_in_process(core: Core) -> (Arc<Shared>, Arc<Notify>) {
-    let woken = Arc::new(Notify::new());
-    let notified = Arc::clone(&woken);
-    let hooks = Hooks {
-        now: Box::new(|| TimeMs(clock::wall_ms())),
-        wake: Box::new(move || notified.notify_one()),
-        storage_failed: Box::new(|error| super::stop_process(error)),
+    let epochs = Epochs {
+        ledger: handle.clone(),
+        key,
+        account: account_of(identity),
+        sign_log,
+        snapshot_after_blocks: settings.snapshot_after_blocks,
+        peers,
+        control,
+        feeder,
+        feed,
+        votes: None,
     };
-    (Arc::new(Shared::new(core, hooks)), woken)
+    Ok(LedgerService { handle, validator, sync, door, epochs, sponsor: identity.account() })
 }
 
 /// The node's own account.
@@ -245,21 +184,6 @@ fn refuse_wiped(store: &LedgerStore, identity: &NodeIdentity, store_id: Hash) ->
         }
         _ => Ok(()),
     }
-}
-
-fn final_tip(store: &LedgerStore) -> Result<FinalTip, LedgerStartError> {
-    let tip = query::tip(store)?;
-    let genesis = FinalTip { height: tip.height, block: tip.block, commitment: Hash::ZERO, time: tip.time };
-    Ok(store.final_tip()?.unwrap_or(genesis))
-}
-
-fn read_halt(handle: &LedgerHandle) -> Result<Option<mesh30k_consensus::finality::HaltReport>, LedgerStartError> {
-    let path = handle.halt_path();
-    let report = halt::read(&path).map_err(|source| LedgerStartError::File { path, source })?;
-    if let Some(report) = &report {
-        handle.set_halted(report);
-    }
-    Ok(report)
 }
 
 /// Opens the sign-log. A validator whose log can't be trusted follows without voting, and says so.
@@ -294,115 +218,16 @@ impl LedgerService {
     ///
     /// # Errors
     /// When the global group or a lane can't be started.
-    pub async fn run(
-        self,
-        groups: Option<&GroupSet<RaftRuntime>>,
-        sponsor: Option<SecretKey>,
-        control: &Control,
-    ) -> Result<Announcer, LedgerStartError> {
-        let announcer = Announcer { handle: self.handle.clone(), sink: self.sink.clone() };
-        tokio::spawn(self.sync.run(control.accept(lanes::SYNC)?));
-        tokio::spawn(admission::run(self.door, self.handle.clone()));
-        tokio::spawn(submission::receive(control.accept(lanes::TX)?, self.handle.clone(), sponsor));
-        match self.pending {
-            Pending::Validator(pending) => {
-                let groups = groups.ok_or(LedgerStartError::NoGroups)?;
-                pending.run(self.handle, groups, control).await?;
-            }
-            Pending::Observer(pending) => pending.run(self.handle, control)?,
-        }
-        Ok(announcer)
-    }
-}
-
-impl ValidatorPending {
-    async fn run(
-        self,
-        ledger: LedgerHandle,
-        groups: &GroupSet<RaftRuntime>,
-        control: &Control,
-    ) -> Result<(), LedgerStartError> {
-        let (epoch, round) =
-            ledger.read(|state| Ok::<_, StateError>((query::epoch(state)?, query::tip(state)?.round)))?;
-        let id = GroupId::global(epoch.0, round.0);
-        let app = LedgerApp::new(Arc::clone(&self.shared), self.store);
-        let group = groups.start(groups.preset(id), Box::new(app)).await?;
-        ledger.set_validator(ValidatorSide { shared: Arc::clone(&self.shared), group: group.clone() });
-        let members = self.peers.validators().map(|(node, _)| node.0).collect();
-        let initializer = group.clone();
-        tokio::spawn(async move {
-            if let Err(error) = initializer.initialize(&members).await {
-                tracing::warn!(%error, "the validators' group could not be initialised");
-            }
-        });
-        let driver = ValidatorDriver {
-            me: self.me,
-            validator: self.validator,
-            shared: self.shared,
-            woken: self.woken,
-            group,
-            ledger: ledger.clone(),
-            peers: self.peers.clone(),
-            control: control.clone(),
-            votes: control.accept(lanes::VOTE)?,
-        };
-        tokio::spawn(driver.run());
-        tokio::spawn(submission::forward(ledger, self.peers, control.clone()));
-        Ok(())
-    }
-}
-
-impl ObserverPending {
-    fn run(self, ledger: LedgerHandle, control: &Control) -> Result<(), LedgerStartError> {
-        let halted = read_halt(&ledger)?;
-        tokio::spawn(submission::forward(ledger.clone(), self.peers.clone(), control.clone()));
-        let control = control.clone();
-        tokio::spawn(async move {
-            let tip = match halted {
-                None => self.catch_up(&ledger, &control).await,
-                Some(_) => self.tip,
-            };
-            let mut observer = match observer_on(&ledger, tip, self.own) {
-                Ok(observer) => observer,
-                Err(error) => super::stop_process(&error),
-            };
-            if let Some(report) = halted {
-                observer.resume_halt(report);
-            }
-            let (feed, feeder, peers) = (self.feed, self.feeder, self.peers);
-            ObserverDriver { observer, ledger, peers, control, feed, feeder, applied: None }.run().await;
-        });
-        Ok(())
-    }
-
-    /// Fetches a certified snapshot when this node is far behind; from another peer when one's is refused. A node that is
-    /// not far behind, or that eight peers in turn fail, follows block by block.
-    async fn catch_up(&self, ledger: &LedgerHandle, control: &Control) -> FinalTip {
-        for attempt in 0..SNAPSHOT_ATTEMPTS {
-            // Without a peer there is nothing to follow block by block either.
-            let (node, peer) = loop {
-                match self.peers.to_ask(attempt) {
-                    Some(found) => break found,
-                    None => tokio::time::sleep(PEER_WAIT).await,
-                }
-            };
-            match sync::tip_of(control, peer).await {
-                Ok(height) if height.0 < self.tip.height.0.saturating_add(self.snapshot_after_blocks) => {
-                    return self.tip;
-                }
-                Ok(height) => match sync::take_snapshot(ledger, control, peer).await {
-                    Ok(tip) => {
-                        tracing::info!(height = %tip.height, of = %height, %node, "state synced from a certified snapshot");
-                        ledger.refresh_roster();
-                        ledger.set_tip(FinalBlockTip { height: tip.height, time: tip.time, block: tip.block });
-                        return tip;
-                    }
-                    Err(error) => tracing::warn!(%error, %node, "this peer's snapshot was not taken"),
-                },
-                Err(error) => tracing::debug!(%error, %node, "this peer did not say how far it is"),
-            }
-        }
-        self.tip
+    pub async fn run(self, groups: Arc<ProcessGroups>) -> Result<Announcer, LedgerStartError> {
+        let Self { handle, sync, door, epochs, sponsor, .. } = self;
+        let control = epochs.control.clone();
+        let sink = AnnouncementSink { ledger: handle.clone(), feeder: epochs.feeder.clone() };
+        tokio::spawn(sync.run(control.accept(lanes::SYNC)?));
+        tokio::spawn(admission::run(door, handle.clone()));
+        tokio::spawn(submission::receive(control.accept(lanes::TX)?, handle.clone(), sponsor));
+        tokio::spawn(submission::forward(handle.clone(), epochs.peers.clone(), control));
+        epochs.start(groups).await?;
+        Ok(Announcer { handle, sink })
     }
 }
 

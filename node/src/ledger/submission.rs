@@ -112,7 +112,7 @@ fn next_batch(waiting: &mut VecDeque<SignedTransaction>) -> Vec<SignedTransactio
 }
 
 /// Takes transactions from other nodes, and sponsors newcomers where this node is a validator.
-pub(crate) async fn receive(mut inbox: Inbox, ledger: LedgerHandle, sponsor: Option<SecretKey>) {
+pub(crate) async fn receive(mut inbox: Inbox, ledger: LedgerHandle, sponsor: SecretKey) {
     while let Some(inbound) = inbox.recv().await {
         let Ok(message) = decode::<TxMessage>(&inbound.body, MESSAGE_BYTES_MAX) else {
             tracing::debug!(peer = %inbound.peer, "a message about transactions can't be read");
@@ -130,8 +130,8 @@ pub(crate) async fn receive(mut inbox: Inbox, ledger: LedgerHandle, sponsor: Opt
             }
             TxMessage::Sponsor(signed) => {
                 let Some(reply) = inbound.reply else { continue };
-                let answer = match sponsor.as_ref() {
-                    Some(key) => sponsored(&ledger, key, *signed),
+                let answer = match ledger.validator() {
+                    Some(_) => sponsored(&ledger, &sponsor, *signed),
                     None => SponsorAnswer::Refused("this node is no validator".to_owned()),
                 };
                 reply.send(Bytes::from(encode(&answer)));
