@@ -3,10 +3,12 @@
 //! - `leader`: the ledger goes on, and what was acknowledged stays (how to see it fail: `tests/README.md`);
 //! - `members`: a sector re-elects, a cascade counts the missing as missing, an observer catches up;
 //! - `recovery`: the documented commands let a mesh go on that lost two of four validators for good;
+//! - `seats`: a newcomer's votes count, a founder's no more, and no block is missing in between;
 //! - `wiped`: who forgot what it signed does not come back under its old id (how to see it fail: `tests/README.md`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod leader;
 mod members;
 mod recovery;
+mod seats;
 mod wiped;
