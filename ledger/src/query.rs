@@ -8,8 +8,8 @@ use crate::parameters::{Parameter, Parameters};
 use crate::records::{
     Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
     ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DividendRecord, EmergencyRecord, Escrow,
-    FreezeRecord, Globals, HardwareRecord, IntensityRecord, ListingRecord, NodeRecord, Office, OfficeRecord,
-    OrderRecord, Proposal, PurchaseRecord, PurposeRecord, QuotaDraw, QuotaOffer, QuotaRecord, Regions,
+    FreezeRecord, Globals, HardwareRecord, IntensityRecord, ListingRecord, MAX_HOLDERS, NodeRecord, Office,
+    OfficeRecord, OrderRecord, Proposal, PurchaseRecord, PurposeRecord, QuotaDraw, QuotaOffer, QuotaRecord, Regions,
     ReputationRecord, RetirementRecord, SavingRecord, ScheduleRecord, SectorRecord, Tip, Totals, VolumeRecord,
     VoteRecord,
 };
@@ -42,11 +42,31 @@ fn named<T: BorshDeserialize + BorshSerialize>(
     from: &[u8],
     limit: usize,
 ) -> Answer<Vec<(Hash, T)>> {
+    Ok(keyed(state, prefix, from, limit)?.into_iter().map(|(name, record)| (Hash(name), record)).collect())
+}
+
+/// Records of accounts, each with its account.
+fn owned<T: BorshDeserialize + BorshSerialize>(
+    state: State<'_>,
+    prefix: &[u8],
+    from: &[u8],
+    limit: usize,
+) -> Answer<Vec<(AccountId, T)>> {
+    Ok(keyed(state, prefix, from, limit)?.into_iter().map(|(id, record)| (AccountId(id), record)).collect())
+}
+
+/// Records with what their key says after the prefix.
+fn keyed<const LENGTH: usize, T: BorshDeserialize + BorshSerialize>(
+    state: State<'_>,
+    prefix: &[u8],
+    from: &[u8],
+    limit: usize,
+) -> Answer<Vec<([u8; LENGTH], T)>> {
     let corrupt =
         |key: &[u8]| StateError::Corrupt { key: hex::encode(key), reason: "its key does not end with a name".into() };
     let entry = |(key, value): &(Vec<u8>, Vec<u8>)| {
         let name = key.strip_prefix(prefix).and_then(|name| name.try_into().ok()).ok_or_else(|| corrupt(key))?;
-        Ok((Hash(name), decode_record(key, value)?))
+        Ok((name, decode_record(key, value)?))
     };
     state.scan(prefix, from, limit)?.iter().map(entry).collect()
 }
@@ -281,6 +301,30 @@ pub fn listings(state: State<'_>, from: &Hash, limit: usize) -> Answer<Vec<(Hash
 /// State that cannot be read.
 pub fn quota_offers(state: State<'_>, limit: usize) -> Answer<Vec<(Hash, QuotaOffer)>> {
     named(state, keyspace::QUOTA_OFFERS, &[], limit)
+}
+
+/// Up to `limit` accounts with what they have bonded, in order of account, beginning with `from`.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn bonds(state: State<'_>, from: &AccountId, limit: usize) -> Answer<Vec<(AccountId, BondRecord)>> {
+    owned(state, keyspace::BONDS, &keyspace::bond(from), limit)
+}
+
+/// Up to `limit` schedules of payments in order of name, beginning with `from`.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn schedules(state: State<'_>, from: &Hash, limit: usize) -> Answer<Vec<(Hash, ScheduleRecord)>> {
+    named(state, keyspace::SCHEDULES, &keyspace::schedule(from), limit)
+}
+
+/// Terms in an office in order of account, those that are over and not yet cleared away included.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn terms(state: State<'_>, office: Office) -> Answer<Vec<(AccountId, OfficeRecord)>> {
+    owned(state, &keyspace::offices(office), &[], MAX_HOLDERS)
 }
 
 /// Every node in order of number.

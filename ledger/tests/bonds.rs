@@ -10,7 +10,7 @@ use mesh30k_ledger::outcome::{DueEvent, Effect, Outcome};
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::Duty;
 use mesh30k_ledger::rejection::Rejection;
-use mesh30k_ledger::types::{ChainId, Hash, Height, NodeId, Round, Uftns};
+use mesh30k_ledger::types::{AccountId, ChainId, Hash, Height, NodeId, Round, Uftns};
 
 const WEEK_MS: u64 = 604_800_000;
 
@@ -35,6 +35,8 @@ fn bonded_money_waits_before_it_is_free() {
     assert!(world.one(&alice(), bond(1_000_000)).is_executed());
     let account = query::account(&world.state, &id).unwrap().unwrap();
     assert_eq!((account.stake, account.balance.0), (Uftns(1_000_000), before.balance.0 - 1_000_000 - 15));
+    let listed = query::bonds(&world.state, &AccountId([0; 20]), 10).unwrap();
+    assert_eq!(listed, [(id, query::bond(&world.state, &id).unwrap().unwrap())]);
     let too_much = world.one(&alice(), unbond(1_000_001));
     assert!(matches!(too_much.rejection(), Some(Rejection::BondTooSmall { bonded: Uftns(1_000_000), .. })));
     assert!(world.one(&alice(), unbond(400_000)).is_executed());

@@ -29,6 +29,8 @@ fn payments_are_made_at_their_times_and_the_rest_comes_back() {
     let (payer, payee) = (world.balance(&id_of(&alice())), world.balance(&id_of(&bob())));
     let schedule = plan(&world, 3, 5_000, 60_000);
     let id = set(&mut world, schedule);
+    let listed = query::schedules(&world.state, &Hash::ZERO, 10).unwrap();
+    assert!(matches!(listed.as_slice(), [(name, record)] if *name == id && record.left == 3), "{listed:?}");
     let after = world.balance(&id_of(&alice()));
     assert_eq!(payer - after, 3_000 + 30, "set aside with its fee");
     assert!(world.run(4_900, vec![]).1.due.is_empty());

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use mesh30k_ledger::parameters::{Parameter, Parameters};
 use mesh30k_ledger::query;
-use mesh30k_ledger::records::{Proposal, ProposalStatus};
+use mesh30k_ledger::records::{Office, Proposal, ProposalStatus};
 use mesh30k_ledger::state::StateError;
 use mesh30k_ledger::types::{ProposalId, Scope};
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use super::extract::Segment;
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::types::{FreezeRow, ParameterRow, ProposalRow};
+use super::types::{FreezeRow, OfficeRow, ParameterRow, ProposalRow};
 
 /// Proposals shown, at most.
 const PROPOSAL_ROWS_MAX: usize = 1_000;
@@ -56,6 +56,24 @@ pub(super) async fn freezes(State(state): State<ApiState>) -> Result<Json<Vec<Fr
         recorded: recorded.contains(&frozen.scope),
     });
     Ok(Json(rows.collect()))
+}
+
+/// Who holds which office now.
+pub(super) async fn offices(State(state): State<ApiState>) -> Result<Json<Vec<OfficeRow>>, ApiError> {
+    let read = state.ledger().read(|state| {
+        let now = query::tip(state)?.time;
+        let mut rows = Vec::new();
+        for office in [Office::Oracle, Office::Reviewer, Office::Guardian] {
+            for (account, term) in query::terms(state, office)? {
+                if now < term.until {
+                    let node = query::node_of_account(state, &account)?;
+                    rows.push(OfficeRow { office, account, node, since: term.since, until: term.until });
+                }
+            }
+        }
+        Ok::<_, StateError>(rows)
+    });
+    Ok(Json(read.map_err(|error| ApiError::internal(&error))?))
 }
 
 fn parameter_row(parameter: Parameter, value: u64) -> ParameterRow {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::extract::{Body, Params, Segment, Wait, unhex};
 use super::problem::{ApiError, sentence};
 use super::state::ApiState;
-use super::types::{AccountRow, BatchAnswer, BatchBody, BlockRow, HexBody, RefusedRow, TransactionRow};
+use super::types::{AccountRow, BatchAnswer, BatchBody, BlockRow, HexBody, KeysAnswer, RefusedRow, TransactionRow};
 use super::words::transaction_row;
 use crate::ledger::{LedgerHandle, PoolRefusal, SubmitError, TxStatus};
 use crate::mesh::{FreezeError, FreezeHandle};
@@ -154,10 +154,26 @@ pub(super) async fn account(
         .ledger()
         .read(|state| Ok::<_, mesh30k_ledger::state::StateError>((query::account(state, &id)?, query::tip(state)?)));
     let (account, tip) = read.map_err(|error| ApiError::internal(&error))?;
-    let account = account.ok_or_else(|| {
-        ApiError::not_found(format!("account {id} does not exist at block {}; it has received nothing yet", tip.height))
-    })?;
+    let account = account.ok_or_else(|| no_account(&id, tip.height))?;
     Ok(Json(AccountRow { account: id, balance_uftns: account.balance, next_nonce: account.nonce, height: tip.height }))
+}
+
+/// Who signs for an account.
+pub(super) async fn keys(
+    State(state): State<ApiState>,
+    Segment(id): Segment<AccountId>,
+) -> Result<Json<KeysAnswer>, ApiError> {
+    let read = state.ledger().read(|state| {
+        let (tip, account) = (query::tip(state)?, query::account(state, &id)?);
+        Ok::<_, mesh30k_ledger::state::StateError>((tip.height, account, query::operators(state)?.keys))
+    });
+    let (height, account, operators) = read.map_err(|error| ApiError::internal(&error))?;
+    let account = account.ok_or_else(|| no_account(&id, height))?;
+    Ok(Json(KeysAnswer { account: id, policy: account.policy, operators, height }))
+}
+
+fn no_account(id: &AccountId, height: Height) -> ApiError {
+    ApiError::not_found(format!("account {id} does not exist at block {height}; it has received nothing yet"))
 }
 
 pub(super) async fn history(

@@ -11,6 +11,7 @@ mod market;
 mod mesh;
 mod problem;
 mod server;
+mod stakes;
 mod state;
 mod status;
 mod tasks;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::guard::{Guard, guard};
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::{carbon, events, gov, harness, ledger, market, mesh, status, tasks};
+use super::{carbon, events, gov, harness, ledger, market, mesh, stakes, status, tasks};
 
 /// Largest body of a request: a task's module and input in hexadecimal, with room to spare.
 pub(super) const BODY_BYTES_MAX: usize = 4 << 20;
@@ -52,12 +52,17 @@ fn routes() -> Router<ApiState> {
         .route("/v1/transactions/{id}", get(ledger::transaction))
         .route("/v1/accounts/{id}", get(ledger::account))
         .route("/v1/accounts/{id}/history", get(ledger::history))
+        .route("/v1/accounts/{id}/keys", get(ledger::keys))
         .route("/v1/receipts/{id}", get(ledger::receipt))
         .route("/v1/blocks/{height}", get(ledger::block))
         .route("/v1/proposals", get(gov::proposals))
         .route("/v1/proposals/{id}", get(gov::proposal))
         .route("/v1/parameters", get(gov::parameters))
         .route("/v1/freezes", get(gov::freezes))
+        .route("/v1/offices", get(gov::offices))
+        .route("/v1/stakes", get(stakes::stakes))
+        .route("/v1/stakes/{owner}", get(stakes::stake))
+        .route("/v1/schedules", get(stakes::schedules))
         .route("/v1/carbon/report", get(carbon::report))
         .route("/v1/carbon/intensity", get(carbon::intensity))
         .route("/v1/carbon/credits", get(carbon::credits))

@@ -1,5 +1,6 @@
 //! What travels over the local HTTP API, as JSON; the CLI and the testnet driver read the same types.
 
+mod accounts;
 mod carbon;
 mod gather;
 mod market;
@@ -11,6 +12,7 @@ use mesh30k_ledger::types::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use accounts::{KeysAnswer, OfficeRow, ScheduleRow, SchedulesPage, StakeAnswer, StakeRow};
 pub use carbon::{
     CarbonPage, CreditRow, CreditsAnswer, EmergencyRow, IntensityAnswer, MedianRow, OwnIntensity, WorkerAnswer,
 };
