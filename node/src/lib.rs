@@ -6,6 +6,7 @@ pub mod archive;
 pub mod bridge;
 pub mod clock;
 pub mod config;
+pub mod content;
 pub mod datadir;
 pub mod execution;
 pub mod foundation;

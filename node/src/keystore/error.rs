@@ -73,6 +73,12 @@ pub enum KeystoreError {
         /// The most that are listed.
         limit: usize,
     },
+    /// Another process replaces a key just now.
+    #[error("another process is replacing a key in {dir}; wait until it is done and try again")]
+    Busy {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The file system refused.
     #[error("{action} {path} failed")]
     Io {

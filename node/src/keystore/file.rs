@@ -3,6 +3,9 @@
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
 use ed25519_dalek::SigningKey;
+use mesh30k_ledger::key_policy::KeyPolicy;
+use mesh30k_ledger::keys::PublicKey;
+use mesh30k_ledger::types::AccountId;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -36,11 +39,20 @@ pub(super) struct KeyFile {
     /// Ed25519 public key.
     #[serde(with = "super::hex_field")]
     public: [u8; 32],
+    /// The account it signs for, where that began with another key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account: Option<AccountId>,
 }
 
 impl KeyFile {
-    /// Seals a seed. `entropy` is fresh randomness: salt, then nonce.
-    pub(super) fn seal(seed: &[u8; 32], passphrase: &Passphrase, kdf: Kdf, entropy: &[u8; 28]) -> Result<Self, String> {
+    /// Seals a seed. `entropy` is fresh randomness: salt, then nonce. `account` is named where it does not follow from the key.
+    pub(super) fn seal(
+        seed: &[u8; 32],
+        passphrase: &Passphrase,
+        kdf: Kdf,
+        entropy: &[u8; 28],
+        account: Option<AccountId>,
+    ) -> Result<Self, String> {
         let mut file = Self {
             version: VERSION,
             kdf,
@@ -48,6 +60,7 @@ impl KeyFile {
             nonce: [0; 12],
             ciphertext: Vec::new(),
             public: public_of(seed),
+            account,
         };
         let (salt, nonce) = entropy.split_at(16);
         file.salt.copy_from_slice(salt);
@@ -87,18 +100,29 @@ impl KeyFile {
         self.public
     }
 
+    /// What a guess at its passphrase costs.
+    pub(super) fn kdf(&self) -> Kdf {
+        self.kdf
+    }
+
+    /// The account it signs for: the one it names, else the one that follows from the key.
+    pub(super) fn account(&self) -> AccountId {
+        self.account.unwrap_or_else(|| KeyPolicy::single(PublicKey(self.public)).account())
+    }
+
     fn cipher(&self, passphrase: &Passphrase) -> Result<ChaCha20Poly1305, String> {
         let key = self.kdf.derive(passphrase.as_bytes(), &self.salt)?;
         Ok(ChaCha20Poly1305::new(Key::from_slice(&key[..])))
     }
 
-    /// What the seal covers beside the seed: nobody can weaken the parameters or swap the public key unnoticed.
+    /// What the seal covers beside the seed: nobody can weaken the parameters or swap key or account unnoticed.
     fn bound(&self) -> Vec<u8> {
         let mut bound = b"mesh30k key file".to_vec();
         for number in [self.version, self.kdf.memory_kib, self.kdf.passes, self.kdf.lanes] {
             bound.extend(number.to_le_bytes());
         }
         bound.extend(self.public);
+        bound.extend(self.account.iter().flat_map(|account| account.0));
         bound
     }
 }

@@ -8,13 +8,17 @@ mod hex_field;
 mod kdf;
 mod name;
 mod passphrase;
+mod rotation;
 mod store;
 
 pub use error::KeystoreError;
 pub use kdf::Kdf;
 pub use name::KeyName;
 pub use passphrase::{PASSPHRASE_VARIABLE, Passphrase};
+pub use rotation::RotationLock;
 pub use store::{KeyEntry, Keystore, Unlocked};
 
+#[cfg(test)]
+mod rotation_tests;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use mesh30k_ledger::types::AccountId;
 use zeroize::Zeroizing;
 
 use super::error::KeystoreError;
@@ -28,6 +29,8 @@ pub struct KeyEntry {
     pub name: KeyName,
     /// Ed25519 public key.
     pub public: [u8; 32],
+    /// The account it signs for.
+    pub account: AccountId,
     /// Its file.
     pub path: PathBuf,
 }
@@ -36,10 +39,15 @@ pub struct KeyEntry {
 pub struct Unlocked {
     name: KeyName,
     public: [u8; 32],
+    account: AccountId,
     seed: Zeroizing<[u8; 32]>,
 }
 
 impl Unlocked {
+    pub(super) fn new(name: &KeyName, file: &KeyFile, seed: Zeroizing<[u8; 32]>) -> Self {
+        Self { name: name.clone(), public: file.public(), account: file.account(), seed }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &KeyName {
@@ -50,6 +58,12 @@ impl Unlocked {
     #[must_use]
     pub fn public(&self) -> [u8; 32] {
         self.public
+    }
+
+    /// The account it signs for.
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        self.account
     }
 
     /// The secret seed, for the ledger's `SecretKey::from_seed`.
@@ -111,14 +125,19 @@ impl Keystore {
         }
         let mut entropy = [0_u8; 28];
         random(&mut entropy)?;
-        let file = KeyFile::seal(seed, passphrase, kdf, &entropy)
+        let file = KeyFile::seal(seed, passphrase, kdf, &entropy, None)
             .map_err(|reason| KeystoreError::Damaged { path: path.clone(), reason })?;
-        let io = |action| move |source| KeystoreError::Io { action, path: self.dir.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(io("making folder"))?;
+        let io = |source| KeystoreError::Io { action: "making folder", path: self.dir.clone(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(io)?;
         self.write(name, &path, &file)?;
-        // The name is only durable with its folder.
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io("syncing folder"))?;
-        Ok(Unlocked { name: name.clone(), public: file.public(), seed: Zeroizing::new(*seed) })
+        self.sync()?;
+        Ok(Unlocked::new(name, &file, Zeroizing::new(*seed)))
+    }
+
+    /// A name is only durable with its folder.
+    pub(super) fn sync(&self) -> Result<(), KeystoreError> {
+        let io = |source| KeystoreError::Io { action: "syncing folder", path: self.dir.clone(), source };
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io)
     }
 
     /// Opens a key.
@@ -127,13 +146,22 @@ impl Keystore {
     /// [`KeystoreError::NotFound`] (with the name most like it), [`KeystoreError::WrongPassphrase`],
     /// [`KeystoreError::Damaged`], [`KeystoreError::Exposed`], [`KeystoreError::Io`].
     pub fn unlock(&self, name: &KeyName, passphrase: &Passphrase) -> Result<Unlocked, KeystoreError> {
-        let path = self.path(name);
+        self.open(name, self.path(name), passphrase)
+    }
+
+    /// Opens the file of a key, which is called by its name only where it is no next key.
+    pub(super) fn open(
+        &self,
+        name: &KeyName,
+        path: PathBuf,
+        passphrase: &Passphrase,
+    ) -> Result<Unlocked, KeystoreError> {
         let file = self.read(name, &path)?;
         let seed = file.open(passphrase).map_err(|error| match error {
             OpenError::Wrong => KeystoreError::WrongPassphrase { name: name.to_string(), path },
             OpenError::Damaged(reason) => KeystoreError::Damaged { path, reason },
         })?;
-        Ok(Unlocked { name: name.clone(), public: file.public(), seed })
+        Ok(Unlocked::new(name, &file, seed))
     }
 
     /// Shows one key, without a passphrase.
@@ -143,7 +171,7 @@ impl Keystore {
     pub fn show(&self, name: &KeyName) -> Result<KeyEntry, KeystoreError> {
         let path = self.path(name);
         let file = self.read(name, &path)?;
-        Ok(KeyEntry { name: name.clone(), public: file.public(), path })
+        Ok(KeyEntry { name: name.clone(), public: file.public(), account: file.account(), path })
     }
 
     /// All keys by name, without a passphrase; none if there is no folder. Files that are no keys are left out.
@@ -174,11 +202,11 @@ impl Keystore {
         Ok(names)
     }
 
-    fn path(&self, name: &KeyName) -> PathBuf {
+    pub(super) fn path(&self, name: &KeyName) -> PathBuf {
         self.dir.join(format!("{name}.{SUFFIX}"))
     }
 
-    fn write(&self, name: &KeyName, path: &Path, file: &KeyFile) -> Result<(), KeystoreError> {
+    pub(super) fn write(&self, name: &KeyName, path: &Path, file: &KeyFile) -> Result<(), KeystoreError> {
         let io = |action| move |source| KeystoreError::Io { action, path: path.to_owned(), source };
         let mut text = serde_json::to_string_pretty(file)
             .map_err(|error| KeystoreError::Damaged { path: path.to_owned(), reason: error.to_string() })?;
@@ -199,7 +227,7 @@ impl Keystore {
         written.map_err(io("writing"))
     }
 
-    fn read(&self, name: &KeyName, path: &Path) -> Result<KeyFile, KeystoreError> {
+    pub(super) fn read(&self, name: &KeyName, path: &Path) -> Result<KeyFile, KeystoreError> {
         let io = |source| KeystoreError::Io { action: "reading", path: path.to_owned(), source };
         let file = match File::open(path) {
             Ok(file) => file,
@@ -230,6 +258,6 @@ impl Keystore {
     }
 }
 
-fn random(bytes: &mut [u8]) -> Result<(), KeystoreError> {
+pub(super) fn random(bytes: &mut [u8]) -> Result<(), KeystoreError> {
     getrandom::fill(bytes).map_err(|error| KeystoreError::NoRandomness { reason: error.to_string() })
 }
