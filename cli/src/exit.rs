@@ -26,6 +26,11 @@ pub(crate) enum ExitCode {
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
 
+/// What would be refused, or harm whoever asks for it, seen before it was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct RefusedError(pub(crate) String);
+
 impl ExitCode {
     /// The code that fits an error, found by its cause.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
@@ -35,6 +40,9 @@ impl ExitCode {
     fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Self> {
         if cause.is::<UsageError>() {
             return Some(Self::Usage);
+        }
+        if cause.is::<RefusedError>() {
+            return Some(Self::Refused);
         }
         if let Some(error) = cause.downcast_ref::<ClientError>() {
             return Self::of_client(error);

@@ -4,7 +4,9 @@
 mod cmd;
 mod exit;
 mod output;
+mod payments;
 mod session;
+mod when;
 
 use clap::{Parser, Subcommand};
 
@@ -57,6 +59,9 @@ enum Command {
     /// The right to work at the voted price, lent, sold and set aside.
     #[command(subcommand)]
     Quota(cmd::quota::Quota),
+    /// What accounts answer with for what they do.
+    #[command(subcommand)]
+    Stake(cmd::stake::Stake),
     /// Propose and vote.
     #[command(subcommand)]
     Gov(cmd::gov::Gov),
@@ -91,6 +96,7 @@ fn main() -> std::process::ExitCode {
         Command::Carbon(command) => command.run(&session),
         Command::Market(command) => command.run(&session),
         Command::Quota(command) => command.run(&session),
+        Command::Stake(command) => command.run(&session),
         Command::Gov(command) => command.run(&session),
         Command::Freeze(command) => command.run(&session),
         Command::Thaw(command) => command.run(&session),

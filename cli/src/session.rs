@@ -8,7 +8,8 @@ use clap::Args;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey};
 use mesh30k_ledger::ops::Operation;
-use mesh30k_ledger::types::AccountId;
+use mesh30k_ledger::types::{AccountId, TimeMs};
+use mesh30k_node::api::types::Status;
 use mesh30k_node::identity::read_account_key;
 use mesh30k_node::keystore::{KeyName, Keystore, PASSPHRASE_VARIABLE, Passphrase};
 use mesh30k_testnet::client::ApiClient;
@@ -94,14 +95,25 @@ impl Session {
 
     /// Unlocks the key called `name`; a path is that of a node's `account.key`, which nothing locks.
     pub(crate) fn unlock(&self, name: &str) -> Result<SecretKey> {
+        Ok(self.unlock_with_account(name)?.0)
+    }
+
+    /// As [`Self::unlock`], with the account the key signs for.
+    fn unlock_with_account(&self, name: &str) -> Result<(SecretKey, AccountId)> {
         if let Some(path) = key_file(name) {
-            return Ok(read_account_key(path)?);
+            let key = read_account_key(path)?;
+            let account = KeyPolicy::single(key.public()).account();
+            return Ok((key, account));
         }
         let name: KeyName = name.parse()?;
         let keystore = self.keystore()?;
         keystore.show(&name)?;
+        if keystore.waiting(&name)?.is_some() {
+            eprintln!("Key {name} is being replaced; `mesh30k key rotate {name}` goes on with it.");
+        }
         let passphrase = self.passphrase(&format!("Passphrase of key {name}: "))?;
-        Ok(SecretKey::from_seed(*keystore.unlock(&name, &passphrase)?.seed()))
+        let opened = keystore.unlock(&name, &passphrase)?;
+        Ok((SecretKey::from_seed(*opened.seed()), opened.account()))
     }
 
     /// An account given as `ftns1...`, or by its key as [`Self::unlock`] takes it.
@@ -109,7 +121,10 @@ impl Session {
         if text.starts_with("ftns1") {
             return Ok(text.parse()?);
         }
-        Ok(KeyPolicy::single(self.public(text)?).account())
+        if key_file(text).is_some() {
+            return Ok(KeyPolicy::single(self.public(text)?).account());
+        }
+        Ok(self.keystore()?.show(&text.parse()?)?.account)
     }
 
     /// The public half of a key, named as [`Self::unlock`] takes it.
@@ -134,7 +149,13 @@ impl Session {
     /// The wallet of the key called `name`.
     pub(crate) fn wallet(&self, name: &str) -> Result<Wallet> {
         let client = self.client()?;
-        Ok(Wallet::open(client, self.unlock(name)?)?)
+        let (key, account) = self.unlock_with_account(name)?;
+        Ok(Wallet::of_account(client, key, account)?)
+    }
+
+    /// Block time of the last final block.
+    pub(crate) fn now(&self) -> Result<TimeMs> {
+        Ok(self.client()?.get::<Status>("/v1/status")?.final_time)
     }
 }
 

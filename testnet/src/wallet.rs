@@ -61,8 +61,16 @@ impl Wallet {
     /// # Errors
     /// When the node can't be asked.
     pub fn open(client: ApiClient, key: SecretKey) -> Result<Self, WalletError> {
-        let context = chain_context(&client)?;
         let account = KeyPolicy::single(key.public()).account();
+        Self::of_account(client, key, account)
+    }
+
+    /// As [`Self::open`], of an account that began with another key.
+    ///
+    /// # Errors
+    /// When the node can't be asked.
+    pub fn of_account(client: ApiClient, key: SecretKey, account: AccountId) -> Result<Self, WalletError> {
+        let context = chain_context(&client)?;
         Ok(Self { client, key, context, account })
     }
 

@@ -1,5 +1,7 @@
 //! `mesh30k gov`: propose and vote.
 
+mod kinds;
+
 use anyhow::Result;
 use clap::Subcommand;
 use mesh30k_ledger::ops::{Choice, Operation, ParameterChange, ProposalKind, Propose, Vote};
@@ -26,6 +28,20 @@ pub(crate) enum Gov {
         #[arg(long)]
         key: String,
     },
+    /// Propose a new term of 90 days in an office.
+    #[command(after_help = "Example: mesh30k gov appoint reviewer bob --key alice")]
+    Appoint(kinds::OfficeArgs),
+    /// Propose that somebody holds an office no longer.
+    #[command(after_help = "Example: mesh30k gov dismiss reviewer bob --title \"bob retires\" --key alice")]
+    Dismiss(kinds::OfficeArgs),
+    /// Propose to import carbon credits that a registry outside has retired in favour of this ledger.
+    #[command(
+        after_help = "Example: mesh30k gov import-credits 2.5t bob --source \"Registry X, serial 1-2500\" --key alice"
+    )]
+    ImportCredits(kinds::ImportArgs),
+    /// Who holds which office, and until when.
+    #[command(after_help = "Example: mesh30k gov offices")]
+    Offices,
     /// Vote; may be changed until voting ends.
     #[command(after_help = "Example: mesh30k gov vote 1 yes --key alice")]
     Vote {
@@ -55,6 +71,10 @@ impl Gov {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         match self {
             Self::Propose { title, changes, key } => propose(session, title, &changes, &key),
+            Self::Appoint(args) => kinds::office(session, args, true),
+            Self::Dismiss(args) => kinds::office(session, args, false),
+            Self::ImportCredits(args) => kinds::import_credits(session, args),
+            Self::Offices => kinds::offices(session),
             Self::Vote { proposal, choice, key } => {
                 let said = format!("voted {choice} on proposal {proposal}");
                 session.done(&key, Operation::Vote(Vote { proposal, choice }), &said)
@@ -68,8 +88,12 @@ impl Gov {
 
 fn propose(session: &Session, title: String, changes: &[String], key: &str) -> Result<()> {
     let changes = changes.iter().map(|text| change(text)).collect::<Result<Vec<_>>>()?;
-    let operation = Operation::Propose(Propose { title, kind: ProposalKind::Parameter(changes) });
-    let row = session.wallet(key)?.execute(operation, FINAL_TIMEOUT)?;
+    open(session, title, ProposalKind::Parameter(changes), key)
+}
+
+/// Opens a vote.
+fn open(session: &Session, title: String, kind: ProposalKind, key: &str) -> Result<()> {
+    let row = session.wallet(key)?.execute(Operation::Propose(Propose { title, kind }), FINAL_TIMEOUT)?;
     if session.wants_json() {
         return json(&row);
     }

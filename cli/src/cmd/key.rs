@@ -1,8 +1,9 @@
 //! `mesh30k key`: the keys of people.
 
+mod rotate;
+
 use anyhow::Result;
 use clap::Subcommand;
-use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::PublicKey;
 use mesh30k_node::keystore::{Kdf, KeyEntry, KeyName};
 use serde::Serialize;
@@ -22,6 +23,12 @@ pub(crate) enum Key {
     /// List the keys; needs no passphrase.
     #[command(after_help = "Example: mesh30k key list")]
     List,
+    /// Put a new key in the place of one: its account keeps its name and money, the old key signs for it no longer.
+    #[command(after_help = "Example: mesh30k key rotate alice")]
+    Rotate {
+        /// Its name.
+        name: String,
+    },
     /// Show one key's account and public key.
     #[command(after_help = "Example: mesh30k key show alice")]
     Show {
@@ -56,17 +63,17 @@ impl Key {
                 line(table(&["name", "account", "public key"], &[], rows));
                 Ok(())
             }
+            Self::Rotate { name } => rotate::rotate(session, &keystore, &name.parse()?),
             Self::Show { name } => show(session, &keystore.show(&name.parse()?)?),
         }
     }
 }
 
 fn row(entry: &KeyEntry) -> KeyRow {
-    let public = PublicKey(entry.public);
     KeyRow {
         name: entry.name.to_string(),
-        account: KeyPolicy::single(public).account().to_string(),
-        public_key: public.to_string(),
+        account: entry.account.to_string(),
+        public_key: PublicKey(entry.public).to_string(),
     }
 }
 

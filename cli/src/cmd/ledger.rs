@@ -1,5 +1,9 @@
 //! `mesh30k ledger`: balances, payments, receipts.
 
+mod anchor;
+mod pay;
+mod schedule;
+
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
@@ -27,8 +31,12 @@ pub(crate) enum Ledger {
         /// An account (ftns1...) or the name of a key.
         account: String,
     },
-    /// Pay somebody; waits until it is final.
-    #[command(after_help = "Example: mesh30k ledger send 12.5 bob --from alice --memo lunch")]
+    /// Pay somebody, at once or later; waits until it is final.
+    #[command(
+        after_help = "Examples:\n  mesh30k ledger send 12.5 bob --from alice --memo lunch\n  mesh30k ledger send 12.5 \
+                            bob --from alice --at 2026-12-01T08:00Z\n  mesh30k ledger send 100 bob --from alice --at +1h \
+                            --every 4w --times 12 --memo rent"
+    )]
     Send {
         /// How much, in FTNS.
         amount: Uftns,
@@ -40,7 +48,23 @@ pub(crate) enum Ledger {
         /// A note of at most 128 bytes.
         #[arg(long, default_value = "")]
         memo: String,
+        #[command(flatten)]
+        timing: schedule::Timing,
     },
+    /// Pay up to 1,000 at once from a file, all or none.
+    #[command(
+        after_help = "Examples:\n  mesh30k ledger pay wages.csv --from alice --dry-run\n  mesh30k ledger pay wages.csv --from alice"
+    )]
+    Pay(pay::PayArgs),
+    /// Payments to come.
+    #[command(subcommand)]
+    Schedule(schedule::Schedule),
+    /// Put the hash of a file on the ledger, and check later that the file is what it was.
+    #[command(
+        after_help = "Examples:\n  mesh30k ledger anchor report.pdf --key alice\n  mesh30k ledger anchor --check report.pdf\n  \
+                      mesh30k ledger anchor --check report.pdf --genesis genesis.json"
+    )]
+    Anchor(anchor::AnchorArgs),
     /// The last transactions of an account.
     #[command(after_help = "Example: mesh30k ledger history alice --limit 5")]
     History {
@@ -114,7 +138,16 @@ impl Ledger {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         match self {
             Self::Balance { account } => balance(session, &account),
-            Self::Send { amount, to, from, memo } => send(session, amount, &to, &from, memo),
+            Self::Send { amount, to, from, memo, timing } => {
+                let order = schedule::Order { from: &from, to: session.account(&to)?, amount, memo };
+                match timing.at() {
+                    Some(at) => schedule::set(session, order, at, &timing),
+                    None => send(session, order),
+                }
+            }
+            Self::Pay(args) => pay::pay(session, &args),
+            Self::Schedule(command) => command.run(session),
+            Self::Anchor(args) => anchor::anchor(session, &args),
             Self::History { account, limit } => history(session, &account, limit),
             Self::Show { id } => show(session, id),
             Self::Receipt { id } => json(&session.client()?.get::<Receipt>(&format!("/v1/receipts/{id}"))?),
@@ -162,8 +195,8 @@ fn balance(session: &Session, account: &str) -> Result<()> {
     Ok(())
 }
 
-fn send(session: &Session, amount: Uftns, to: &str, from: &str, memo: String) -> Result<()> {
-    let to = session.account(to)?;
+fn send(session: &Session, order: schedule::Order<'_>) -> Result<()> {
+    let schedule::Order { from, to, amount, memo } = order;
     let row = session.wallet(from)?.execute(Operation::Transfer(Transfer { to, amount, memo }), FINAL_TIMEOUT)?;
     if session.wants_json() {
         return json(&row);

@@ -13,6 +13,7 @@ pub(crate) mod node;
 pub(crate) mod quota;
 pub(crate) mod recover;
 pub(crate) mod replay;
+pub(crate) mod stake;
 pub(crate) mod task;
 pub(crate) mod testnet;
 pub(crate) mod up;
