@@ -100,6 +100,12 @@ pub fn data_home(xdg_data_home: Option<&str>, home: Option<&str>) -> Result<Path
     base.map(|base| base.join("mesh30k")).ok_or(DataDirError::NoHome)
 }
 
+/// Folder of the keys of the node whose data directory this is.
+#[must_use]
+pub fn keys_of(data_dir: &Path) -> PathBuf {
+    data_dir.join("keys")
+}
+
 /// The default folder of the node of a chain: one folder per network.
 ///
 /// # Errors
@@ -170,7 +176,7 @@ impl DataDir {
     /// Folder of the node's own keys.
     #[must_use]
     pub fn keys(&self) -> PathBuf {
-        self.path.join("keys")
+        keys_of(&self.path)
     }
 
     /// File of the sign-log; `consensus` makes it.

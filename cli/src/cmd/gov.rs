@@ -1,6 +1,7 @@
 //! `mesh30k gov`: propose and vote.
 
 mod kinds;
+mod seats;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -39,6 +40,17 @@ pub(crate) enum Gov {
         after_help = "Example: mesh30k gov import-credits 2.5t bob --source \"Registry X, serial 1-2500\" --key alice"
     )]
     ImportCredits(kinds::ImportArgs),
+    /// Propose a validator's seat for a node, or a new key for the one it has; takes two thirds of yes.
+    #[command(
+        after_help = "Example: mesh30k gov seat 5 6b23c0d5f35d1b11f9b683f0b0a617355deb11277d91ae091d399c655b87940d --key alice"
+    )]
+    Seat(seats::SeatArgs),
+    /// Propose that a node validates no longer; takes two thirds of yes.
+    #[command(after_help = "Example: mesh30k gov unseat 2 --title \"node 2 retires\" --key alice")]
+    Unseat(seats::UnseatArgs),
+    /// Who validates, and what they have bonded.
+    #[command(after_help = "Example: mesh30k gov validators")]
+    Validators,
     /// Who holds which office, and until when.
     #[command(after_help = "Example: mesh30k gov offices")]
     Offices,
@@ -74,6 +86,9 @@ impl Gov {
             Self::Appoint(args) => kinds::office(session, args, true),
             Self::Dismiss(args) => kinds::office(session, args, false),
             Self::ImportCredits(args) => kinds::import_credits(session, args),
+            Self::Seat(args) => seats::seat(session, args),
+            Self::Unseat(args) => seats::unseat(session, args),
+            Self::Validators => seats::validators(session),
             Self::Offices => kinds::offices(session),
             Self::Vote { proposal, choice, key } => {
                 let said = format!("voted {choice} on proposal {proposal}");
@@ -117,6 +132,9 @@ fn show(session: &Session, proposal: ProposalId) -> Result<()> {
     line(format!("proposal {}  {}  {}", row.proposal, row.status, row.title));
     for change in &row.changes {
         line(format!("  {change}"));
+    }
+    if let Some(reason) = &row.reason {
+        line(format!("  {reason}"));
     }
     line(format!(
         "  yes {}  no {}  abstain {}  veto {}  of {} (uFTNS of voting power)",

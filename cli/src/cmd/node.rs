@@ -10,11 +10,14 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::key_policy::KeyPolicy;
+use mesh30k_ledger::keys::PublicKey;
+use mesh30k_ledger::types::AccountId;
 use mesh30k_node::config::{Config, Layers, NetworkFile, Value, compose, explain};
 use mesh30k_node::datadir::{self, DataDir};
 use mesh30k_node::identity::NodeIdentity;
 use mesh30k_node::node::Node as RunningNode;
 use mesh30k_node::{priority, telemetry};
+use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cmd::recover::Recover;
@@ -42,6 +45,13 @@ pub(crate) enum Node {
         /// Sets one key of the configuration, above the file and the environment; may be repeated.
         #[arg(long = "set", value_name = "KEY=VALUE")]
         settings: Vec<String>,
+    },
+    /// The public keys of a node, for votes and payments; its private keys stay where they are.
+    #[command(after_help = "Example: mesh30k node identity --config ~/.local/share/mesh30k/mesh30k-local/node.toml")]
+    Identity {
+        /// Its configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
     },
     /// Let a chain go on that lost its majority of validators, or halted.
     #[command(subcommand)]
@@ -91,6 +101,7 @@ impl Node {
                 Ok(())
             }
             Self::Run { config, settings } => run(&layers(Some(&config), &settings)?.finish()?),
+            Self::Identity { config } => identity(session, &layers(Some(&config), &[])?.finish()?),
             Self::Recover(step) => step.run(session),
             Self::Config { explain: true, .. } => {
                 line(explain().trim_end());
@@ -106,6 +117,38 @@ impl Node {
             }
         }
     }
+}
+
+/// What others have to know of a node; works while it runs.
+#[derive(Serialize)]
+struct IdentityRow {
+    peer: String,
+    account: AccountId,
+    host_key: PublicKey,
+    validator_key: PublicKey,
+}
+
+fn identity(session: &Session, config: &Config) -> Result<()> {
+    let keys = datadir::keys_of(&config.node.data_dir);
+    if !keys.is_dir() {
+        bail!("there are no keys at {}; `mesh30k node init` makes a node's folder with its keys", keys.display());
+    }
+    let identity = NodeIdentity::load_or_create(&keys)?;
+    let host_key = identity.account().public();
+    let row = IdentityRow {
+        peer: identity.transport()?.public().to_peer_id().to_string(),
+        account: KeyPolicy::single(host_key).account(),
+        host_key,
+        validator_key: identity.validator().public(),
+    };
+    if session.wants_json() {
+        return json(&row);
+    }
+    line(format!("peer           {}", row.peer));
+    line(format!("account        {}", row.account));
+    line(format!("host key       {}", row.host_key));
+    line(format!("validator key  {}", row.validator_key));
+    Ok(())
 }
 
 impl InitArgs {

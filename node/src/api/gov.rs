@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use mesh30k_ledger::finality::Validator;
 use mesh30k_ledger::parameters::{Parameter, Parameters};
 use mesh30k_ledger::query;
-use mesh30k_ledger::records::{Office, Proposal, ProposalStatus};
+use mesh30k_ledger::records::{Duty, Office, Proposal, ProposalStatus};
 use mesh30k_ledger::state::StateError;
 use mesh30k_ledger::types::{ProposalId, Scope};
 use std::collections::BTreeSet;
@@ -12,7 +13,7 @@ use std::collections::BTreeSet;
 use super::extract::Segment;
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::types::{FreezeRow, OfficeRow, ParameterRow, ProposalRow};
+use super::types::{FreezeRow, OfficeRow, ParameterRow, ProposalRow, ValidatorRow, ValidatorsAnswer};
 
 /// Proposals shown, at most.
 const PROPOSAL_ROWS_MAX: usize = 1_000;
@@ -42,6 +43,29 @@ pub(super) async fn parameters(State(state): State<ApiState>) -> Result<Json<Vec
     let parameters =
         state.ledger().read(|state| query::parameters(state)).map_err(|error| ApiError::internal(&error))?;
     Ok(Json(parameters.all().map(|(parameter, value)| parameter_row(parameter, value)).collect()))
+}
+
+pub(super) async fn validators(State(state): State<ApiState>) -> Result<Json<ValidatorsAnswer>, ApiError> {
+    let answer = state.ledger().read(|state| {
+        let (now, next) = (query::validator_set(state)?, query::next_validator_set(state)?);
+        let row = |seat: &Validator| {
+            let bond = query::bond(state, &seat.account)?.unwrap_or_default();
+            let bonded_uftns = bond.bonded.get(&Duty::Validator).copied().unwrap_or_default();
+            Ok::<_, StateError>(ValidatorRow {
+                node: seat.node,
+                account: seat.account,
+                validator_key: seat.key,
+                bonded_uftns,
+            })
+        };
+        Ok::<_, StateError>(ValidatorsAnswer {
+            epoch: query::epoch(state)?,
+            quorum: now.quorum(),
+            validators: now.0.iter().map(row).collect::<Result<_, _>>()?,
+            next: (next != now).then(|| next.0.iter().map(|seat| seat.node).collect()),
+        })
+    });
+    answer.map(Json).map_err(|error| ApiError::internal(&error))
 }
 
 pub(super) async fn freezes(State(state): State<ApiState>) -> Result<Json<Vec<FreezeRow>>, ApiError> {
@@ -97,5 +121,6 @@ fn row(proposal: &Proposal, in_force: &Parameters) -> ProposalRow {
         veto,
         total: proposal.snapshot_weight.0,
         voting_ends: proposal.voting_ends,
+        reason: proposal.reason.clone(),
     }
 }

@@ -60,6 +60,7 @@ fn routes() -> Router<ApiState> {
         .route("/v1/parameters", get(gov::parameters))
         .route("/v1/freezes", get(gov::freezes))
         .route("/v1/offices", get(gov::offices))
+        .route("/v1/validators", get(gov::validators))
         .route("/v1/stakes", get(stakes::stakes))
         .route("/v1/stakes/{owner}", get(stakes::stake))
         .route("/v1/schedules", get(stakes::schedules))

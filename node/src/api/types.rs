@@ -5,6 +5,7 @@ mod carbon;
 mod gather;
 mod market;
 mod registry;
+mod validators;
 
 use mesh30k_core::event::EventId;
 use mesh30k_ledger::types::{
@@ -19,6 +20,7 @@ pub use carbon::{
 pub use gather::GatherAnswer;
 pub use market::{ListingRow, OrderAnswer, QuotaOfferRow, QuotaRow};
 pub use registry::{FoundRow, HistoryAnswer, PeriodRow, StatisticsRow};
+pub use validators::{ValidatorRow, ValidatorsAnswer};
 
 /// Canonical bytes in hexadecimal: a signed transaction or a signed event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -445,6 +447,8 @@ pub struct ProposalRow {
     pub total: u64,
     /// Block time at which voting ends.
     pub voting_ends: TimeMs,
+    /// Why it was defeated or failed, in words.
+    pub reason: Option<String>,
 }
 
 /// One row of `GET /v1/parameters`.

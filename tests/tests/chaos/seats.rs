@@ -1,30 +1,34 @@
 //! A node gets a validator's seat by vote and another one loses its own, while the ledger goes on; that the newcomer's votes count
 //! shows once a founder is killed.
 
-use std::time::Duration;
-
-use mesh30k_ledger::keys::SecretKey;
-use mesh30k_ledger::ops::{Bond, Choice, Operation, ProposalKind, Propose, SeatChange, Transfer, Vote};
-use mesh30k_ledger::records::Duty;
-use mesh30k_ledger::types::{NodeId, Uftns};
-use mesh30k_node::identity::NodeIdentity;
-use mesh30k_testnet::client::ApiClient;
-use mesh30k_testnet::wallet::Wallet;
+use mesh30k_tests::cli::Shell;
 use mesh30k_tests::mesh::{RETURN_MAX, TestMesh};
 use mesh30k_tests::wait::wait_until;
+use serde_json::Value;
 
-const FINAL_MAX: Duration = Duration::from_secs(20);
 /// The newcomer; nodes 1 to 4 are the founders.
 const NEWCOMER: u32 = 5;
 
 #[test]
 fn seats_change_hands_and_the_newcomer_carries_on_for_a_killed_founder() {
     let mut mesh = TestMesh::start(5, 4, 8);
+    let home = tempfile::tempdir().unwrap();
+    let shell = Shell::of(home.path(), &mesh);
     assert_eq!(role(&mesh, NEWCOMER), "observer");
-    let identity = NodeIdentity::load_or_create(&mesh.node(NEWCOMER).data_dir.join("keys")).unwrap();
-    bond(&mesh, identity.account());
-    let newcomer = mesh.status(NEWCOMER).unwrap().node.unwrap();
-    decide(&mesh, 1, SeatChange { node: newcomer, key: Some(identity.validator().public()) });
+    let config = mesh.node(NEWCOMER).config.display().to_string();
+    let identity = json(&shell, &["node", "identity", "--config", &config]);
+    let newcomer = mesh.status(NEWCOMER).unwrap().node.unwrap().to_string();
+    let seat = ["gov", "seat", &newcomer, identity["validator_key"].as_str().unwrap()];
+    decide(&shell, &seat);
+    let reason = wait_until("a node that has bonded nothing gets no seat", RETURN_MAX, || {
+        let said = json(&shell, &["gov", "show", "1"]);
+        if said["status"] == "Failed" { Ok(said["reason"].as_str().unwrap().to_owned()) } else { Err(said.to_string()) }
+    });
+    assert!(reason.contains("100.000000 FTNS bonded as validator are needed"), "{reason}");
+    let account_key = mesh.node(NEWCOMER).data_dir.join("keys/account.key").display().to_string();
+    json(&shell, &["ledger", "send", "150", identity["account"].as_str().unwrap(), "--from", "alice"]);
+    json(&shell, &["stake", "add", "100", "--duty", "validator", "--key", &account_key]);
+    decide(&shell, &seat);
     wait_role(&mesh, NEWCOMER, "validator");
     mesh.pay(NEWCOMER);
 
@@ -34,8 +38,12 @@ fn seats_change_hands_and_the_newcomer_carries_on_for_a_killed_founder() {
     mesh.restart(2);
     mesh.wait_level(2, 3);
 
-    decide(&mesh, 3, SeatChange { node: NodeId(1), key: None });
+    decide(&shell, &["gov", "unseat", "1"]);
     wait_role(&mesh, 1, "observer");
+    let set = json(&shell, &["gov", "validators"]);
+    let nodes: Vec<_> = set["validators"].as_array().unwrap().iter().map(|seat| seat["node"].clone()).collect();
+    assert_eq!((&set["epoch"], &set["quorum"], nodes.len()), (&2.into(), &3.into(), 4), "{set}");
+    assert!(!nodes.contains(&1.into()) && shell.run(&["gov", "validators"]).stdout.contains(&newcomer), "{set}");
     // Transactions that come in at whoever lost its seat find their way all the same.
     mesh.pay(1);
     mesh.kill(1);
@@ -53,27 +61,20 @@ fn seats_change_hands_and_the_newcomer_carries_on_for_a_killed_founder() {
     let _ = mesh.wait_same_chain();
 }
 
-/// The newcomer's operator bonds what a validator has to answer with.
-fn bond(mesh: &TestMesh, key: SecretKey) {
-    let own = Wallet::open(ApiClient::new(&mesh.node(NEWCOMER).api_url()), key).unwrap();
-    let gift = Transfer { to: own.account(), amount: Uftns::ftns(150), memo: String::new() };
-    mesh.wallet("alice", 1).execute(Operation::Transfer(gift), FINAL_MAX).unwrap();
-    wait_until("the money is seen at the newcomer", FINAL_MAX, || {
-        let balance = own.row().map_err(|error| error.to_string())?.balance_uftns;
-        if balance >= Uftns::ftns(150) { Ok(()) } else { Err(format!("{balance}")) }
-    });
-    own.execute(Operation::Bond(Bond { duty: Duty::Validator, amount: Uftns::ftns(100) }), FINAL_MAX).unwrap();
+/// Proposed by alice, and voted for by everybody who owns something.
+fn decide(shell: &Shell, change: &[&str]) {
+    let opened = json(shell, &[change, &["--key", "alice"]].concat());
+    let proposal = opened["created"][0].as_str().unwrap();
+    for name in ["alice", "bob", "operator"] {
+        json(shell, &["gov", "vote", proposal, "yes", "--key", name]);
+    }
 }
 
-fn decide(mesh: &TestMesh, at: u32, change: SeatChange) {
-    let alice = mesh.wallet("alice", at);
-    let propose = Propose { title: "a seat".into(), kind: ProposalKind::Seat(change) };
-    let row = alice.execute(Operation::Propose(propose), FINAL_MAX).unwrap();
-    let proposal = row.created.first().unwrap().parse().unwrap();
-    for name in ["alice", "bob", "operator"] {
-        let vote = Operation::Vote(Vote { proposal, choice: Choice::Yes });
-        mesh.wallet(name, at).execute(vote, FINAL_MAX).unwrap();
-    }
+#[track_caller]
+fn json(shell: &Shell, words: &[&str]) -> Value {
+    let answer = shell.run(&[words, &["--json"]].concat());
+    assert_eq!(answer.code, Some(0), "{words:?}: {answer:?}");
+    serde_json::from_str(&answer.stdout).unwrap()
 }
 
 fn role(mesh: &TestMesh, number: u32) -> String {
