@@ -5,6 +5,7 @@ use crate::finality::ValidatorSet;
 use crate::operators::Operators;
 use crate::ops::Capabilities;
 use crate::parameters::{Parameter, Parameters};
+use crate::priority::{Purpose, Standing};
 use crate::records::{
     Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
     ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DividendRecord, EmergencyRecord, Escrow,
@@ -437,4 +438,25 @@ pub fn escrow_key(id: &EscrowId) -> Vec<u8> {
 #[must_use]
 pub fn proposal_key(id: ProposalId) -> Vec<u8> {
     keyspace::proposal(id)
+}
+
+/// What decides the turn of a task's parts on a host. A task that declared nothing counts as general research.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn standing(state: State<'_>, task: &EscrowId, host: &NodeRecord) -> Answer<Standing> {
+    let purpose = purpose(state, task)?.map_or(Purpose::GeneralResearch, |record| record.in_force);
+    let opener = escrow(state, task)?.map(|escrow| account(state, &escrow.opener)).transpose()?.flatten();
+    let region = opener.and_then(|account| account.region.filter(|_| account.region_attested));
+    let lists = regions(state)?;
+    let now = tip(state)?.time;
+    let declared = region.map(|region| emergency(state, region)).transpose()?.flatten();
+    Ok(Standing {
+        purpose,
+        access: region.is_some_and(|region| lists.access_list.contains(&region)),
+        vulnerable: region.is_some_and(|region| lists.vulnerable_list.contains(&region)),
+        emergency: declared.is_some_and(|record| record.is_in_force(now)),
+        renewable_ppm: host.renewable_ppm,
+        waited_ms: 0,
+    })
 }

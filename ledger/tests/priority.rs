@@ -5,7 +5,7 @@ mod common;
 
 use common::{World, alice, key, operator, region};
 use mesh30k_ledger::keys::SecretKey;
-use mesh30k_ledger::ops::{Operation, SignalEmergency};
+use mesh30k_ledger::ops::{DeclarePurpose, Operation, SignalEmergency};
 use mesh30k_ledger::priority::{Purpose, Standing, priority_milli};
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::{HALF_LIFE_MS, ReputationRecord};
@@ -122,4 +122,28 @@ fn two_signals_make_an_emergency_and_two_lift_it() {
     assert!(matches!(past.rejection(), Some(Rejection::DeadlinePassed { .. })));
     let until = end(&world, 8 * 24 * 3_600_000);
     assert!(matches!(signal(&mut world, &key(1), until).rejection(), Some(Rejection::DeadlineTooFar { .. })));
+}
+
+/// What a host asks its ledger when several tasks wait.
+#[test]
+fn a_tasks_standing_is_read_from_the_ledger() {
+    let mut world = common::tasks::mesh(World::new());
+    let escrow = common::tasks::open(&mut world, 1, 10_000_000);
+    let host = query::node(&world.state, mesh30k_ledger::types::NodeId(1)).unwrap().unwrap();
+    let now = |world: &World| query::standing(&world.state, &escrow, &host).unwrap();
+    let undeclared = now(&world);
+    assert_eq!((undeclared.purpose, undeclared.access, undeclared.emergency), (Purpose::GeneralResearch, true, false));
+    assert_eq!(undeclared.renewable_ppm, 500_000);
+    let declare = DeclarePurpose { escrow, purpose: Purpose::DisasterResponse };
+    world.must(&alice(), Operation::DeclarePurpose(declare));
+    for by in [key(1), key(2)] {
+        let signal =
+            SignalEmergency { region: region("KE"), kind: "flood".into(), until: Some(world.now().plus_ms(1_000_000)) };
+        world.must(&by, Operation::SignalEmergency(signal));
+    }
+    let declared = now(&world);
+    assert_eq!((declared.purpose, declared.emergency), (Purpose::DisasterResponse, true));
+    assert_eq!(priority_milli(&declared), 5 * 4 * 2 * priority_milli(&undeclared) / 2);
+    world.run(1_000_000, vec![]);
+    assert!(!now(&world).emergency, "it is over");
 }

@@ -14,6 +14,7 @@ mod limits;
 mod meter;
 mod modules;
 mod outcome;
+mod queue;
 mod runner;
 mod wasmi_engine;
 

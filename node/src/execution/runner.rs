@@ -1,13 +1,16 @@
-//! Tasks on blocking threads: how many run, how many wait, and what is refused.
+//! Tasks on blocking threads: how many run, how many wait and in which order, and what is refused.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use mesh30k_ledger::priority::Standing;
+use tokio::sync::oneshot;
 
 use super::engine::{Cancel, Request, TaskEngine};
+use super::queue::{Entered, Queue, Ticket};
 use super::{Execution, ExecutionError, HostFunction, Limits};
+use crate::clock;
 
 /// Tasks that may wait for each one that runs.
 const WAITING_PER_RUNNING: usize = 16;
@@ -25,6 +28,8 @@ pub struct Job {
     pub grants: Vec<HostFunction>,
     /// Stops it early.
     pub cancel: Cancel,
+    /// What decides its turn when the host is busy.
+    pub standing: Standing,
 }
 
 /// Runs jobs within a host's ceiling. Clones share the same places.
@@ -32,9 +37,8 @@ pub struct Job {
 pub struct Runner {
     engine: Arc<dyn TaskEngine>,
     ceiling: Limits,
-    running: Arc<Semaphore>,
     parallel: usize,
-    admitted: Arc<AtomicUsize>,
+    line: Arc<Line>,
 }
 
 impl Runner {
@@ -42,13 +46,9 @@ impl Runner {
     #[must_use]
     pub fn new(engine: Arc<dyn TaskEngine>, ceiling: Limits, parallel: usize) -> Self {
         let parallel = parallel.max(1);
-        Self {
-            engine,
-            ceiling,
-            running: Arc::new(Semaphore::new(parallel)),
-            parallel,
-            admitted: Arc::new(AtomicUsize::new(0)),
-        }
+        let queue = Queue::new(parallel, parallel.saturating_mul(WAITING_PER_RUNNING));
+        let line = Arc::new(Line(Mutex::new(Places { queue, doors: BTreeMap::new() })));
+        Self { engine, ceiling, parallel, line }
     }
 
     /// The engine, for its id and for checking modules.
@@ -63,19 +63,22 @@ impl Runner {
         self.ceiling
     }
 
-    /// Runs a job on a blocking thread. Dropping the future stops a job that waits; one that runs is stopped.
+    /// Runs a job on a blocking thread once it is its turn. Dropping the future stops a job that waits; one that runs is stopped.
     ///
     /// # Errors
-    /// [`ExecutionError::AboveCeiling`] and [`ExecutionError::Busy`] at once, any other once it ran.
+    /// [`ExecutionError::AboveCeiling`] at once; [`ExecutionError::Busy`] at once, or when more urgent work needed its place; any other
+    /// once it ran.
     pub async fn run(&self, job: Job) -> Result<Execution, ExecutionError> {
         job.limits.check(&self.ceiling)?;
-        let _place = self.admit()?;
-        let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| ExecutionError::Cancelled)?;
+        let turn = self.line.turn(job.standing).await.ok_or(ExecutionError::Busy {
+            running: self.parallel,
+            waiting: self.parallel.saturating_mul(WAITING_PER_RUNNING),
+        })?;
         let engine = Arc::clone(&self.engine);
         let mut abandoned = CancelOnDrop::new(job.cancel.clone());
         let work = tokio::task::spawn_blocking(move || {
-            // The permit lives as long as the work, also when nobody waits for it any more.
-            let _permit = permit;
+            // The turn lasts as long as the work, also when nobody waits for it any more.
+            let _turn = turn;
             engine.execute(Request {
                 module: &job.module,
                 input: &job.input,
@@ -88,26 +91,77 @@ impl Runner {
         abandoned.disarm();
         result.unwrap_or_else(|error| Err(ExecutionError::Engine { reason: error.to_string() }))
     }
+}
 
-    fn admit(&self) -> Result<Place, ExecutionError> {
-        let waiting = self.parallel.saturating_mul(WAITING_PER_RUNNING);
-        let most = self.parallel.saturating_add(waiting);
-        let place = Place(Arc::clone(&self.admitted));
-        // `place` gives its count back when dropped, so that the refused one does too.
-        if self.admitted.fetch_add(1, Ordering::Relaxed) >= most {
-            return Err(ExecutionError::Busy { running: self.parallel, waiting });
-        }
-        Ok(place)
+/// Those who run and those who wait.
+struct Line(Mutex<Places>);
+
+struct Places {
+    queue: Queue,
+    /// Where those who wait hear that it is their turn; closed for who lost its place.
+    doors: BTreeMap<Ticket, oneshot::Sender<Turn>>,
+}
+
+impl Line {
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a turn; nothing where there is no place to wait.
+    async fn turn(self: &Arc<Self>, standing: Standing) -> Option<Turn> {
+        let (place, door) = {
+            let mut places = self.places();
+            let (ticket, displaced) = match places.queue.enter(now_ms(), standing) {
+                Entered::Runs => return Some(Turn(Arc::clone(self))),
+                Entered::Full => return None,
+                Entered::Waits { ticket, displaced } => (ticket, displaced),
+            };
+            if let Some(displaced) = displaced {
+                places.doors.remove(&displaced);
+            }
+            let (opens, door) = oneshot::channel();
+            places.doors.insert(ticket, opens);
+            (Place { ticket, line: Arc::clone(self) }, door)
+        };
+        let turn = door.await.ok();
+        drop(place);
+        turn
     }
 }
 
-/// One admitted job.
-struct Place(Arc<AtomicUsize>);
+/// A place in the queue; given back when it is dropped.
+struct Place {
+    ticket: Ticket,
+    line: Arc<Line>,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut places = self.line.places();
+        places.queue.withdraw(self.ticket);
+        places.doors.remove(&self.ticket);
     }
+}
+
+/// The right to run; passed on when it is dropped.
+struct Turn(Arc<Line>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let next = {
+            let mut places = self.0.places();
+            let ticket = places.queue.leave(now_ms());
+            ticket.and_then(|ticket| places.doors.remove(&ticket))
+        };
+        if let Some(door) = next {
+            // Who does not wait any more gives it back at once, and it is passed on again.
+            drop(door.send(Self(Arc::clone(&self.0))));
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    clock::monotonic_us() / 1_000
 }
 
 /// Stops a job nobody waits for any more.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mesh30k_ledger::priority::{Purpose, Standing, priority_milli};
 use proptest::prelude::*;
 
 use super::*;
@@ -299,6 +300,41 @@ fn job(wasm: Vec<u8>, wall_ms: u64) -> Job {
         limits: Limits { wall_ms, fuel: ROOMY.fuel, ..Limits::default() },
         grants: Vec::new(),
         cancel: Cancel::default(),
+        standing: standing(Purpose::GeneralResearch),
+    }
+}
+
+fn standing(purpose: Purpose) -> Standing {
+    Standing { purpose, access: false, vulnerable: false, emergency: false, renewable_ppm: 0, waited_ms: 0 }
+}
+
+/// One place to run in: while it is taken, nine come, the least urgent first.
+#[tokio::test]
+async fn a_busy_host_takes_the_most_urgent_first() {
+    let runner = Runner::new(Arc::new(WasmiEngine::new()), ROOMY, 1);
+    let first = job(with_run(ENDLESS), 60_000);
+    let switch = first.cancel.clone();
+    let busy = tokio::spawn({
+        let runner = runner.clone();
+        async move { runner.run(first).await }
+    });
+    tokio::task::yield_now().await;
+    let (done, mut order) = tokio::sync::mpsc::unbounded_channel();
+    for purpose in Purpose::ALL.into_iter().rev() {
+        let (runner, done) = (runner.clone(), done.clone());
+        let work = Job { standing: standing(purpose), ..job(with_run("(i64.const 0)"), 1_000) };
+        tokio::spawn(async move {
+            runner.run(work).await.unwrap();
+            done.send(purpose).unwrap();
+        });
+        tokio::task::yield_now().await;
+    }
+    switch.cancel();
+    assert_eq!(busy.await.unwrap(), Err(ExecutionError::Cancelled));
+    for purpose in Purpose::ALL {
+        let next = order.recv().await.unwrap();
+        let factor = |purpose| priority_milli(&standing(purpose));
+        assert_eq!(factor(next), factor(purpose), "{next} instead of {purpose}");
     }
 }
 

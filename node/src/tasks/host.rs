@@ -138,12 +138,14 @@ impl Host {
         agent_key: &SecretKey,
         running: &Running,
     ) -> Result<DonePart, TaskRefusal> {
+        let standing = self.ledger.read(|state| query::standing(state, &request.escrow, &admitted.host));
         let job = Job {
             module: admitted.module.clone(),
             input: Bytes::copy_from_slice(&request.input),
             limits: self.runner.ceiling(),
             grants: self.grants.clone(),
             cancel: running.cancel(),
+            standing: standing.map_err(|error| host_fault(&error))?,
         };
         let started = self.meter.start();
         let execution = self.runner.run(job).await.inspect_err(|error| self.count_error(error))?;
