@@ -1,5 +1,11 @@
 //! Reading the state: what nodes, the API and the CLI ask for.
 
+mod trade;
+
+pub use trade::{
+    Found, auctions, claims_of, contents_of, contributions, emission, open_claims, quota_draws_by_task, savings,
+};
+
 use crate::fees::BaseFee;
 use crate::finality::ValidatorSet;
 use crate::operators::Operators;

@@ -78,7 +78,7 @@ pub fn unit_price(price: u64, now: TimeMs, volume: &VolumeRecord, parameters: &P
 
 /// The number of the period a time lies in.
 #[must_use]
-pub(crate) fn period_of(time: TimeMs) -> u64 {
+pub fn period_of(time: TimeMs) -> u64 {
     time.0.checked_div(PERIOD_MS).unwrap_or(0)
 }
 

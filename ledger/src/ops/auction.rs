@@ -164,9 +164,10 @@ impl OpenBid {
     }
 }
 
-/// Price plus expected carbon at the carbon price, by reputation: price x (1 + carbon / price) x 1,000 / reputation. Lower is
-/// better; a reputation of nothing counts as 1.
-fn score(bid: &OpenedBid, reputation: u32, carbon_price: u64) -> u128 {
+/// Price plus expected carbon at the carbon price, by reputation: price x (1 + carbon / price) x 1,000 / reputation, in millionths of
+/// a uFTNS. Lower is better; a reputation of nothing counts as 1.
+#[must_use]
+pub fn bid_score(bid: &OpenedBid, reputation: u32, carbon_price: u64) -> u128 {
     let carbon = u128::from(bid.carbon_ug).saturating_mul(u128::from(carbon_price)).div_ceil(1_000_000);
     let cost = u128::from(bid.price.0).saturating_add(carbon).saturating_mul(1_000);
     // Scaled once more, so that the division does not blur close scores.
@@ -186,7 +187,7 @@ pub(crate) fn close(working: &mut Working<'_>, id: &Hash, events: &mut Vec<DueEv
             continue;
         };
         working.unlock(&bidder, record.bid_bond)?;
-        let entry = (score(&opened, working.reputation(&bidder)?, carbon_price), bidder, opened.price);
+        let entry = (bid_score(&opened, working.reputation(&bidder)?, carbon_price), bidder, opened.price);
         // Bidders come in order of account, so that a tie goes to the lower one on every machine.
         if best.is_none_or(|best| entry.0 < best.0) {
             best = Some(entry);

@@ -101,9 +101,7 @@ fn emit(working: &mut Working<'_>, kind: Contribution, asked: Uftns, to: &Accoun
     if emission.period != period {
         emission = EmissionRecord { period, ..EmissionRecord::default() };
     }
-    let whole = u128::from(working.parameter(Parameter::EmissionPerPeriod));
-    let share = whole.saturating_mul(u128::from(kind.share_ppm())).checked_div(1_000_000).unwrap_or(0);
-    let share = u64::try_from(share).unwrap_or(u64::MAX);
+    let share = kind.share_of(Uftns(working.parameter(Parameter::EmissionPerPeriod))).0;
     let totals = working.globals().totals;
     let below_cap = totals.supply_cap.0.saturating_sub(totals.minted.0);
     let paid_before = emission.of(kind).map_or(share, |paid| paid.0);

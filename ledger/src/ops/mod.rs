@@ -30,7 +30,7 @@ mod transfer;
 mod vote;
 
 pub use anchor::Anchor;
-pub use auction::{MAX_BIDS, MIN_PHASE_MS, OpenAuction, OpenBid, SealBid, sealed_bid};
+pub use auction::{MAX_BIDS, MIN_PHASE_MS, OpenAuction, OpenBid, SealBid, bid_score, sealed_bid};
 pub use bond::{Bond, MAX_UNBONDING, Unbond};
 pub use claim::{ClaimPart, DisputeClaim, MAJORITY, PANEL, RuleClaim};
 pub use content::{

@@ -77,6 +77,13 @@ impl Contribution {
         }
     }
 
+    /// What of a whole period's emission it has to itself, rounded down.
+    #[must_use]
+    pub fn share_of(self, emission: Uftns) -> Uftns {
+        let share = u128::from(emission.0).saturating_mul(u128::from(self.share_ppm())).checked_div(1_000_000);
+        Uftns(u64::try_from(share.unwrap_or(0)).unwrap_or(u64::MAX))
+    }
+
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -95,6 +102,14 @@ impl Contribution {
 }
 
 impl EmissionRecord {
+    /// What each kind was paid in a period, in their order; nothing in a later one than this.
+    #[must_use]
+    pub fn paid_in(&self, period: u64) -> [(Contribution, Uftns); KINDS] {
+        let paid = if self.period == period { self.paid } else { [Uftns::ZERO; KINDS] };
+        let mut paid = paid.into_iter();
+        Contribution::ALL.map(|kind| (kind, paid.next().unwrap_or(Uftns::ZERO)))
+    }
+
     /// What this kind's share has paid.
     pub(crate) fn of(&mut self, kind: Contribution) -> Option<&mut Uftns> {
         let at = Contribution::ALL.iter().position(|known| *known == kind)?;

@@ -70,8 +70,9 @@ pub(crate) fn claims(escrow: &EscrowId) -> Vec<u8> {
 pub(crate) fn claim(escrow: &EscrowId, part: u32) -> Vec<u8> {
     key(&claims(escrow), &part.to_be_bytes())
 }
+pub(crate) const CONTRIBUTIONS: &[u8] = b"cm";
 pub(crate) fn contribution(evidence: &Hash) -> Vec<u8> {
-    key(b"cm", &evidence.0)
+    key(CONTRIBUTIONS, &evidence.0)
 }
 pub(crate) const EMISSION: &[u8] = b"cM";
 pub(crate) const CONTENTS: &[u8] = b"co";
@@ -130,8 +131,9 @@ pub(crate) fn retirement(worker: &AccountId) -> Vec<u8> {
     key(b"cC", &worker.0)
 }
 pub(crate) const CREDIT_TOTALS: &[u8] = b"ct";
+pub(crate) const SAVINGS: &[u8] = b"ce";
 pub(crate) fn saving(evidence: &Hash) -> Vec<u8> {
-    key(b"ce", &evidence.0)
+    key(SAVINGS, &evidence.0)
 }
 pub(crate) const DUE: &[u8] = b"cd";
 pub(crate) fn due(at: TimeMs, due: &Due) -> Vec<u8> {
