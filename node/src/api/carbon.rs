@@ -5,9 +5,9 @@ use axum::extract::State;
 use mesh30k_ledger::carbon::{self, CarbonReport};
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::query;
-use mesh30k_ledger::records::RetirementRecord;
+use mesh30k_ledger::records::{EmergencyRecord, EmergencySignal, RetirementRecord};
 use mesh30k_ledger::state::{StateError, StateRead};
-use mesh30k_ledger::types::{Height, NodeId, Region, TimeMs};
+use mesh30k_ledger::types::{AccountId, Height, NodeId, Region, TimeMs};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -15,7 +15,10 @@ use super::extract::{Params, Segment};
 use super::ledger::blocking;
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::types::{CarbonPage, CreditRow, CreditsAnswer, EmergencyRow, IntensityAnswer, MedianRow, WorkerAnswer};
+use super::types::{
+    CarbonPage, CreditRow, CreditsAnswer, DrawRow, EmergencyRow, IntensityAnswer, MedianRow, SavingsAnswer, SignalRow,
+    WorkerAnswer,
+};
 use crate::ledger::LedgerHandle;
 
 /// Blocks of one page, at most.
@@ -24,6 +27,8 @@ const PAGE_BLOCKS: u64 = 500;
 const PAGE_LINES: usize = 4_000;
 /// Accounts listed with their credits, at most.
 const CREDIT_ROWS: usize = 1_000;
+/// Savings listed, at most.
+const SAVING_ROWS: usize = 500;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,14 +180,44 @@ fn worker_of(state: &dyn StateRead, node: NodeId) -> Result<Option<WorkerAnswer>
 pub(super) async fn emergencies(State(state): State<ApiState>) -> Result<Json<Vec<EmergencyRow>>, ApiError> {
     let rows = state.ledger().read(|state| {
         let (now, needed) = (query::tip(state)?.time, query::parameter(state, Parameter::EmergencySignals)?);
+        let taken = query::quota_draws_by_task(state)?;
         let rows = carbon::emergencies(state)?.into_iter().map(|(region, record)| EmergencyRow {
             region,
             until: record.until.filter(|_| record.is_in_force(now)),
             signals: record.signals.len() as u64,
+            waiting: waiting(&record),
+            draws: taken
+                .iter()
+                .filter(|(_, draw)| draw.region == region)
+                .map(|(escrow, draw)| DrawRow { escrow: *escrow, draw: draw.clone() })
+                .collect(),
             kind: record.kind,
             needed,
         });
         Ok::<_, StateError>(rows.collect())
     });
     Ok(Json(rows.map_err(|error| ApiError::internal(&error))?))
+}
+
+fn waiting(record: &EmergencyRecord) -> Vec<SignalRow> {
+    let row = |(account, signal): (&AccountId, &EmergencySignal)| SignalRow {
+        account: *account,
+        until: signal.until,
+        at: signal.at,
+    };
+    record.signals.iter().map(row).collect()
+}
+
+/// Savings that were claimed, attested or not.
+pub(super) async fn savings(State(state): State<ApiState>) -> Result<Json<SavingsAnswer>, ApiError> {
+    let ledger = state.ledger().clone();
+    let answer = blocking(move || {
+        ledger.read(|state| {
+            let found = query::savings(state, SAVING_ROWS)?;
+            let savings = found.rows.into_iter().map(|(_, record)| record).collect();
+            let needed = query::parameter(state, Parameter::CreditReviewers)?;
+            Ok::<_, StateError>(SavingsAnswer { needed, savings, is_cut: found.is_cut })
+        })
+    });
+    Ok(Json(answer.await?.map_err(|error| ApiError::internal(&error))?))
 }

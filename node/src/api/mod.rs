@@ -12,9 +12,11 @@ mod mesh;
 mod problem;
 mod server;
 mod stakes;
+mod standing;
 mod state;
 mod status;
 mod tasks;
+mod trade;
 pub mod types;
 mod words;
 

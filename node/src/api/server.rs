@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::guard::{Guard, guard};
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::{carbon, events, gov, harness, ledger, market, mesh, stakes, status, tasks};
+use super::{carbon, events, gov, harness, ledger, market, mesh, stakes, standing, status, tasks, trade};
 
 /// Largest body of a request: a task's module and input in hexadecimal, with room to spare.
 pub(super) const BODY_BYTES_MAX: usize = 4 << 20;
@@ -53,6 +53,7 @@ fn routes() -> Router<ApiState> {
         .route("/v1/accounts/{id}", get(ledger::account))
         .route("/v1/accounts/{id}/history", get(ledger::history))
         .route("/v1/accounts/{id}/keys", get(ledger::keys))
+        .route("/v1/accounts/{id}/standing", get(standing::standing))
         .route("/v1/receipts/{id}", get(ledger::receipt))
         .route("/v1/blocks/{height}", get(ledger::block))
         .route("/v1/proposals", get(gov::proposals))
@@ -69,10 +70,17 @@ fn routes() -> Router<ApiState> {
         .route("/v1/carbon/credits", get(carbon::credits))
         .route("/v1/carbon/emergencies", get(carbon::emergencies))
         .route("/v1/carbon/workers/{node}", get(carbon::worker))
+        .route("/v1/carbon/savings", get(carbon::savings))
         .route("/v1/listings", get(market::listings))
         .route("/v1/listings/{id}", get(market::listing))
         .route("/v1/orders/{id}", get(market::order))
         .route("/v1/contents/{id}", get(market::content))
+        .route("/v1/auctions", get(trade::auctions))
+        .route("/v1/auctions/{id}", get(trade::auction))
+        .route("/v1/escrows/{id}", get(trade::escrow))
+        .route("/v1/claims", get(trade::claims))
+        .route("/v1/contributions", get(standing::contributions))
+        .route("/v1/contributions/{evidence}", get(standing::contribution))
         .route("/v1/quotas", get(market::quota_offers))
         .route("/v1/quotas/{account}", get(market::quota))
         .route("/v1/events/plan", post(events::plan))
@@ -81,6 +89,7 @@ fn routes() -> Router<ApiState> {
         .route("/v1/events/{id}/gather", get(events::gather))
         .route("/v1/tasks/dispatch", post(tasks::dispatch))
         .route("/v1/tasks/{id}", get(tasks::show))
+        .route("/v1/tasks/{id}/receipts", get(tasks::receipts))
         .route("/v1/harness/releases", get(harness::releases))
         .route("/v1/harness/pauses", get(harness::pauses))
 }

@@ -10,7 +10,7 @@ use mesh30k_ledger::types::EscrowId;
 use super::extract::{Body, Segment, unhex};
 use super::problem::{ApiError, sentence};
 use super::state::ApiState;
-use super::types::{DispatchAnswer, DispatchRequest, TaskRow};
+use super::types::{DispatchAnswer, DispatchRequest, ReceiptRow, TaskRow};
 use crate::tasks::{Dispatch, DispatchError, Dispatched, TaskModule};
 
 /// Places one part on an agent, has it done, and answers with receipt and output. The same part gets the same receipt again.
@@ -93,4 +93,19 @@ pub(super) async fn show(
         release_deadline: escrow.release_deadline,
         receipts,
     }))
+}
+
+/// Receipts of an escrow's parts that this node remembers.
+pub(super) async fn receipts(
+    State(state): State<ApiState>,
+    Segment(id): Segment<EscrowId>,
+) -> Result<Json<Vec<ReceiptRow>>, ApiError> {
+    let rows = state.member()?.tasks.receipts(&id).into_iter().map(|receipt| ReceiptRow {
+        part: receipt.report.part,
+        agent: receipt.report.agent,
+        host: receipt.report.host,
+        input: receipt.report.input,
+        receipt_hex: hex::encode(encode(&receipt)),
+    });
+    Ok(Json(rows.collect()))
 }

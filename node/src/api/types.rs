@@ -5,6 +5,9 @@ mod carbon;
 mod gather;
 mod market;
 mod registry;
+mod standing;
+mod tasks;
+mod trade;
 mod validators;
 
 use mesh30k_core::event::EventId;
@@ -15,11 +18,17 @@ use serde::{Deserialize, Serialize};
 
 pub use accounts::{KeysAnswer, OfficeRow, ScheduleRow, SchedulesPage, StakeAnswer, StakeRow};
 pub use carbon::{
-    CarbonPage, CreditRow, CreditsAnswer, EmergencyRow, IntensityAnswer, MedianRow, OwnIntensity, WorkerAnswer,
+    CarbonPage, CreditRow, CreditsAnswer, DrawRow, EmergencyRow, IntensityAnswer, MedianRow, OwnIntensity, SignalRow,
+    WorkerAnswer,
 };
 pub use gather::GatherAnswer;
 pub use market::{ListingRow, OrderAnswer, QuotaOfferRow, QuotaRow};
 pub use registry::{FoundRow, HistoryAnswer, PeriodRow, StatisticsRow};
+pub use standing::{
+    ContributionRow, ContributionsAnswer, EmissionRow, OwnContentRow, OwnOfficeRow, SavingsAnswer, StandingAnswer,
+};
+pub use tasks::{DispatchAnswer, DispatchRequest, ReceiptRow, TaskRow};
+pub use trade::{AuctionAnswer, AuctionRow, BidRow, ClaimRow, ClaimsAnswer, EscrowAnswer, PayeeRow};
 pub use validators::{ValidatorRow, ValidatorsAnswer};
 
 /// Canonical bytes in hexadecimal: a signed transaction or a signed event.
@@ -310,73 +319,6 @@ pub struct EventClassRow {
     pub conflict: u64,
     /// Never answered.
     pub transit: u64,
-}
-
-/// `POST /v1/tasks/dispatch`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DispatchRequest {
-    /// The escrow that pays.
-    pub escrow: Hash,
-    /// Which part of it.
-    pub part: u32,
-    /// The module's bytes in hexadecimal, or empty when `module_name` names a shipped one.
-    #[serde(default)]
-    pub module_hex: String,
-    /// A module shipped with the node.
-    #[serde(default)]
-    pub module_name: String,
-    /// Input bytes in hexadecimal; module and input travel together in at most 1 MiB.
-    pub input_hex: String,
-    /// The agent that is asked first.
-    #[serde(default)]
-    pub agent: Option<AgentId>,
-}
-
-/// `GET /v1/tasks/{escrow}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TaskRow {
-    /// Its escrow.
-    pub escrow: Hash,
-    /// Who pays.
-    pub opener: AccountId,
-    /// The task, as its opener named it.
-    pub task: Hash,
-    /// Hash of the module.
-    pub module: Hash,
-    /// `open`, `settled` or `refunded`.
-    pub status: String,
-    /// Parts in all.
-    pub parts: u32,
-    /// Parts paid.
-    pub released_parts: u32,
-    /// What is still locked.
-    pub locked_uftns: Uftns,
-    /// Block time at which the rest goes back.
-    pub release_deadline: TimeMs,
-    /// Parts for which this node holds a receipt, paid or not.
-    pub receipts: Vec<u32>,
-}
-
-/// Its answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DispatchAnswer {
-    /// Canonical bytes of the signed `TaskReceipt`, in hexadecimal, to put into the release.
-    pub receipt_hex: String,
-    /// The output, in hexadecimal.
-    pub output_hex: String,
-    /// Who ran it.
-    pub agent: AgentId,
-    /// On which node.
-    pub host: NodeId,
-    /// Energy in millijoules.
-    pub energy_mj: u64,
-    /// How the energy was measured, in words.
-    pub energy_method: String,
-    /// Carbon in micrograms.
-    pub carbon_ug: u64,
-    /// Time it ran, in microseconds.
-    pub wall_us: u64,
 }
 
 /// One row of `GET /v1/harness/releases?event=`: the truth, by the machine's clock; only on local test networks.

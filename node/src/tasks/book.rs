@@ -49,6 +49,12 @@ impl ReceiptBook {
         }
     }
 
+    /// The receipts of an escrow's parts that are remembered, in rising order of part.
+    pub(super) fn receipts_of(&self, escrow: &EscrowId) -> Vec<TaskReceipt> {
+        let done = self.done.iter().filter(|(work, _)| work.escrow == *escrow);
+        done.map(|(_, part)| part.receipt).collect()
+    }
+
     /// The parts of an escrow that are remembered, in rising order, each once.
     pub(super) fn parts_of(&self, escrow: &EscrowId) -> Vec<u32> {
         let mut parts: Vec<u32> =
@@ -118,5 +124,7 @@ pub(super) mod tests {
         assert!(book.output_bytes <= OUTPUT_BYTES_MAX);
         assert!(book.get(&work(10_019)).is_some());
         assert_eq!(book.parts_of(&Hash([9; 32])).len(), 16);
+        assert_eq!(book.receipts_of(&Hash([9; 32])).first(), Some(&receipt(10_004)));
+        assert!(book.receipts_of(&Hash([8; 32])).is_empty());
     }
 }

@@ -286,6 +286,10 @@ impl Dispatcher {
     pub(super) fn parts_of(&self, escrow: &EscrowId) -> Vec<u32> {
         self.book().parts_of(escrow)
     }
+
+    pub(super) fn receipts_of(&self, escrow: &EscrowId) -> Vec<TaskReceipt> {
+        self.book().receipts_of(escrow)
+    }
 }
 
 /// Bytes of a request beside module and input, generously.

@@ -139,6 +139,18 @@ impl TaskHandle {
         parts.dedup();
         Ok(Some((record, parts)))
     }
+
+    /// The receipts of an escrow's parts that this node remembers, as host or as the requester's node, in order of part: with its
+    /// own a host claims a part that its requester does not pay.
+    #[must_use]
+    pub fn receipts(&self, escrow: &EscrowId) -> Vec<TaskReceipt> {
+        let mut receipts = self.dispatcher.host.receipts_of(escrow);
+        let others = self.dispatcher.receipts_of(escrow).into_iter().filter(|receipt| !receipts.contains(receipt));
+        let others: Vec<TaskReceipt> = others.collect();
+        receipts.extend(others);
+        receipts.sort_by_key(|receipt| (receipt.report.part, receipt.report.input));
+        receipts
+    }
 }
 
 async fn serve(mut inbox: Inbox, host: Arc<Host>, shutdown: CancellationToken) {

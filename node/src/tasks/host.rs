@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh30k_ledger::keys::SecretKey;
-use mesh30k_ledger::ops::{TaskReport, carbon_ug};
+use mesh30k_ledger::ops::{TaskReceipt, TaskReport, carbon_ug};
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::{AgentRecord, NodeRecord};
 use mesh30k_ledger::state::{StateError, StateRead};
@@ -205,6 +205,10 @@ impl Host {
 
     pub(super) fn parts_of(&self, escrow: &EscrowId) -> Vec<u32> {
         self.book().parts_of(escrow)
+    }
+
+    pub(super) fn receipts_of(&self, escrow: &EscrowId) -> Vec<TaskReceipt> {
+        self.book().receipts_of(escrow)
     }
 
     fn book(&self) -> MutexGuard<'_, ReceiptBook> {

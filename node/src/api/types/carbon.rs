@@ -2,8 +2,8 @@
 
 use mesh30k_ledger::carbon::{IntensityInForce, IntensityPoint, UseRow};
 use mesh30k_ledger::genesis::GenesisPools;
-use mesh30k_ledger::records::{CreditTotals, HardwareRecord, RetirementRecord, Totals};
-use mesh30k_ledger::types::{AccountId, Height, NodeId, Region, TimeMs};
+use mesh30k_ledger::records::{CreditTotals, HardwareRecord, QuotaDraw, RetirementRecord, Totals};
+use mesh30k_ledger::types::{AccountId, EscrowId, Height, NodeId, Region, TimeMs};
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/carbon/report`: the sums of a stretch of final blocks.
@@ -142,4 +142,30 @@ pub struct EmergencyRow {
     pub signals: u64,
     /// Signals it takes.
     pub needed: u64,
+    /// Those that wait, in order of account.
+    #[serde(default)]
+    pub waiting: Vec<SignalRow>,
+    /// What it took for whom and has not given back.
+    #[serde(default)]
+    pub draws: Vec<DrawRow>,
+}
+
+/// One oracle's or guardian's word that waits for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalRow {
+    /// Whose.
+    pub account: AccountId,
+    /// Until when it should last; nothing to lift it.
+    pub until: Option<TimeMs>,
+    /// When it was given.
+    pub at: TimeMs,
+}
+
+/// What an emergency took for one task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrawRow {
+    /// The task's escrow.
+    pub escrow: EscrowId,
+    /// From whom, and how much.
+    pub draw: QuotaDraw,
 }
