@@ -1,15 +1,18 @@
 //! A task over several parts: escrow, dispatch, release, proof; the CLI and the testnet driver share it.
 
+mod error;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use mesh30k_ledger::codec::{CodecError, decode};
+use mesh30k_ledger::codec::decode;
 use mesh30k_ledger::genesis::Genesis;
-use mesh30k_ledger::ops::{Capabilities, EscrowOpen, EscrowRelease, Operation, TaskReceipt};
+use mesh30k_ledger::ops::{Capabilities, DeclarePurpose, EscrowOpen, EscrowRelease, Operation, TaskReceipt};
 use mesh30k_ledger::outcome::{Effect, Outcome};
-use mesh30k_ledger::receipt::{Receipt, ReceiptError};
+use mesh30k_ledger::priority::Purpose;
+use mesh30k_ledger::receipt::Receipt;
 use mesh30k_ledger::types::{AgentId, EscrowId, Hash, HexError, NodeId, TimeMs, TxId, Uftns};
 use mesh30k_node::api::types::{DispatchAnswer, DispatchRequest};
 use mesh30k_node::clock::wall_ms;
@@ -17,7 +20,9 @@ use mesh30k_node::execution::builtin;
 use serde::{Serialize, Serializer};
 
 use crate::client::{ApiClient, ClientError};
-use crate::wallet::{Wallet, WalletError};
+use crate::wallet::Wallet;
+
+pub use error::{AnswerError, WorkError};
 
 /// Parts that are dispatched at a time.
 const DISPATCHES: usize = 4;
@@ -27,77 +32,6 @@ const DISPATCH_TIMEOUT: Duration = Duration::from_secs(100);
 const FINAL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of a task receipt, at most.
 const RECEIPT_BYTES_MAX: usize = 4_096;
-
-/// What may go wrong between wanting a task done and having paid for it.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkError {
-    /// The node could not be asked, or refused.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// A transaction of it.
-    #[error(transparent)]
-    Wallet(#[from] WalletError),
-    /// One part was not done.
-    #[error("part {part} was not done")]
-    Part {
-        /// Which.
-        part: u32,
-        /// Why.
-        #[source]
-        source: ClientError,
-    },
-    /// No module of that name.
-    #[error("no module `{0}` ships with this program; name a .wasm file or one of the shipped ones")]
-    UnknownModule(String),
-    /// Too few lines to split.
-    #[error(
-        "a header and at least {parts} lines are needed for {parts} parts, there are {lines} lines after the header"
-    )]
-    TooFewLines {
-        /// Parts wanted.
-        parts: usize,
-        /// Lines there are.
-        lines: usize,
-    },
-    /// No input at all, or more parts than an escrow has.
-    #[error("a task has 1 to 4096 parts, not {0}")]
-    Parts(usize),
-    /// The node says something that is none.
-    #[error("the node's {what} can't be read")]
-    Answer {
-        /// What it should have been.
-        what: &'static str,
-        /// How it is broken.
-        #[source]
-        source: AnswerError,
-    },
-    /// The proof of a payment does not hold.
-    #[error("the receipt of release {release} proves nothing")]
-    Receipt {
-        /// Which transaction.
-        release: TxId,
-        /// Why.
-        #[source]
-        source: ReceiptError,
-    },
-}
-
-/// How an answer is broken.
-#[derive(Debug, thiserror::Error)]
-pub enum AnswerError {
-    /// No hexadecimal text.
-    #[error(transparent)]
-    Hex(#[from] hex::FromHexError),
-    /// No hash.
-    #[error(transparent)]
-    Hash(#[from] HexError),
-    /// Not canonical bytes of it.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// Not there.
-    #[error("it is missing")]
-    Missing,
-}
 
 /// What runs.
 #[derive(Clone, Debug)]
@@ -139,6 +73,8 @@ pub struct TaskOrder {
     pub deadline_ms: u64,
     /// Who is asked first; whom the node chooses when none is named.
     pub agent: Option<AgentId>,
+    /// What it is for, said before anything is done; general research when nothing is said.
+    pub purpose: Option<Purpose>,
 }
 
 impl TaskOrder {
@@ -146,7 +82,33 @@ impl TaskOrder {
     #[must_use]
     pub const fn new(module: Module, inputs: Vec<Vec<u8>>) -> Self {
         let each = Uftns::ftns(1);
-        Self { module, inputs, amount_per_part: each, reserve_per_part: each, deadline_ms: 3_600_000, agent: None }
+        Self {
+            module,
+            inputs,
+            amount_per_part: each,
+            reserve_per_part: each,
+            deadline_ms: 3_600_000,
+            agent: None,
+            purpose: None,
+        }
+    }
+
+    /// The task's name, which receipts repeat. It says what is to be computed: the same module on the same inputs is the same task.
+    ///
+    /// # Errors
+    /// When no module of its name ships with this program.
+    pub fn task(&self) -> Result<Hash, WorkError> {
+        let module = self.module.hash()?;
+        let inputs: Vec<Hash> = self.inputs.iter().map(|input| Hash::of(input)).collect();
+        let named: Vec<&[u8]> = inputs.iter().map(|hash| hash.as_bytes().as_slice()).collect();
+        Ok(Hash::derive("mesh30k task name v1", &[&[module.as_bytes().as_slice()][..], &named[..]].concat()))
+    }
+
+    /// Its parts, as many as an escrow can have.
+    fn parts(&self) -> Result<u32, WorkError> {
+        let parts = u32::try_from(self.inputs.len()).ok();
+        let fitting = parts.filter(|parts| (1..=mesh30k_ledger::ops::MAX_PARTS).contains(parts));
+        fitting.ok_or(WorkError::Parts(self.inputs.len()))
     }
 }
 
@@ -259,16 +221,51 @@ pub fn split_csv(bytes: &[u8], parts: usize) -> Result<Vec<Vec<u8>>, WorkError> 
 /// # Errors
 /// [`WorkError`]; what was not released goes back to the opener at the escrow's deadline.
 pub fn run(wallet: &Wallet, order: &TaskOrder, tell: &(dyn Fn(Progress) + Sync)) -> Result<TaskResult, WorkError> {
-    let parts = u32::try_from(order.inputs.len()).map_err(|_| WorkError::Parts(order.inputs.len()))?;
-    if parts == 0 || parts > mesh30k_ledger::ops::MAX_PARTS {
-        return Err(WorkError::Parts(order.inputs.len()));
-    }
-    let escrow = open(wallet, order, parts)?;
+    let escrow = open(wallet, order)?;
     tell(Progress::Opened { escrow });
-    let (answers, failed) = dispatch_all(wallet.client(), order, escrow, tell);
+    work(wallet, order, escrow, &(0..order.parts()?).collect::<Vec<_>>(), tell)
+}
+
+/// Opens a task's escrow and says what the task is for; nothing of it is done yet.
+///
+/// # Errors
+/// [`WorkError`].
+pub fn open(wallet: &Wallet, order: &TaskOrder) -> Result<EscrowId, WorkError> {
+    let open = EscrowOpen {
+        task: order.task()?,
+        module: order.module.hash()?,
+        capability: Capabilities::COMPUTE,
+        parts: order.parts()?,
+        amount_per_part: order.amount_per_part,
+        reserve_per_part: order.reserve_per_part,
+        release_deadline: TimeMs(wall_ms().saturating_add(order.deadline_ms)),
+    };
+    let row = wallet.execute(Operation::EscrowOpen(open), FINAL_TIMEOUT)?;
+    let missing = WorkError::Answer { what: "escrow id", source: AnswerError::Missing };
+    let id = row.created.first().ok_or(missing)?;
+    let escrow = id.parse().map_err(|error: HexError| WorkError::Answer { what: "escrow id", source: error.into() })?;
+    if let Some(purpose) = order.purpose {
+        wallet.execute(Operation::DeclarePurpose(DeclarePurpose { escrow, purpose }), FINAL_TIMEOUT)?;
+    }
+    Ok(escrow)
+}
+
+/// Has these parts of an open escrow done, pays each against its receipt and checks the proof of each payment.
+///
+/// # Errors
+/// [`WorkError`]; what was not released goes back to the opener at the escrow's deadline.
+pub fn work(
+    wallet: &Wallet,
+    order: &TaskOrder,
+    escrow: EscrowId,
+    parts: &[u32],
+    tell: &(dyn Fn(Progress) + Sync),
+) -> Result<TaskResult, WorkError> {
+    let (answers, failed) = dispatch_all(wallet.client(), order, escrow, parts, tell);
     // Who worked is paid, even when another part failed.
     let releases = release_all(wallet, escrow, &answers)?;
     let genesis: Genesis = wallet.client().get("/v1/genesis")?;
+    let of = u32::try_from(parts.len()).unwrap_or(u32::MAX);
     let mut result =
         TaskResult { escrow, parts: Vec::new(), price_uftns: 0, carbon_ug: 0, energy_mj: 0, receipts_verified: 0 };
     for ((part, answer), release) in answers.into_iter().zip(releases) {
@@ -291,60 +288,58 @@ pub fn run(wallet: &Wallet, order: &TaskOrder, tell: &(dyn Fn(Progress) + Sync))
             release,
         });
         let paid = u32::try_from(result.parts.len()).unwrap_or(u32::MAX);
-        tell(Progress::Released { part: paid, of: parts });
+        tell(Progress::Released { part: paid, of });
     }
     failed.map_or(Ok(result), Err)
 }
 
-fn open(wallet: &Wallet, order: &TaskOrder, parts: u32) -> Result<EscrowId, WorkError> {
-    let module = order.module.hash()?;
-    let now = wall_ms();
-    let inputs: Vec<Hash> = order.inputs.iter().map(|input| Hash::of(input)).collect();
-    let named: Vec<&[u8]> = inputs.iter().map(|hash| hash.as_bytes().as_slice()).collect();
-    let open = EscrowOpen {
-        // Names what is to be computed: the same module on the same inputs is the same task.
-        task: Hash::derive("mesh30k task name v1", &[&[module.as_bytes().as_slice()][..], &named[..]].concat()),
-        module,
-        capability: Capabilities::COMPUTE,
-        parts,
-        amount_per_part: order.amount_per_part,
-        reserve_per_part: order.reserve_per_part,
-        release_deadline: TimeMs(now.saturating_add(order.deadline_ms)),
-    };
-    let row = wallet.execute(Operation::EscrowOpen(open), FINAL_TIMEOUT)?;
-    let missing = WorkError::Answer { what: "escrow id", source: AnswerError::Missing };
-    let id = row.created.first().ok_or(missing)?;
-    id.parse().map_err(|error: HexError| WorkError::Answer { what: "escrow id", source: error.into() })
+/// Has these parts of an open escrow done and pays none: that stays with the opener, or with a claim of the host.
+///
+/// # Errors
+/// [`WorkError`] of the first part that was not done, when none was.
+pub fn work_unpaid(
+    client: &ApiClient,
+    order: &TaskOrder,
+    escrow: EscrowId,
+    parts: &[u32],
+    tell: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<(u32, DispatchAnswer)>, WorkError> {
+    match dispatch_all(client, order, escrow, parts, tell) {
+        (done, Some(error)) if done.is_empty() => Err(error),
+        (done, _) => Ok(done),
+    }
 }
 
-/// Has all parts done, some at a time; takes up nothing new after the first that fails.
+/// Has parts done, some at a time; takes up nothing new after the first that fails.
 fn dispatch_all(
     client: &ApiClient,
     order: &TaskOrder,
     escrow: EscrowId,
+    parts: &[u32],
     tell: &(dyn Fn(Progress) + Sync),
 ) -> (Vec<(u32, DispatchAnswer)>, Option<WorkError>) {
     let client = ApiClient::with_timeout(client.base(), DISPATCH_TIMEOUT);
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let answers: Mutex<Vec<Option<Result<DispatchAnswer, ClientError>>>> = Mutex::new(Vec::new());
-    answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).resize_with(order.inputs.len(), || None);
-    let of = u32::try_from(order.inputs.len()).unwrap_or(u32::MAX);
+    answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).resize_with(parts.len(), || None);
+    let of = u32::try_from(parts.len()).unwrap_or(u32::MAX);
     thread::scope(|scope| {
-        for _ in 0..DISPATCHES.min(order.inputs.len()) {
+        for _ in 0..DISPATCHES.min(parts.len()) {
             scope.spawn(|| {
                 loop {
-                    let part = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(input) = order.inputs.get(part) else { return };
-                    let answer = dispatch(&client, order, escrow, part, input);
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(part) = parts.get(at).copied() else { return };
+                    let input = order.inputs.get(usize::try_from(part).unwrap_or(usize::MAX));
+                    let answer = dispatch(&client, order, escrow, part, input.map_or(&[], Vec::as_slice));
                     if answer.is_ok() {
                         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                         tell(Progress::Done { part: u32::try_from(done).unwrap_or(u32::MAX), of });
                     } else {
                         // The others finish what they have begun and take nothing new.
-                        next.store(order.inputs.len(), Ordering::Relaxed);
+                        next.store(parts.len(), Ordering::Relaxed);
                     }
                     let mut answers = answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    if let Some(place) = answers.get_mut(part) {
+                    if let Some(place) = answers.get_mut(at) {
                         *place = Some(answer);
                     }
                 }
@@ -354,7 +349,7 @@ fn dispatch_all(
     let answers = answers.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut done = Vec::with_capacity(answers.len());
     let mut failed = None;
-    for (part, answer) in (0..).zip(answers) {
+    for (part, answer) in parts.iter().copied().zip(answers) {
         match answer {
             Some(Ok(answer)) => done.push((part, answer)),
             Some(Err(source)) => failed = failed.or(Some(WorkError::Part { part, source })),
@@ -368,14 +363,13 @@ fn dispatch(
     client: &ApiClient,
     order: &TaskOrder,
     escrow: EscrowId,
-    part: usize,
+    part: u32,
     input: &[u8],
 ) -> Result<DispatchAnswer, ClientError> {
     let (module_hex, module_name) = match &order.module {
         Module::Named(name) => (String::new(), name.clone()),
         Module::Bytes(bytes) => (hex::encode(bytes), String::new()),
     };
-    let part = u32::try_from(part).unwrap_or(u32::MAX);
     let input_hex = hex::encode(input);
     let request = DispatchRequest { escrow, part, module_hex, module_name, input_hex, agent: order.agent };
     client.post("/v1/tasks/dispatch", &request)
