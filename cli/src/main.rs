@@ -1,6 +1,7 @@
 //! `mesh30k`: run a node, operate the mesh, manage keys.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod bids;
 mod cmd;
 mod exit;
 mod output;
@@ -53,9 +54,12 @@ enum Command {
     /// Who used and paid what, which intensity holds, credits, emergencies.
     #[command(subcommand)]
     Carbon(cmd::carbon::Carbon),
-    /// Content and work at a fixed price.
+    /// Content and work at a fixed price, auctions, claims.
     #[command(subcommand)]
     Market(cmd::market::Market),
+    /// Contributions and what they are paid; what speaks for an account.
+    #[command(subcommand)]
+    Contribution(cmd::contribution::Contribution),
     /// The right to work at the voted price, lent, sold and set aside.
     #[command(subcommand)]
     Quota(cmd::quota::Quota),
@@ -95,6 +99,7 @@ fn main() -> std::process::ExitCode {
         Command::Ledger(command) => command.run(&session),
         Command::Carbon(command) => command.run(&session),
         Command::Market(command) => command.run(&session),
+        Command::Contribution(command) => command.run(&session),
         Command::Quota(command) => command.run(&session),
         Command::Stake(command) => command.run(&session),
         Command::Gov(command) => command.run(&session),

@@ -1,5 +1,6 @@
 //! What every command shares: which node it asks, how it prints, where keys are.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -146,6 +147,33 @@ impl Session {
         Ok(())
     }
 
+    /// Carries out one operation with the key called `key`, and says what came of it in the ledger's own sentence.
+    pub(crate) fn told(&self, key: &str, op: Operation) -> Result<()> {
+        let row = self.wallet(key)?.execute(op, FINAL_TIMEOUT)?;
+        if self.wants_json() {
+            return json(&row);
+        }
+        line(format!("{}: final in block {}", row.outcome.unwrap_or_default(), or_dash(row.height)));
+        Ok(())
+    }
+
+    /// The folder of a key, named as [`Self::unlock`] takes it.
+    pub(crate) fn key_folder(&self, name: &str) -> Result<PathBuf> {
+        match key_file(name) {
+            Some(path) => Ok(path.parent().map_or_else(PathBuf::new, Path::to_owned)),
+            None => Ok(self.keystore()?.dir().to_owned()),
+        }
+    }
+
+    /// How accounts are called here: those of the keystore's keys by the key's name, others by their identifier.
+    pub(crate) fn names(&self) -> Names {
+        // A name is a courtesy: without a readable keystore there are none.
+        let keys = self.keystore().and_then(|store| Ok(store.list()?)).unwrap_or_default();
+        let named = keys.into_iter();
+        let named = named.map(|key| (KeyPolicy::single(PublicKey(key.public)).account(), key.name.to_string()));
+        Names(named.collect())
+    }
+
     /// The wallet of the key called `name`.
     pub(crate) fn wallet(&self, name: &str) -> Result<Wallet> {
         let client = self.client()?;
@@ -156,6 +184,21 @@ impl Session {
     /// Block time of the last final block.
     pub(crate) fn now(&self) -> Result<TimeMs> {
         Ok(self.client()?.get::<Status>("/v1/status")?.final_time)
+    }
+}
+
+/// Names of accounts, for people.
+pub(crate) struct Names(BTreeMap<AccountId, String>);
+
+impl Names {
+    /// What an account is called.
+    pub(crate) fn of(&self, account: &AccountId) -> String {
+        self.0.get(account).cloned().unwrap_or_else(|| account.to_string())
+    }
+
+    /// What several are called, with commas between.
+    pub(crate) fn of_all<'a>(&self, accounts: impl IntoIterator<Item = &'a AccountId>) -> String {
+        accounts.into_iter().map(|account| self.of(account)).collect::<Vec<_>>().join(", ")
     }
 }
 

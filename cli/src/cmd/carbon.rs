@@ -1,5 +1,8 @@
-//! `mesh30k carbon`: who used and paid what, which intensity holds, credits and who owes them, emergencies.
+//! `mesh30k carbon`: who used and paid what, which intensity holds, credits and who owes them, purposes, savings, emergencies.
 
+mod oracle;
+mod purpose;
+mod saving;
 mod worker;
 
 use std::fs;
@@ -10,7 +13,7 @@ use clap::{Args, Subcommand};
 use mesh30k_ledger::carbon::{IntensityBasis, IntensityInForce};
 use mesh30k_ledger::ops::{Operation, RetireCredits, TransferCredits};
 use mesh30k_ledger::types::{AccountId, NodeId, Region, TimeMs};
-use mesh30k_node::api::types::{CreditsAnswer, EmergencyRow, IntensityAnswer, OwnIntensity, Status};
+use mesh30k_node::api::types::{CreditsAnswer, IntensityAnswer, OwnIntensity, Status};
 use mesh30k_testnet::carbon::{self as units, CarbonBook, CarbonMass, Grouping};
 
 use crate::exit::UsageError;
@@ -75,9 +78,24 @@ pub(crate) enum Carbon {
         after_help = "Example: mesh30k carbon hardware --embodied 350kg --hours 35064 --slots 4 --key keys/account.key"
     )]
     Hardware(worker::HardwareArgs),
-    /// Which climate emergencies are in force, and which are being signalled.
+    /// Which climate emergencies are in force, what they took from whom, and which are being signalled.
     #[command(after_help = "Example: mesh30k carbon emergency")]
     Emergency,
+    /// Say, as an oracle or guardian, that there is a climate emergency, or that it is over; enough words within an hour make it so.
+    #[command(
+        after_help = "Examples:\n  mesh30k carbon signal BD flood --hours 48 --key keys/account.key\n  mesh30k carbon signal \
+                            BD --lift --key keys/account.key"
+    )]
+    Signal(oracle::SignalArgs),
+    /// Say, as an oracle, what a grid emits; the median of at least three holds.
+    #[command(after_help = "Example: mesh30k carbon report-intensity US 395.2 --key keys/account.key")]
+    ReportIntensity(oracle::ReportIntensityArgs),
+    /// What a task is for: declared by its requester, corrected by reviewers.
+    #[command(subcommand)]
+    Purpose(purpose::PurposeCommand),
+    /// Savings against a registered baseline; attested ones are credited.
+    #[command(subcommand)]
+    Saving(saving::Saving),
 }
 
 /// What of the report is shown.
@@ -116,7 +134,11 @@ impl Carbon {
             }
             Self::Worker { node } => worker::show(session, node),
             Self::Hardware(args) => worker::declare(session, &args),
-            Self::Emergency => emergency(session),
+            Self::Emergency => oracle::emergencies(session),
+            Self::Signal(args) => oracle::signal(session, &args),
+            Self::ReportIntensity(args) => oracle::report_intensity(session, &args),
+            Self::Purpose(command) => command.run(session),
+            Self::Saving(command) => command.run(session),
         }
     }
 }
@@ -324,28 +346,6 @@ fn credits(session: &Session) -> Result<()> {
         line("No oracle has reported on any grid yet; the annual averages hold.");
     } else {
         line(table(&["country", "median g/kWh", "age", "state", "words"], &[1, 2], rows));
-    }
-    Ok(())
-}
-
-fn emergency(session: &Session) -> Result<()> {
-    let rows: Vec<EmergencyRow> = session.client()?.get("/v1/carbon/emergencies")?;
-    if session.wants_json() {
-        return json(&rows);
-    }
-    if rows.iter().all(|row| row.until.is_none()) {
-        line("No climate emergency is in force.");
-    }
-    for row in rows {
-        match row.until {
-            Some(until) => line(format!(
-                "{}: {} in force until {}; disaster response there goes first, five times over",
-                row.region,
-                row.kind,
-                units::utc(until)
-            )),
-            None => line(format!("{}: not in force; {} of {} signals", row.region, row.signals, row.needed)),
-        }
     }
     Ok(())
 }

@@ -1,17 +1,21 @@
-//! `mesh30k market`: content and work at a fixed price.
+//! `mesh30k market`: content and work at a fixed price, auctions, claims.
 
+mod auction;
+mod claim;
 mod offer;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use mesh30k_ledger::ops::{
-    AcceptDelivery, BuyUse, Capabilities, ClaimDelivery, CollectRoyalties, Operation, OrderedWork, PlaceOrder,
-    RateOrder, RegisterContent, ReviewListing, WithdrawListing,
+    AcceptDelivery, BuyUse, Capabilities, CollectRoyalties, Operation, OrderedWork, PlaceOrder, RateContent, RateOrder,
+    RegisterContent, ReviewListing, WithdrawListing,
 };
 use mesh30k_ledger::records::{ContentParent, ContentRecord, ContentShare, ListingRecord, Safety};
 use mesh30k_ledger::types::{EscrowId, Hash, TimeMs, Uftns};
 use mesh30k_node::api::types::{ListingRow, OrderAnswer, Status};
 use mesh30k_testnet::carbon::utc;
+use mesh30k_testnet::client::ApiClient;
+use serde::de::DeserializeOwned;
 
 use crate::exit::UsageError;
 use crate::output::{json, line, or_dash, table};
@@ -19,10 +23,10 @@ use crate::session::Session;
 
 /// The longest a listing or an order may be told to stand: a year, as the ledger has it.
 const HOURS_MAX: u64 = 365 * 24;
-/// Pages of listings that are fetched, at most.
+/// Pages of a list that are fetched, at most.
 const PAGES_MAX: usize = 20;
 
-/// Content and work at a fixed price.
+/// Content and work at a fixed price, auctions, claims.
 #[derive(Subcommand)]
 pub(crate) enum Market {
     /// What takes orders.
@@ -126,16 +130,12 @@ pub(crate) enum Market {
         #[arg(long)]
         key: String,
     },
-    /// Ask, as the seller, for the price of content that was handed over.
-    #[command(after_help = "Example: mesh30k market claim \
-                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e --key alice")]
-    Claim {
-        /// Its name.
-        order: EscrowId,
-        /// The seller's key.
-        #[arg(long)]
-        key: String,
-    },
+    /// Ask for payment without the requester, dispute that, rule on it.
+    #[command(subcommand)]
+    Claim(claim::Claim),
+    /// Work for the lowest of sealed bids.
+    #[command(subcommand)]
+    Auction(auction::Auction),
     /// Rate an order you paid, once.
     #[command(after_help = "Example: mesh30k market rate \
                             5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e 5 --key bob")]
@@ -145,6 +145,19 @@ pub(crate) enum Market {
         /// 1 to 5.
         stars: u8,
         /// The buyer's key.
+        #[arg(long)]
+        key: String,
+    },
+    /// Rate content you paid a use of, once.
+    #[command(after_help = "Example: mesh30k market rate-content \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e 4 --key bob")]
+    RateContent {
+        /// Its hash.
+        content: Hash,
+        /// 1 to 5.
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=5))]
+        stars: u8,
+        /// The key that paid.
         #[arg(long)]
         key: String,
     },
@@ -223,11 +236,13 @@ impl Market {
             Self::Accept { order, key } => {
                 session.done(&key, Operation::AcceptDelivery(AcceptDelivery { order }), "delivery accepted and paid")
             }
-            Self::Claim { order, key } => {
-                session.done(&key, Operation::ClaimDelivery(ClaimDelivery { order }), "delivery claimed")
-            }
+            Self::Claim(command) => command.run(session),
+            Self::Auction(command) => command.run(session),
             Self::Rate { order, stars, key } => {
                 session.done(&key, Operation::RateOrder(RateOrder { order, stars }), "order rated")
+            }
+            Self::RateContent { content, stars, key } => {
+                session.done(&key, Operation::RateContent(RateContent { content, stars }), "content rated")
             }
         }
     }
@@ -239,22 +254,25 @@ fn hours_ahead(session: &Session, hours: u64) -> Result<TimeMs> {
     Ok(status.final_time.plus_ms(hours.saturating_mul(3_600_000)))
 }
 
-fn list(session: &Session, all: bool) -> Result<()> {
-    let client = session.client()?;
-    let now = client.get::<Status>("/v1/status")?.final_time;
-    let mut rows: Vec<ListingRow> = Vec::new();
-    let mut is_cut = true;
+/// Rows of every page of a list that begins where `?from=` says, and whether there may be more.
+fn all_pages<T: DeserializeOwned>(client: &ApiClient, path: &str, name: impl Fn(&T) -> Hash) -> Result<(Vec<T>, bool)> {
+    let mut rows: Vec<T> = Vec::new();
     for _ in 0..PAGES_MAX {
-        let from = rows.last().map_or(Hash::ZERO, |row| row.listing);
-        let page: Vec<ListingRow> = client.get(&format!("/v1/listings?from={from}"))?;
-        let more = page.into_iter().filter(|row| rows.last().is_none_or(|last| last.listing != row.listing));
-        let more: Vec<ListingRow> = more.collect();
+        let last = rows.last().map(&name);
+        let page: Vec<T> = client.get(&format!("{path}?from={}", last.unwrap_or(Hash::ZERO)))?;
+        let more: Vec<T> = page.into_iter().filter(|row| last.is_none_or(|last| last != name(row))).collect();
         if more.is_empty() {
-            is_cut = false;
-            break;
+            return Ok((rows, false));
         }
         rows.extend(more);
     }
+    Ok((rows, true))
+}
+
+fn list(session: &Session, all: bool) -> Result<()> {
+    let client = session.client()?;
+    let now = client.get::<Status>("/v1/status")?.final_time;
+    let (mut rows, is_cut) = all_pages(&client, "/v1/listings", |row: &ListingRow| row.listing)?;
     rows.retain(|row| all || row.record.is_open(now));
     if session.wants_json() {
         return json(&rows);

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod carbon;
+pub(crate) mod contribution;
 pub(crate) mod event;
 pub(crate) mod freeze;
 pub(crate) mod gov;

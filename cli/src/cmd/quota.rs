@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 use mesh30k_ledger::ops::{DrawQuota, OfferQuota, Operation, ReserveQuota, TakeQuota, WithdrawQuota};
+use mesh30k_ledger::records::QuotaRecord;
 use mesh30k_ledger::types::{EscrowId, Hash, Uftns};
 use mesh30k_node::api::types::{QuotaOfferRow, QuotaRow};
 use mesh30k_testnet::carbon::utc;
@@ -106,9 +107,7 @@ impl Quota {
             Self::Reserve { escrow, units, key } => {
                 session.done(&key, Operation::ReserveQuota(ReserveQuota { escrow, units }), "quota set aside")
             }
-            Self::Draw { escrow, units, key } => {
-                session.done(&key, Operation::DrawQuota(DrawQuota { escrow, units }), "quota drawn")
-            }
+            Self::Draw { escrow, units, key } => session.told(&key, Operation::DrawQuota(DrawQuota { escrow, units })),
         }
     }
 }
@@ -124,12 +123,13 @@ fn show(session: &Session, account: &str) -> Result<()> {
         return Ok(());
     }
     let cells = rows.iter().map(|QuotaRow { capability, record }| {
-        let figures =
-            [record.allocated, record.lent, record.offered, record.borrowed, record.reserved_units(), record.free()];
+        let QuotaRecord { allocated, lent, offered, borrowed, drawn, yielded, .. } = record;
+        let (set_aside, free) = (record.reserved_units(), record.free());
+        let figures = [*allocated, *lent, *offered, *borrowed, *drawn, *yielded, set_aside, free];
         std::iter::once(capability.clone()).chain(figures.map(|units| units.to_string())).collect()
     });
-    let headings = ["capability", "own", "lent", "offered", "borrowed", "set aside", "free"];
-    line(table(&headings, &[1, 2, 3, 4, 5, 6], cells.collect()));
+    let headings = ["capability", "own", "lent", "offered", "borrowed", "drawn", "yielded", "set aside", "free"];
+    line(table(&headings, &[1, 2, 3, 4, 5, 6, 7, 8], cells.collect()));
     Ok(())
 }
 

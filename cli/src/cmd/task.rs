@@ -1,10 +1,13 @@
 //! `mesh30k task`: have work done, and pay for it.
 
+mod steps;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
+use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::types::{EscrowId, Uftns};
 use mesh30k_node::api::types::TaskRow;
 use mesh30k_node::execution::{CarbonAggregate, builtins};
@@ -38,6 +41,9 @@ pub(crate) enum Task {
         /// Held for carbon charge and premium of one part, in FTNS.
         #[arg(long, default_value = "1")]
         reserve: Uftns,
+        /// What it is for, as `mesh30k carbon purpose declare` takes it; general research without.
+        #[arg(long)]
+        purpose: Option<Purpose>,
         /// Write each part's output to DIR/part-N.
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
@@ -45,6 +51,14 @@ pub(crate) enum Task {
         #[arg(long)]
         key: String,
     },
+    /// Lock the payment of a task and begin nothing yet: quota can be set aside for it, or drawn in an emergency.
+    #[command(after_help = "Example: mesh30k task open hello --purpose disaster-response --hours 48 --key bob")]
+    Open(steps::OpenArgs),
+    /// Have what is left of an open task done and pay it: a task, an order of work, or an auction that was won.
+    #[command(after_help = "Examples:\n  mesh30k task work \
+                            5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e hello --key bob\n  mesh30k task \
+                            work 5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e hello --unpaid --key bob")]
+    Work(steps::WorkArgs),
     /// How far a task has come, by its escrow.
     #[command(after_help = "Example: mesh30k task show \
                             5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e5f0c9a1e")]
@@ -57,10 +71,11 @@ pub(crate) enum Task {
 impl Task {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         match self {
-            Self::Run { module, input, parts, amount, reserve, output, key } => {
+            Self::Run { module, input, parts, amount, reserve, purpose, output, key } => {
                 let order = TaskOrder {
                     amount_per_part: amount,
                     reserve_per_part: reserve,
+                    purpose,
                     ..TaskOrder::new(read_module(&module)?, read_inputs(input.as_deref(), parts)?)
                 };
                 let quiet = session.wants_json();
@@ -70,6 +85,8 @@ impl Task {
                 }
                 print(session, &module, &result)
             }
+            Self::Open(args) => steps::open(session, &args),
+            Self::Work(args) => steps::work(session, &args),
             Self::Show { escrow } => show(session, escrow),
         }
     }
