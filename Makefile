@@ -45,12 +45,8 @@ growth: ## ten million transfers over a million accounts on RocksDB: disk, memor
 	@$(CARGO) run --locked --release --package mesh30k-chain --features rocksdb --example growth -- $(ARGS)
 
 .PHONY: fuzz
-fuzz: ## damaged and arbitrary bytes for every decoder of the ledger, for so many minutes (ARGS="MINUTES", by default 10)
-	@end=$$((SECONDS + 60 * $(or $(ARGS),10))); rounds=0; \
-	while [ $$SECONDS -lt $$end ]; do \
-		PROPTEST_CASES=20000 cargo test --locked --quiet --package mesh30k-ledger --test bytes --test export -- panic damaged; \
-		rounds=$$((rounds + 1)); echo "$$rounds x 20000 cases of each without a finding"; \
-	done
+fuzz: ## fuzz every decoder, coverage-guided, for so many minutes in all (ARGS="MINUTES TARGET...", by default 10 and all; SANITIZER=address)
+	@.tools/fuzz.sh $(ARGS)
 
 .PHONY: faults
 faults: ## 500 lives of consensus and ledger under faults (ARGS="FIRST COUNT", or one SEED for its story)
@@ -63,12 +59,14 @@ setup-tests:
 .PHONY: verify
 verify: ## check format, lints and what the light crates depend on; writes nothing but build output
 	@cargo fmt --all --check
+	@cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	@.tools/light-crates.sh
 	@$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 
 .PHONY: fmt
 fmt: ## format the code
 	@cargo fmt --all
+	@cargo fmt --manifest-path tests/fuzz/Cargo.toml
 
 .PHONY: lint
 lint: ## lints alone

@@ -3,7 +3,7 @@
 use crate::tree::Tree;
 
 /// Folder, package and the packages of this workspace it may depend on, in tests too.
-const CRATES: [(&str, &str, &[&str]); 10] = [
+const CRATES: [(&str, &str, &[&str]); 11] = [
     ("ledger", "mesh30k-ledger", &[]),
     ("p2p", "mesh30k-p2p", &[]),
     ("consensus", "mesh30k-consensus", &["mesh30k-ledger"]),
@@ -27,6 +27,7 @@ const CRATES: [(&str, &str, &[&str]); 10] = [
             "mesh30k-testnet",
         ],
     ),
+    ("tests/fuzz", "mesh30k-fuzz", &["mesh30k-ledger", "mesh30k-consensus", "mesh30k-core", "mesh30k-chain"]),
 ];
 
 /// What the deciding crates must build without: folder, dependency.

@@ -1,0 +1,111 @@
+//! What operators hand to a node as files: genesis, exports, archives, restart orders.
+
+use mesh30k_chain::{LedgerStore, Restartable, SignedRestart, SignedStatement};
+use mesh30k_consensus::finality::FinalTip;
+use mesh30k_consensus::storage::{FlushMode, MemDisk};
+use mesh30k_ledger::codec::{decode, encode};
+use mesh30k_ledger::export::{ImportError, export, import};
+use mesh30k_ledger::genesis::Genesis;
+use mesh30k_ledger::invariants;
+use mesh30k_ledger::state::{ChangeSet, MemoryState};
+use mesh30k_ledger::types::{Epoch, Round};
+use std::sync::Arc;
+
+use crate::strict::{choose, stable_json, strict, through_json};
+use crate::world::CERTIFIED;
+
+/// More than any of them here.
+const MAX_BYTES: usize = 1 << 20;
+
+/// A genesis: it is one chain only, and what it begins with adds up.
+pub fn genesis(bytes: &[u8]) {
+    let Some(genesis) = stable_json::<Genesis>(bytes) else { return };
+    through_json(&genesis);
+    let written = encode(&genesis);
+    // Lists that people order as they like are sorted by reading; what cannot be written canonically has to be refused below.
+    if let Ok(back) = decode::<Genesis>(&written, MAX_BYTES) {
+        assert_eq!(back.hash(), genesis.hash());
+    }
+    if let Ok(changes) = genesis.initial_changes() {
+        let mut state = MemoryState::new();
+        state.apply(changes);
+        invariants::check(&state).expect("a genesis that is taken adds up");
+    }
+}
+
+/// An export. Whatever records it has, its first line can be made to name their root; then what was read is written and read again.
+pub fn exported(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let changes = match import(text.lines()) {
+        Ok(changes) => changes,
+        Err(ImportError::Root { found, expected }) => {
+            let (head, rest) = text.split_once('\n').unwrap_or((text, ""));
+            let named = head.replace(&expected.to_string(), &found.to_string());
+            match import(std::iter::once(named.as_str()).chain(rest.lines())) {
+                Ok(changes) => changes,
+                Err(error) => panic!("the root it names is the one it has, yet: {error}"),
+            }
+        }
+        Err(_) => return,
+    };
+    let again = written(&changes).and_then(|lines| import(lines.iter().map(String::as_str)).ok());
+    assert!(again.is_none_or(|again| again == changes), "an export of what was imported is another state");
+}
+
+/// The lines of a state; none if it is too damaged to be written.
+fn written(changes: &ChangeSet) -> Option<Vec<String>> {
+    let mut state = MemoryState::new();
+    state.apply(changes.clone());
+    let mut lines = Vec::new();
+    export(&state, |line| lines.push(line)).ok()?;
+    Some(lines)
+}
+
+/// An archive, read by a node that has only its genesis: only the certified state is taken.
+pub fn archive(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let store = LedgerStore::new(Arc::new(MemDisk::new(FlushMode::Immediate).open()));
+    let genesis = CERTIFIED.world.genesis.initial_changes().expect("the genesis is sound");
+    store.replace_state(&genesis, None).expect("memory does not fail");
+    if let Ok(tip) = store.read_archive(text.lines()) {
+        assert_eq!(tip.block, CERTIFIED.block.id());
+        let root = mesh30k_ledger::query::tip(&store).expect("state can be read").state_root;
+        assert_eq!(root, CERTIFIED.execution.commitment.state_root);
+    }
+}
+
+/// A restart order or a validator's last word, as JSON (as they come) or in canonical bytes (as they are signed).
+pub fn restart(bytes: &[u8]) {
+    let Some((kind, bytes)) = choose(bytes, 4) else { return };
+    let order = match kind {
+        0 => stable_json::<SignedRestart>(bytes),
+        1 => strict::<SignedRestart>(bytes, MAX_BYTES),
+        2 => return statement(stable_json::<SignedStatement>(bytes)),
+        _ => return statement(strict::<SignedStatement>(bytes, MAX_BYTES)),
+    };
+    let Some(order) = order else { return };
+    through_json(&order);
+    let world = &CERTIFIED.world;
+    let node = Restartable {
+        context: &world.context,
+        tip: FinalTip::of(&CERTIFIED.block.header, &CERTIFIED.certificate),
+        validators: &world.genesis.validators,
+        at: (Epoch(0), Round(0)),
+        operators: &world.genesis.operators,
+        halted: None,
+        now: world.now(),
+    };
+    if order.check(&node).is_ok() {
+        assert!(!order.signatures.is_empty(), "no operator signed");
+        assert_eq!(order.order.base.block, CERTIFIED.block.id());
+        assert_eq!(order.order.round, Round(1));
+    }
+}
+
+fn statement(said: Option<SignedStatement>) {
+    let Some(said) = said else { return };
+    through_json(&said);
+    if said.is_signed_in(&CERTIFIED.world.genesis.validators) {
+        assert!(CERTIFIED.world.genesis.validators.get(said.statement.node).is_some());
+    }
+}
