@@ -2,7 +2,7 @@
 # Finds what this machine lacks to build mesh30k, names it and, where apt is the package manager, installs it.
 #
 #   .tools/setup.sh           what a build needs: C++ compiler, libclang and its headers, make, cargo
-#   .tools/setup.sh --tests   the tests' runner, cargo-nextest, and on Linux iproute2 for network namespaces, as well
+#   .tools/setup.sh --tests   the tests' runner, cargo-nextest, on Linux iproute2 for network namespaces, and hledger, as well
 #
 # Asks before it installs, unless CI=true or YES=1. On other systems it prints the line to run and stops.
 set -euo pipefail
@@ -42,6 +42,10 @@ has make || lacks "make" make
 # Only Linux has network namespaces; elsewhere, and without root, that one test says that it is skipped.
 if [ "$want_tests" = yes ] && [ "$(uname)" = Linux ] && ! has ip; then lacks "ip (for tests in network namespaces)" iproute2; fi
 
+# A test shows the journal to hledger. Should it not be had, that test alone cannot run, and says so.
+want_hledger=no
+if [ "$want_tests" = yes ] && ! has hledger; then want_hledger=yes; fi
+
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
@@ -75,6 +79,18 @@ if [ ${#missing[@]} -gt 0 ]; then
         die "run this, then try again: xcode-select --install; brew install llvm make"
     else
         die "install them by this system's package manager, then try again"
+    fi
+fi
+
+if [ "$want_hledger" = yes ]; then
+    say "this machine lacks hledger (a test shows it the ledger's journal)"
+    if ! has apt-get; then
+        say "install it by this system's package manager or from https://hledger.org; until then, set MESH30K_WITHOUT_HLEDGER=1 for tests"
+    elif ! agreed; then
+        say "hledger was not installed; run: apt-get install hledger, or set MESH30K_WITHOUT_HLEDGER=1 for tests"
+    else
+        { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends hledger; } >&2 ||
+            say "apt could not install hledger; set MESH30K_WITHOUT_HLEDGER=1 to run the tests without it"
     fi
 fi
 

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod driver;
+mod hledger;
 
 use driver::Driver;
 use std::collections::BTreeMap;

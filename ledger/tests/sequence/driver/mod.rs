@@ -26,7 +26,7 @@ use mesh30k_ledger::ops::{Capabilities, Operation};
 use mesh30k_ledger::outcome::{DueEvent, Outcome};
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::query;
-use mesh30k_ledger::records::QuotaRecord;
+use mesh30k_ledger::records::{QuotaRecord, Totals};
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::state::MemoryState;
 use mesh30k_ledger::transaction::{KeyedSignature, SignedTransaction, Transaction};
@@ -289,6 +289,12 @@ impl Driver {
     pub fn account(&self, id: &AccountId) -> (u64, u64) {
         let account = query::account(&self.state, id).unwrap().unwrap_or_default();
         (account.balance.0, account.stake.0)
+    }
+
+    /// What the ledger says in sum.
+    #[allow(dead_code, reason = "for the test with hledger")]
+    pub fn totals(&self) -> Totals {
+        query::totals(&self.state).unwrap()
     }
 
     /// Kind, carried out, rejected.
