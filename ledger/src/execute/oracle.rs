@@ -37,9 +37,64 @@ impl SignatureOracle for KeyPoints {
 
     fn first_invalid(&self, items: &[(PublicKey, Hash, Signature)]) -> Option<usize> {
         let batch: Vec<_> = items.iter().map(|(key, message, sig)| (*key, message.0.as_slice(), *sig)).collect();
-        if self.verify_batch(&batch) {
-            return None;
+        first_bad(&batch, |part| self.verify_batch(part))
+    }
+}
+
+/// The position of the first item that does not hold, where `hold` says whether all of some do. Each question is about half as many as
+/// the one before: together they are about no more than twice as many as there are, however many are bad.
+fn first_bad<T>(items: &[T], hold: impl Fn(&[T]) -> bool) -> Option<usize> {
+    if hold(items) {
+        return None;
+    }
+    // One of `rest` is bad, and none before it.
+    let (mut before, mut rest) = (0_usize, items);
+    while rest.len() > 1 {
+        let (left, right) = rest.split_at_checked(rest.len() >> 1)?;
+        if hold(left) {
+            (before, rest) = (before.saturating_add(left.len()), right);
+        } else {
+            rest = left;
         }
-        items.iter().position(|(key, message, signature)| !self.verify(key, message, signature))
+    }
+    Some(before)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use std::cell::RefCell;
+
+    use super::first_bad;
+
+    /// What it finds, and how many items each question was about.
+    fn asked(items: &[bool]) -> (Option<usize>, Vec<usize>) {
+        let questions = RefCell::new(Vec::new());
+        let found = first_bad(items, |part| {
+            questions.borrow_mut().push(part.len());
+            part.iter().all(|good| *good)
+        });
+        (found, questions.into_inner())
+    }
+
+    #[test]
+    fn one_bad_of_a_thousand_is_found_in_eleven_questions_wherever_it_is() {
+        for bad in 0..1_024 {
+            let (found, questions) = asked(&std::array::from_fn::<bool, 1_024, _>(|index| index != bad));
+            assert_eq!(found, Some(bad));
+            assert_eq!(questions, [1_024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1]);
+        }
+        let (found, questions) = asked(&[false; 1_024]);
+        assert_eq!((found, questions.len(), questions.iter().sum::<usize>()), (Some(0), 11, 2_047));
+        assert_eq!(asked(&[true; 1_024]), (None, vec![1_024]));
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_is_found_and_the_work_is_bounded(items in prop::collection::vec(prop::bool::weighted(0.9), 0..300)) {
+            let (found, questions) = asked(&items);
+            prop_assert_eq!(found, items.iter().position(|good| !good));
+            prop_assert!(questions.iter().sum::<usize>() <= 2 * items.len() + 10);
+        }
     }
 }
