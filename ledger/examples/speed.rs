@@ -26,7 +26,7 @@ use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::state::{ChangeSet, MemoryState};
 use mesh30k_ledger::transaction::{KeyedSignature, SignedTransaction, Transaction};
 use mesh30k_ledger::types::{ChainId, Epoch, Hash, NodeId, Round, TimeMs, Uftns};
-use mesh30k_ledger::{query, smt};
+use mesh30k_ledger::{invariants, query, smt};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Says yes: what was verified once is not verified again.
@@ -163,6 +163,7 @@ struct Parts {
     apply: Duration,
     tree: Duration,
     whole: Duration,
+    check: Duration,
     payments: u64,
 }
 
@@ -188,12 +189,15 @@ fn run(bench: &mut Bench, block: &Block) -> Parts {
     let start = used();
     let execution = execute_with(&bench.state, block, &Verified).unwrap();
     let whole = used() - start;
+    let start = used();
+    invariants::check_step(&bench.state, &execution.changes).unwrap();
+    let check = used() - start;
     bench.state.apply(execution.changes);
     let payments = block.transactions.iter().map(|signed| match &signed.tx.op {
         Operation::BatchTransfer(batch) => batch.transfers.len() as u64,
         _ => 1,
     });
-    Parts { hashes, apply: apply_time, tree, whole, payments: payments.sum() }
+    Parts { hashes, apply: apply_time, tree, whole, check, payments: payments.sum() }
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -213,6 +217,7 @@ fn report(name: &str, parts: &[Parts]) {
     println!("    the rest   {:>8.3} ms   {:>10.0} payments/s", carried_out.as_secs_f64() * 1e3, rate(carried_out));
     println!("  state tree {:>8.3} ms", tree.as_secs_f64() * 1e3);
     println!("  whole      {:>8.3} ms", whole.as_secs_f64() * 1e3);
+    println!("  check      {:>8.3} ms", of(|p| p.check).as_secs_f64() * 1e3);
 }
 
 fn main() {

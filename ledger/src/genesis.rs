@@ -11,7 +11,8 @@ use crate::operators::Operators;
 use crate::ops::NodeRegistration;
 use crate::parameters::{Parameter, Parameters};
 use crate::records::{
-    Account, Counters, Due, Globals, Holding, NodeRecord, Office, OfficeRecord, Quarter, Regions, TERM_MS, Tip, Totals,
+    Account, Counters, Due, EpochRecord, Globals, Holding, NodeRecord, Office, OfficeRecord, Quarter, Regions, TERM_MS,
+    Tip, Totals,
 };
 use crate::signing::ChainContext;
 use crate::smt;
@@ -180,6 +181,8 @@ impl Genesis {
         put(keyspace::CONTEXT.to_vec(), encode(&self.context()));
         put(keyspace::EPOCH.to_vec(), encode(&Epoch(0)));
         put(keyspace::VALIDATORS.to_vec(), encode(&self.validators));
+        let first = EpochRecord { validators: self.validators.clone(), ended: None };
+        put(keyspace::epoch(Epoch(0)), encode(&first));
         put(keyspace::OPERATORS.to_vec(), encode(&self.operators));
         put(keyspace::PARAMETERS.to_vec(), encode(&self.parameters));
         put(keyspace::REGIONS.to_vec(), encode(&self.regions));

@@ -16,6 +16,7 @@
 
 pub mod block;
 pub mod carbon;
+pub mod charges;
 pub mod codec;
 mod due_event;
 pub mod execute;
@@ -25,6 +26,7 @@ pub mod finality;
 pub mod genesis;
 pub mod governance;
 pub mod invariants;
+mod jail;
 pub mod journal;
 pub mod key_points;
 pub mod key_policy;

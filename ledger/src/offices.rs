@@ -8,10 +8,10 @@ use crate::state::{StateError, decode_record, keyspace};
 use crate::types::AccountId;
 
 impl Working<'_> {
-    /// Whether an account holds an office now.
+    /// Whether an account holds an office now; nobody does while locked out.
     pub(crate) fn holds(&self, office: Office, account: &AccountId) -> Result<bool, StateError> {
         let record: Option<OfficeRecord> = self.read(&keyspace::office(office, account))?;
-        Ok(record.is_some_and(|term| self.now < term.until))
+        Ok(record.is_some_and(|term| self.now < term.until) && self.jailed_until(account)?.is_none())
     }
 
     /// Refuses whoever does not hold it.
@@ -19,11 +19,12 @@ impl Working<'_> {
         if self.holds(office, account)? {
             Ok(())
         } else {
+            self.must_be_free(account)?;
             Err(Rejection::NotInOffice { office, account: *account }.into())
         }
     }
 
-    /// Everybody who holds it now, in order of account; at most [`MAX_HOLDERS`].
+    /// Everybody who holds it now and is not locked out, in order of account; at most [`MAX_HOLDERS`].
     pub(crate) fn holders(&self, office: Office) -> Result<Vec<AccountId>, StateError> {
         let prefix = keyspace::offices(office);
         let mut holders = Vec::new();
@@ -31,8 +32,9 @@ impl Working<'_> {
             let term: OfficeRecord = decode_record(&key, &value)?;
             let account = key.strip_prefix(prefix.as_slice()).and_then(|id| <[u8; 20]>::try_from(id).ok());
             let corrupt = || StateError::Corrupt { key: hex::encode(&key), reason: "it names no account".into() };
-            if self.now < term.until {
-                holders.push(AccountId(account.ok_or_else(corrupt)?));
+            let account = AccountId(account.ok_or_else(corrupt)?);
+            if self.now < term.until && self.jailed_until(&account)?.is_none() {
+                holders.push(account);
             }
         }
         Ok(holders)

@@ -8,7 +8,7 @@ pub use crate::due_event::DueEvent;
 use crate::keys::PublicKey;
 use crate::pricing::Price;
 use crate::priority::Purpose;
-use crate::records::{Contribution, Duty, Safety};
+use crate::records::{Contribution, Declared, Duty, Safety};
 use crate::rejection::Rejection;
 use crate::types::{
     AccountId, AgentId, EscrowId, Hash, NodeId, ProposalId, Region, Scope, SectorId, TimeMs, TxId, Uftns,
@@ -140,6 +140,8 @@ pub enum Effect {
         amount: Uftns,
         /// What of it went to whoever proved it; the rest is burned.
         reward: Uftns,
+        /// It is locked out until then.
+        jailed_until: TimeMs,
     },
     /// An oracle's word was counted.
     IntensityReported {
@@ -452,6 +454,26 @@ pub enum Effect {
         node: NodeId,
         /// What it cost to make, grams of CO2e.
         embodied_g: u64,
+    },
+    /// An account said something of itself.
+    Declared {
+        /// Which.
+        account: AccountId,
+        /// What.
+        what: Declared,
+        /// Whether it counts already.
+        in_force: bool,
+    },
+    /// What an account said of itself was attested.
+    Attested {
+        /// Which.
+        account: AccountId,
+        /// What.
+        what: Declared,
+        /// By so many.
+        attestations: u64,
+        /// Whether it counts now.
+        in_force: bool,
     },
 }
 

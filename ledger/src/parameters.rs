@@ -149,6 +149,13 @@ parameters! {
     ImpactBonusPpm, "impact_bonus_ppm", 250_000, 0..=1_000_000;
     /// What a node must have bonded as validator before a vote gives it a seat, in uFTNS.
     ValidatorBond, "validator_bond_uftns", 100_000_000, 0..=1_000_000_000_000;
+    /// The footprint a unit of work is reckoned with when money is set aside for it, in ug of CO2e; what is really charged is measured.
+    CarbonReserveUg, "carbon_reserve_ug_per_unit", 50, 0..=1_000_000_000;
+    /// The most an account's work is discounted for its region in a day of block time, in uFTNS: twice what the busiest requester of
+    /// the recorded day was.
+    AccessAllowance, "access_allowance_uftns", 2_000_000_000, 0..=1_000_000_000_000_000;
+    /// How long a proven offence locks a validator's account out, in ms of block time; each further offence adds as much.
+    JailMs, "jail_ms", 2_592_000_000, 1_000..=31_622_400_000;
 }
 
 /// Text that names no parameter.

@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use crate::charges::ChargeTerms;
 use crate::parameters::{Parameter, Parameters};
 use crate::types::Uftns;
 
@@ -29,6 +30,8 @@ pub struct PriceInput {
     pub renewable_ppm: u32,
     /// Royalty of the module, parts per million of the base.
     pub royalty_ppm: u64,
+    /// What charges are counted with.
+    pub terms: ChargeTerms,
     /// Whether the requester's region is attested and in the access list.
     pub access: bool,
     /// What the access fund holds.
@@ -52,7 +55,7 @@ pub struct Price {
     pub green: Uftns,
     /// From the requester: base + carbon + premium + royalty - discount - green.
     pub total: Uftns,
-    /// Carbon charge, premium and royalty that the reserve did not cover.
+    /// What the reserve did not cover: of content registered after the money was set aside. All else is covered, or nothing is paid.
     pub uncovered: Uftns,
     /// Discounts the funds could not pay.
     pub unfunded: Uftns,
@@ -73,13 +76,14 @@ impl Price {
 }
 
 /// Prices a part. Charges round up, discounts and royalties round down; what funds lack is cut from discounts, what the reserve lacks
-/// from royalty, premium and carbon, in this order, never from the base.
+/// from royalty, premium and carbon, in this order, never from the base. A part is paid only when its reserve holds what was to be expected
+/// ([`ChargeTerms::must_cover`]).
 #[must_use]
 pub fn price(input: &PriceInput, parameters: &Parameters) -> Price {
     let get = |parameter| u128::from(parameters.get(parameter));
     let base = base(input).min(u128::from(input.base_limit.0));
-    let carbon_due = u128::from(input.carbon_ug).saturating_mul(get(Parameter::CarbonPrice)).div_ceil(PPM);
-    let premium_due = if input.access { 0 } else { base.saturating_mul(get(Parameter::PremiumPpm)).div_ceil(PPM) };
+    let carbon_due = u128::from(input.terms.carbon(input.carbon_ug).0);
+    let premium_due = if input.access { 0 } else { u128::from(input.terms.premium(amount(base)).0) };
     let discount_due = if input.access { share(base, get(Parameter::DiscountPpm)) } else { 0 };
     let royalty_due = share(base, u128::from(input.royalty_ppm));
     let green_ppm = share(get(Parameter::GreenPpm), u128::from(input.renewable_ppm));

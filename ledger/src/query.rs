@@ -7,23 +7,23 @@ pub use trade::{
 };
 
 use crate::fees::BaseFee;
-use crate::finality::ValidatorSet;
+use crate::finality::{ValidatorSet, Vote};
 use crate::operators::Operators;
 use crate::ops::Capabilities;
 use crate::parameters::{Parameter, Parameters};
 use crate::priority::{Purpose, Standing};
 use crate::records::{
     Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
-    ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DividendRecord, EmergencyRecord, Escrow,
-    FreezeRecord, Globals, HardwareRecord, IntensityRecord, ListingRecord, MAX_HOLDERS, NodeRecord, Office,
-    OfficeRecord, OrderRecord, Proposal, PurchaseRecord, PurposeRecord, QuotaDraw, QuotaOffer, QuotaRecord, Regions,
-    ReputationRecord, RetirementRecord, SavingRecord, ScheduleRecord, SectorRecord, Tip, Totals, VolumeRecord,
-    VoteRecord,
+    ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DeclarationRecord, Declared, DividendRecord,
+    EmergencyRecord, EpochRecord, Escrow, FreezeRecord, Globals, HardwareRecord, IntensityRecord, JailRecord,
+    ListingRecord, MAX_HOLDERS, NodeRecord, Office, OfficeRecord, OrderRecord, Proposal, PurchaseRecord, PurposeRecord,
+    QuotaDraw, QuotaOffer, QuotaRecord, Regions, ReputationRecord, RetirementRecord, SavingRecord, ScheduleRecord,
+    SectorRecord, Tip, Totals, VolumeRecord, VoteRecord,
 };
 use crate::signing::ChainContext;
 use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};
 use crate::types::{
-    AccountId, AgentId, ClusterId, Epoch, EscrowId, Hash, NodeId, ProposalId, Region, Scope, SectorId, TimeMs,
+    AccountId, AgentId, ClusterId, Epoch, EscrowId, Hash, NodeId, ProposalId, Region, Scope, SectorId, TimeMs, TxId,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -129,12 +129,15 @@ pub fn next_validator_set(state: State<'_>) -> Answer<ValidatorSet> {
     read(state, keyspace::NEXT_VALIDATORS)?.map_or_else(|| validator_set(state), Ok)
 }
 
-/// Who certifies the blocks of an epoch; nothing of one that has not begun.
+/// Who certifies the blocks of an epoch; nothing of one that has not begun or is forgotten.
 ///
 /// # Errors
 /// State that cannot be read.
 pub fn validators_of(state: State<'_>, asked: Epoch) -> Answer<Option<ValidatorSet>> {
-    if asked == epoch(state)? { validator_set(state).map(Some) } else { past_validators(state, asked) }
+    if asked == epoch(state)? {
+        return validator_set(state).map(Some);
+    }
+    Ok(epoch_validators(state, asked)?.map(|record| record.validators))
 }
 
 macro_rules! lookups {
@@ -150,8 +153,6 @@ macro_rules! lookups {
 }
 
 lookups! {
-    /// Who validated in an epoch that has ended.
-    past_validators(epoch: Epoch) -> ValidatorSet = keyspace::past_validators(epoch);
     /// An account.
     account(id: &AccountId) -> Account = keyspace::account(id);
     /// An escrow.
@@ -194,6 +195,14 @@ lookups! {
     schedule(id: &Hash) -> ScheduleRecord = keyspace::schedule(id);
     /// What an account has bonded.
     bond(id: &AccountId) -> BondRecord = keyspace::bond(id);
+    /// Whether, and since when, an account is locked out for an offence.
+    jail(id: &AccountId) -> JailRecord = keyspace::jail(id);
+    /// The validators of an epoch that runs or still answers.
+    epoch_validators(epoch: Epoch) -> EpochRecord = keyspace::epoch(epoch);
+    /// The transaction that proved what a validator did at the place of this vote.
+    punished(vote: &Vote) -> TxId = keyspace::offence(vote);
+    /// What an account declared, of the sort of `like`, and what waits for attestations.
+    declaration(id: &AccountId, like: &Declared) -> DeclarationRecord = keyspace::declaration(id, like);
     /// An account's carbon credits.
     credits(id: &AccountId) -> CreditRecord = keyspace::credits(id);
     /// What a worker owes in retired credits, as last written; [`RetirementRecord::at`] brings it to a period.

@@ -168,6 +168,12 @@ pub enum Rejection {
     UnsafeListing(Hash),
     #[error("{field} is {found}, the listing's seller has {expected}")]
     ListingMismatch { field: String, found: String, expected: String },
+    #[error(
+        "a reserve of {needed} a part is needed for its charges, {reserved} is set aside; reserve at least {needed}"
+    )]
+    ReserveShort { needed: Uftns, reserved: Uftns },
+    #[error("account {account} was proven an offence and is locked out until {until} ms")]
+    Jailed { account: AccountId, until: TimeMs },
 }
 
 /// What a rejection does to the block and to the account.

@@ -20,10 +20,6 @@ pub fn restart(
     validators: &ValidatorSet,
 ) -> Result<ChangeSet, StateError> {
     let mut changes = ChangeSet::new();
-    let ended = query::epoch(state)?;
-    if ended != epoch {
-        changes.insert(keyspace::past_validators(ended), Some(encode(&query::validator_set(state)?)));
-    }
     // A change by vote that was under way is overtaken by what the operators order.
     if state.get(keyspace::NEXT_VALIDATORS)?.is_some() {
         changes.insert(keyspace::NEXT_VALIDATORS.to_vec(), None);

@@ -47,6 +47,7 @@ pub(crate) fn change(working: &mut Working<'_>, change: &SeatChange) -> Result<(
         (Some(key), found) => {
             let node: NodeRecord =
                 working.read(&keyspace::node(change.node))?.ok_or(Rejection::UnknownNode(change.node))?;
+            working.must_be_free(&node.account)?;
             must_be_bonded(working, &node)?;
             let seat = Validator { node: node.id, key, account: node.account };
             if seats.iter().any(|other| other.key == key) {
@@ -79,9 +80,8 @@ fn must_be_bonded(working: &Working<'_>, node: &NodeRecord) -> Result<(), Stop> 
 /// Ends the epoch of a block whose header named another set than its own.
 pub(crate) fn turn(working: &mut Working<'_>) {
     let Some(next) = working.chain.next_validators.take() else { return };
-    let ended = working.chain.epoch;
-    working.write(keyspace::past_validators(ended), &working.chain.validators.clone());
+    let epoch = working.chain.epoch.next();
     working.write(keyspace::VALIDATORS.to_vec(), &next);
-    working.write(keyspace::EPOCH.to_vec(), &ended.next());
+    working.write(keyspace::EPOCH.to_vec(), &epoch);
     working.remove(keyspace::NEXT_VALIDATORS.to_vec());
 }

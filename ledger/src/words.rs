@@ -47,9 +47,10 @@ impl Effect {
             Self::UnbondingBegan { duty, amount, until } => {
                 format!("{amount} come free at {until} ms and answer as {duty} until then")
             }
-            Self::Slashed { account, amount, reward } => {
-                format!("{amount} taken from the bond of {account}, {reward} of it as a reward, the rest burned")
-            }
+            Self::Slashed { account, amount, reward, jailed_until } => format!(
+                "{account} locked out until {jailed_until} ms; {amount} taken from its bond, {reward} of it as a reward, the rest \
+                 burned"
+            ),
             Self::IntensityReported { region, words, in_force } => {
                 format!("{words} fresh reports for {region}, {in_force} mg/kWh in force")
             }
@@ -79,6 +80,16 @@ impl Effect {
             }
             Self::EmergencySignalled { region, until: Some(until), .. } => {
                 format!("emergency in {region} until {until} ms")
+            }
+            Self::Declared { account, what, in_force: false } => {
+                format!("{what} declared of {account}, to be attested")
+            }
+            Self::Declared { account, what, in_force: true } => format!("{what} of {account} is in force"),
+            Self::Attested { account, what, attestations, in_force: false } => {
+                format!("{what} of {account} attested by {attestations} so far")
+            }
+            Self::Attested { account, what, in_force: true, .. } => {
+                format!("{what} of {account} attested and in force")
             }
             _ => self.market_sentence(),
         }

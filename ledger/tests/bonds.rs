@@ -13,6 +13,7 @@ use mesh30k_ledger::rejection::Rejection;
 use mesh30k_ledger::types::{AccountId, ChainId, Hash, Height, NodeId, Round, Uftns};
 
 const WEEK_MS: u64 = 604_800_000;
+const JAIL_MS: u64 = 2_592_000_000;
 
 fn bond(amount: u64) -> Operation {
     Operation::Bond(Bond { duty: Duty::Validator, amount: Uftns(amount) })
@@ -66,7 +67,11 @@ fn two_votes_at_one_height_cost_the_validator() {
     let outcome = world.one(&bob(), Operation::ProveEquivocation(evidence));
     let Outcome::Executed { fee, effect } = outcome else { panic!("{outcome:?}") };
     // A tenth of what answers, on its way out or not, rounded up; a twentieth of that to the reporter, rounded down.
-    assert_eq!(effect, Effect::Slashed { account: offender, amount: Uftns(100_001), reward: Uftns(5_000) });
+    let jailed_until = world.now().plus_ms(JAIL_MS);
+    assert_eq!(
+        effect,
+        Effect::Slashed { account: offender, amount: Uftns(100_001), reward: Uftns(5_000), jailed_until }
+    );
     assert_eq!(world.balance(&id_of(&bob())), reporter + 5_000 - fee.0);
     let totals = query::totals(&world.state).unwrap();
     assert_eq!(totals.burned.0, burned.0 + 95_001 + fee.0 / 2);
@@ -76,10 +81,12 @@ fn two_votes_at_one_height_cost_the_validator() {
     // What was taken from the part on its way out does not come back.
     world.run(WEEK_MS, vec![]);
     assert_eq!(query::account(&world.state, &offender).unwrap().unwrap().stake, Uftns::ZERO);
-    assert!(matches!(
-        world.one(&alice(), Operation::ProveEquivocation(proof(&world, 10))).rejection(),
-        Some(Rejection::BondTooSmall { .. })
-    ));
+    // Nothing is left to take, and it is punished all the same.
+    let bare = world.one(&alice(), Operation::ProveEquivocation(proof(&world, 10)));
+    let Outcome::Executed { effect: Effect::Slashed { amount, reward, jailed_until: until, .. }, .. } = bare else {
+        panic!("{bare:?}")
+    };
+    assert_eq!((amount, reward, until), (Uftns::ZERO, Uftns::ZERO, jailed_until.plus_ms(JAIL_MS)));
 }
 
 #[test]

@@ -11,21 +11,21 @@ use mesh30k_ledger::finality::{Certificate, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::ops::{
-    AcceptDelivery, Anchor, AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Capabilities, ChangeListing,
-    Choice, ClaimContribution, ClaimDelivery, ClaimPart, ClaimSaving, CollectRoyalties, CreateListing, CreditImport,
-    DeclareHardware, DeclarePurpose, DisputeClaim, DrawQuota, EnergyMethod, EscrowOpen, EscrowRelease, Freeze,
-    ListingTerms, OfferQuota, OfficeChange, OpenAuction, OpenBid, Operation, OrderedWork, ParameterChange, PlaceOrder,
-    ProposalKind, Propose, ProveEquivocation, RateContent, RateOrder, ReclassifyPurpose, RegisterContent,
-    ReportIntensity, ReserveQuota, RetireCredits, ReviewListing, RotateKey, RuleClaim, Schedule, SealBid, SeatChange,
-    SignalEmergency, TakeQuota, TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits, TransferItem, Unbond,
-    Unschedule, WithdrawListing, WithdrawQuota,
+    AcceptDelivery, Anchor, Attest, AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Capabilities,
+    ChangeListing, Choice, ClaimContribution, ClaimDelivery, ClaimPart, ClaimSaving, CollectRoyalties, CreateListing,
+    CreditImport, Declare, DeclareHardware, DeclarePurpose, DisputeClaim, DrawQuota, EnergyMethod, EscrowOpen,
+    EscrowRelease, Freeze, ListingTerms, OfferQuota, OfficeChange, OpenAuction, OpenBid, Operation, OrderedWork,
+    ParameterChange, PlaceOrder, ProposalKind, Propose, ProveEquivocation, RateContent, RateOrder, ReclassifyPurpose,
+    RegisterContent, ReportIntensity, ReserveQuota, RetireCredits, ReviewListing, RotateKey, RuleClaim, Schedule,
+    SealBid, SeatChange, SignalEmergency, TakeQuota, TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits,
+    TransferItem, Unbond, Unschedule, WithdrawListing, WithdrawQuota,
 };
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::receipt::Receipt;
 use mesh30k_ledger::records::{
-    AnchorHeads, ContentParent, ContentShare, Contribution, Duty, EnergySource, ListingKind, Office, Safety,
+    AnchorHeads, ContentParent, ContentShare, Contribution, Declared, Duty, EnergySource, ListingKind, Office, Safety,
 };
 use mesh30k_ledger::smt::StateProof;
 use mesh30k_ledger::transaction::{MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
@@ -249,6 +249,7 @@ fn order_operations() -> Vec<(&'static str, Operation)> {
     let work = OrderedWork { task: Hash::of(b"task"), module: Hash::of(b"module"), parts: 38, reserve_per_part };
     let place = PlaceOrder { listing, max_price: Uftns(37), work: Some(work), release_deadline: TimeMs(40) };
     let kind = ListingKind::Agent(AgentId(41));
+    let declare = |what| Operation::Declare(Declare { what, evidence: Hash::of(b"bill") });
     vec![
         ("create_listing", Operation::CreateListing(CreateListing { kind, terms: terms.clone() })),
         ("change_listing", Operation::ChangeListing(ChangeListing { listing, terms })),
@@ -259,6 +260,9 @@ fn order_operations() -> Vec<(&'static str, Operation)> {
         ("accept_delivery", Operation::AcceptDelivery(AcceptDelivery { order })),
         ("rate_order", Operation::RateOrder(RateOrder { order, stars: 4 })),
         ("collect_royalties", Operation::CollectRoyalties(CollectRoyalties { content: Hash::of(b"content") })),
+        ("declare.region", declare(Declared::Region(common::region("BD")))),
+        ("declare.renewable", declare(Declared::RenewablePpm(46))),
+        ("attest", Operation::Attest(Attest { account: id_of(&bob()), what: Declared::RenewablePpm(47) })),
         ("declare_hardware", Operation::DeclareHardware(DeclareHardware { embodied_g: 43, lifespan_h: 44, slots: 45 })),
     ]
 }
@@ -377,7 +381,7 @@ fn canonical_all(bytes: &[u8]) {
 }
 
 /// Examples of operations below.
-const KINDS: usize = 55;
+const KINDS: usize = 58;
 
 #[test]
 fn every_example_is_damaged() {

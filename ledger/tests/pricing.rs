@@ -1,7 +1,8 @@
 //! What the true price promises, for whatever is asked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use mesh30k_ledger::ops::carbon_ug;
+use mesh30k_ledger::charges::ChargeTerms;
+use mesh30k_ledger::ops::{carbon_ug, most_royalty_ppm, quality_ppm};
 use mesh30k_ledger::parameters::{Parameter, Parameters};
 use mesh30k_ledger::pricing::{Price, PriceInput, price};
 use mesh30k_ledger::types::Uftns;
@@ -31,12 +32,17 @@ fn input() -> impl Strategy<Value = PriceInput> {
                     carbon_ug,
                     renewable_ppm,
                     royalty_ppm,
+                    terms: terms(access),
                     access,
                     access_fund: Uftns(access_fund),
                     carbon_pool: Uftns(carbon_pool),
                 }
             },
         )
+}
+
+fn terms(access: bool) -> ChargeTerms {
+    ChargeTerms::now(&Parameters::default(), access, None)
 }
 
 fn of(input: &PriceInput) -> Price {
@@ -81,8 +87,8 @@ proptest! {
 
     #[test]
     fn access_never_pays_more(input in input()) {
-        let inside = of(&PriceInput { access: true, ..input });
-        let outside = of(&PriceInput { access: false, ..input });
+        let inside = of(&PriceInput { access: true, terms: terms(true), ..input });
+        let outside = of(&PriceInput { access: false, terms: terms(false), ..input });
         prop_assert!(inside.total <= outside.total);
     }
 
@@ -112,9 +118,33 @@ proptest! {
             covered_units: 0,
             covered_price: 0,
             royalty_ppm: u64::MAX,
+            terms: ChargeTerms::now(&parameters, false, None),
             access: true, access_fund: fund, carbon_pool: fund,
         };
         prop_assert!(price(&input, &parameters).base <= base);
+    }
+}
+
+proptest! {
+    /// Whatever is charged, and to whom: what is needed to open and to be paid is enough for all of it.
+    #[test]
+    fn a_reserve_that_was_taken_pays_every_charge_in_full(
+        input in input(), spare in 0..10_000_u64, royalty_ppm in 0..=200_000_u32, stars in 1..=5_u64, ratings in 0..1_000_u64,
+    ) {
+        let parameters = Parameters::default();
+        let terms = ChargeTerms { royalty_ppm: most_royalty_ppm(royalty_ppm), ..input.terms };
+        let needed = terms.reserve(input.base_limit, &parameters);
+        let reserved = Uftns(needed.total().0 + spare);
+        let asked = u64::from(royalty_ppm) * quality_ppm(stars * ratings, ratings) / 1_000_000;
+        let limit = Uftns(input.base_limit.0 + reserved.0);
+        let paid = of(&PriceInput { royalty_ppm: asked, limit, terms, ..input });
+        if terms.must_cover(input.base_limit, reserved, input.carbon_ug).is_ok() {
+            prop_assert_eq!(paid.uncovered, Uftns::ZERO);
+            prop_assert_eq!(paid.carbon, terms.carbon(input.carbon_ug));
+            prop_assert_eq!(paid.premium, if input.access { Uftns::ZERO } else { terms.premium(paid.base) });
+        } else {
+            prop_assert!(terms.carbon(input.carbon_ug) > needed.carbon, "what is reckoned with always fits");
+        }
     }
 }
 

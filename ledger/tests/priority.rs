@@ -5,7 +5,7 @@ mod common;
 
 use common::{World, alice, key, operator, region};
 use mesh30k_ledger::keys::SecretKey;
-use mesh30k_ledger::ops::{DeclarePurpose, Operation, SignalEmergency};
+use mesh30k_ledger::ops::{DeclarePurpose, MAX_KINDS, Operation, SignalEmergency};
 use mesh30k_ledger::priority::{Purpose, Standing, priority_milli};
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::{HALF_LIFE_MS, ReputationRecord};
@@ -146,4 +146,43 @@ fn a_tasks_standing_is_read_from_the_ledger() {
     assert_eq!(priority_milli(&declared), 5 * 4 * 2 * priority_milli(&undeclared) / 2);
     world.run(1_000_000, vec![]);
     assert!(!now(&world).emergency, "it is over");
+}
+
+#[test]
+fn a_flood_and_a_fire_are_two_emergencies() {
+    let mut world = World::new();
+    let signal = |world: &mut World, who: &SecretKey, kind: &str, ms: Option<u64>| {
+        let until = ms.map(|ms| world.now().plus_ms(ms));
+        world.one(who, Operation::SignalEmergency(SignalEmergency { region: region("BD"), kind: kind.into(), until }))
+    };
+    let ends = |world: &World| {
+        let record = query::emergency(&world.state, region("BD")).unwrap().unwrap_or_default();
+        ["flood", "fire"].map(|kind| record.0.get(kind).and_then(|kind| kind.in_force_until(world.now())).is_some())
+    };
+    signal(&mut world, &key(1), "flood", Some(100_000));
+    signal(&mut world, &key(2), "fire", Some(100_000));
+    assert_eq!(ends(&world), [false, false], "one word on each");
+    signal(&mut world, &key(2), "flood", Some(90_000));
+    assert_eq!(ends(&world), [true, false]);
+    // The word on the fire was not used up by the flood.
+    signal(&mut world, &key(3), "fire", Some(200_000));
+    assert_eq!(ends(&world), [true, true]);
+    signal(&mut world, &key(1), "flood", None);
+    signal(&mut world, &key(2), "fire", None);
+    assert_eq!(ends(&world), [true, true], "one word each to lift it");
+    signal(&mut world, &key(2), "flood", None);
+    assert_eq!(ends(&world), [false, true], "the fire goes on");
+    let record = query::emergency(&world.state, region("BD")).unwrap().unwrap();
+    assert!(record.is_in_force(world.now()));
+
+    // Kinds nobody came back to make room; live ones do not.
+    for n in 0..MAX_KINDS - 1 {
+        assert!(signal(&mut world, &key(1), &format!("kind {n}"), Some(1_000)).is_executed());
+    }
+    let more = signal(&mut world, &key(1), "more", Some(1_000));
+    assert!(matches!(more.rejection(), Some(Rejection::TooMany { found: 8, max: 8, .. })), "{more:?}");
+    world.run(3_600_001, vec![]);
+    assert!(signal(&mut world, &key(1), "more", Some(1_000)).is_executed());
+    let record = query::emergency(&world.state, region("BD")).unwrap().unwrap();
+    assert_eq!(record.0.into_keys().collect::<Vec<_>>(), ["more"]);
 }

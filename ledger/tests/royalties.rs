@@ -78,7 +78,7 @@ fn a_receipt_pays_the_module_and_collecting_pays_its_provenance() {
 }
 
 #[test]
-fn ratings_move_a_royalty_and_a_reserve_that_is_too_small_cuts_it() {
+fn ratings_move_a_royalty_and_a_reserve_that_is_too_small_is_refused() {
     let mut world = world();
     let escrow = open(&mut world, 2, 600_000);
     pay(&mut world, &alice(), escrow, 0);
@@ -94,12 +94,22 @@ fn ratings_move_a_royalty_and_a_reserve_that_is_too_small_cuts_it() {
         reserve_per_part: Uftns::ZERO,
         release_deadline: world.now().plus_ms(60_000),
     };
-    // The base is half of what was locked: it and the charges are paid, and of the royalty what is left.
-    let tight = EscrowOpen { amount_per_part: Uftns(5_000), ..op };
-    let (tight, _) = world.must(&bob(), Operation::EscrowOpen(tight));
-    let price = pay(&mut world, &bob(), tight, 0);
-    assert_eq!((price.base, price.total), (Uftns(5_000), Uftns(5_000)), "the worker is paid in full");
-    assert!(price.royalty.0 < 527 && price.uncovered.0 > 0, "{price:?}");
+    // A fifth as premium, a tenth and a half of it as royalty, and five units' carbon; Bob is in no list.
+    let open = |reserve| EscrowOpen { amount_per_part: Uftns(5_000), reserve_per_part: Uftns(reserve), ..op.clone() };
+    let (needed, reserved) = (Uftns(1_000 + 750 + 25), Uftns(1_774));
+    let short = world.one(&bob(), Operation::EscrowOpen(open(1_774)));
+    assert_eq!(short.rejection(), Some(&Rejection::ReserveShort { needed, reserved }));
+    let (tight, _) = world.must(&bob(), Operation::EscrowOpen(open(1_775)));
+    // The part emitted more than was reckoned with: its 7,125 ug are not to be had for less.
+    let receipt = receipt(&world, report(0));
+    let release = |escrow| Operation::EscrowRelease(EscrowRelease { escrow, receipt });
+    let short = world.one(&bob(), release(tight));
+    let (needed, reserved) = (Uftns(1_000 + 750 + 713), Uftns(1_775));
+    assert_eq!(short.rejection(), Some(&Rejection::ReserveShort { needed, reserved }));
+    let (enough, _) = world.must(&bob(), Operation::EscrowOpen(open(2_463)));
+    let price = pay(&mut world, &bob(), enough, 0);
+    assert_eq!((price.base, price.premium, price.carbon), (Uftns(5_000), Uftns(1_000), Uftns(713)));
+    assert_eq!((price.royalty, price.uncovered), (Uftns(527), Uftns::ZERO));
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn a_seat_is_given_between_two_blocks() {
     assert_eq!((epoch, nodes(&now)), (Epoch(1), vec![1, 2, 3, 4, 5]));
     assert_eq!(last.header.next_validators_hash, now.hash());
     assert_eq!(now.get(NodeId(5)).unwrap().account, id_of(&key(5)));
-    assert_eq!(query::past_validators(&world.state, Epoch(0)).unwrap(), Some(before));
+    assert_eq!(query::validators_of(&world.state, Epoch(0)).unwrap(), Some(before));
 
     // The next block is of the new epoch, and the new validator may make it.
     let old = Header { epoch: Epoch(0), ..world.header(10) };
@@ -141,7 +141,7 @@ fn two_changes_that_fall_due_together_take_an_epoch_each() {
     world.run(10, vec![]);
     let (epoch, now) = set(&world);
     assert_eq!((epoch, nodes(&now)), (Epoch(2), vec![1, 2, 3, 4, 5, 6]));
-    assert_eq!(query::past_validators(&world.state, Epoch(1)).unwrap().map(|set| set.len()), Some(5));
+    assert_eq!(query::validators_of(&world.state, Epoch(1)).unwrap().map(|set| set.len()), Some(5));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn the_operators_order_overtakes_a_change_under_way() {
     let changes = restart(&world.state, Epoch(1), Round(1), &ordered).unwrap();
     world.state.apply(changes);
     assert_eq!(query::next_validator_set(&world.state).unwrap(), ordered);
-    assert_eq!(query::past_validators(&world.state, Epoch(0)).unwrap().map(|set| set.len()), Some(4));
+    assert_eq!(query::validators_of(&world.state, Epoch(0)).unwrap().map(|set| set.len()), Some(4));
     let header = Header { round: Round(1), proposer: NodeId(2), ..world.header(10) };
     let execution = execute(&world.state, &signed(&world, header, 52)).unwrap();
     assert!(!ends_epoch(&execution.changes));

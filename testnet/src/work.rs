@@ -13,8 +13,8 @@ use mesh30k_ledger::ops::{Capabilities, DeclarePurpose, EscrowOpen, EscrowReleas
 use mesh30k_ledger::outcome::{Effect, Outcome};
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::receipt::Receipt;
-use mesh30k_ledger::types::{AgentId, EscrowId, Hash, HexError, NodeId, TimeMs, TxId, Uftns};
-use mesh30k_node::api::types::{DispatchAnswer, DispatchRequest};
+use mesh30k_ledger::types::{AccountId, AgentId, EscrowId, Hash, HexError, NodeId, TimeMs, TxId, Uftns};
+use mesh30k_node::api::types::{DispatchAnswer, DispatchRequest, ReserveAnswer};
 use mesh30k_node::clock::wall_ms;
 use mesh30k_node::execution::builtin;
 use serde::{Serialize, Serializer};
@@ -67,8 +67,8 @@ pub struct TaskOrder {
     pub inputs: Vec<Vec<u8>>,
     /// The most a worker is paid for one part.
     pub amount_per_part: Uftns,
-    /// Held for the carbon charge and the premium of one part.
-    pub reserve_per_part: Uftns,
+    /// Held for the charges of one part; what the node advises, when nothing is said.
+    pub reserve_per_part: Option<Uftns>,
     /// How long the escrow stays open, from now.
     pub deadline_ms: u64,
     /// Who is asked first; whom the node chooses when none is named.
@@ -78,15 +78,14 @@ pub struct TaskOrder {
 }
 
 impl TaskOrder {
-    /// With at most 2 FTNS a part, half of it for carbon and premium, and an hour.
+    /// With at most 1 FTNS a part, the reserve that is advised, and an hour.
     #[must_use]
     pub const fn new(module: Module, inputs: Vec<Vec<u8>>) -> Self {
-        let each = Uftns::ftns(1);
         Self {
             module,
             inputs,
-            amount_per_part: each,
-            reserve_per_part: each,
+            amount_per_part: Uftns::ftns(1),
+            reserve_per_part: None,
             deadline_ms: 3_600_000,
             agent: None,
             purpose: None,
@@ -231,13 +230,18 @@ pub fn run(wallet: &Wallet, order: &TaskOrder, tell: &(dyn Fn(Progress) + Sync))
 /// # Errors
 /// [`WorkError`].
 pub fn open(wallet: &Wallet, order: &TaskOrder) -> Result<EscrowId, WorkError> {
+    let module = order.module.hash()?;
+    let reserve_per_part = match order.reserve_per_part {
+        Some(reserve) => reserve,
+        None => advised_reserve(wallet.client(), &wallet.account(), order.amount_per_part, &module)?,
+    };
     let open = EscrowOpen {
         task: order.task()?,
-        module: order.module.hash()?,
+        module,
         capability: Capabilities::COMPUTE,
         parts: order.parts()?,
         amount_per_part: order.amount_per_part,
-        reserve_per_part: order.reserve_per_part,
+        reserve_per_part,
         release_deadline: TimeMs(wall_ms().saturating_add(order.deadline_ms)),
     };
     let row = wallet.execute(Operation::EscrowOpen(open), FINAL_TIMEOUT)?;
@@ -308,6 +312,20 @@ pub fn work_unpaid(
         (done, Some(error)) if done.is_empty() => Err(error),
         (done, _) => Ok(done),
     }
+}
+
+/// What an account should set aside beside the price of each part that runs this module, as a node advises.
+///
+/// # Errors
+/// When the node can't be asked.
+pub fn advised_reserve(
+    client: &ApiClient,
+    account: &AccountId,
+    price: Uftns,
+    module: &Hash,
+) -> Result<Uftns, ClientError> {
+    let path = format!("/v1/reserve?account={account}&price_uftns={}&module={module}", price.0);
+    Ok(client.get::<ReserveAnswer>(&path)?.advised_uftns)
 }
 
 /// Has parts done, some at a time; takes up nothing new after the first that fails.

@@ -1,5 +1,6 @@
 //! `mesh30k carbon`: who used and paid what, which intensity holds, credits and who owes them, purposes, savings, emergencies.
 
+mod declare;
 mod oracle;
 mod purpose;
 mod saving;
@@ -78,6 +79,12 @@ pub(crate) enum Carbon {
         after_help = "Example: mesh30k carbon hardware --embodied 350kg --hours 35064 --slots 4 --key keys/account.key"
     )]
     Hardware(worker::HardwareArgs),
+    /// Where an account is: said by itself, attested by reviewers or oracles; decides on discounts, premiums and priority.
+    #[command(subcommand)]
+    Region(declare::RegionCommand),
+    /// What share of a node's energy is renewable, on site or contracted: said by its owner, attested by others.
+    #[command(subcommand)]
+    Renewable(declare::RenewableCommand),
     /// Which climate emergencies are in force, what they took from whom, and which are being signalled.
     #[command(after_help = "Example: mesh30k carbon emergency")]
     Emergency,
@@ -134,6 +141,8 @@ impl Carbon {
             }
             Self::Worker { node } => worker::show(session, node),
             Self::Hardware(args) => worker::declare(session, &args),
+            Self::Region(command) => command.run(session),
+            Self::Renewable(command) => command.run(session),
             Self::Emergency => oracle::emergencies(session),
             Self::Signal(args) => oracle::signal(session, &args),
             Self::ReportIntensity(args) => oracle::report_intensity(session, &args),

@@ -1,6 +1,7 @@
 //! `mesh30k ledger`: balances, payments, receipts.
 
 mod anchor;
+mod evidence;
 mod pay;
 mod schedule;
 
@@ -97,6 +98,13 @@ pub(crate) enum Ledger {
         #[arg(long)]
         genesis: PathBuf,
     },
+    /// What a node holds against validators that broke the rules, and what the ledger made of it.
+    #[command(after_help = "Examples:\n  mesh30k ledger evidence\n  mesh30k ledger evidence --hex")]
+    Evidence {
+        /// The bytes of each piece as well, so that others can check it.
+        #[arg(long)]
+        hex: bool,
+    },
     /// Write the whole state of a stopped node's ledger to a file, with the proof that it is final.
     #[command(after_help = "Example: mesh30k ledger export ledger.jsonl --config node.toml")]
     Export {
@@ -152,6 +160,7 @@ impl Ledger {
             Self::Show { id } => show(session, id),
             Self::Receipt { id } => json(&session.client()?.get::<Receipt>(&format!("/v1/receipts/{id}"))?),
             Self::Verify { receipt, genesis } => verify(session, &receipt, &genesis),
+            Self::Evidence { hex } => evidence::show(session, hex),
             Self::Export { file, node } => write_new(&file, "state", |out| Ok(archive::export(&node.read()?, out)?)),
             Self::Journal { file, node } => {
                 write_new(&file, "movements", |out| Ok(archive::journal(&node.read()?, out)?))

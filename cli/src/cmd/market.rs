@@ -15,6 +15,7 @@ use mesh30k_ledger::types::{EscrowId, Hash, TimeMs, Uftns};
 use mesh30k_node::api::types::{ListingRow, OrderAnswer, Status};
 use mesh30k_testnet::carbon::utc;
 use mesh30k_testnet::client::ApiClient;
+use mesh30k_testnet::work::advised_reserve;
 use serde::de::DeserializeOwned;
 
 use crate::exit::UsageError;
@@ -199,9 +200,9 @@ pub(crate) struct OrderArgs {
     /// Of work: pieces that are done and paid one by one.
     #[arg(long, default_value_t = 1, requires = "task")]
     parts: u32,
-    /// Of work: held for carbon, premium and royalty of each part, in FTNS.
-    #[arg(long, default_value = "0", requires = "task")]
-    reserve: Uftns,
+    /// Of work: held for carbon, premium and royalty of each part, in FTNS; what the node advises, when not given.
+    #[arg(long, requires = "task")]
+    reserve: Option<Uftns>,
     /// What is not paid by then comes back.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=HOURS_MAX))]
     hours: u64,
@@ -371,12 +372,22 @@ pub(super) fn capability(name: &str) -> Result<Capabilities> {
 }
 
 fn order(session: &Session, args: &OrderArgs) -> Result<()> {
-    let named = args.task.zip(args.module);
-    let work =
-        named.map(|(task, module)| OrderedWork { task, module, parts: args.parts, reserve_per_part: args.reserve });
+    let work = args.task.zip(args.module).map(|(task, module)| ordered(session, args, task, module)).transpose()?;
     let release_deadline = hours_ahead(session, args.hours)?;
     let op = PlaceOrder { listing: args.listing, max_price: args.max_price, work, release_deadline };
     session.done(&args.key, Operation::PlaceOrder(op), "ordered as")
+}
+
+fn ordered(session: &Session, args: &OrderArgs, task: Hash, module: Hash) -> Result<OrderedWork> {
+    let reserve_per_part = match args.reserve {
+        Some(reserve) => reserve,
+        None => {
+            let (client, buyer) = (session.client()?, session.account(&args.key)?);
+            let row: ListingRow = client.get(&format!("/v1/listings/{}", args.listing))?;
+            advised_reserve(&client, &buyer, row.record.terms.price, &module)?
+        }
+    };
+    Ok(OrderedWork { task, module, parts: args.parts, reserve_per_part })
 }
 
 fn status(session: &Session, order: &EscrowId) -> Result<()> {

@@ -38,9 +38,9 @@ pub(crate) enum Task {
         /// The most a worker is paid for one part, in FTNS.
         #[arg(long, default_value = "1")]
         amount: Uftns,
-        /// Held for carbon charge and premium of one part, in FTNS.
-        #[arg(long, default_value = "1")]
-        reserve: Uftns,
+        /// Held for carbon charge, premium and royalty of one part, in FTNS; what the node advises, when not given.
+        #[arg(long)]
+        reserve: Option<Uftns>,
         /// What it is for, as `mesh30k carbon purpose declare` takes it; general research without.
         #[arg(long)]
         purpose: Option<Purpose>,

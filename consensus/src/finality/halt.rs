@@ -8,6 +8,8 @@ use super::evidence::Evidence;
 
 /// What operators type to let a halted chain go on.
 pub const RECOVER_COMMAND: &str = "mesh30k node recover";
+/// Stands in the sentence until it is said what does not hold.
+const UNNAMED: &str = "the books do not balance";
 /// Most pieces of evidence a report carries.
 pub const MAX_REPORT_EVIDENCE: usize = 32;
 
@@ -23,6 +25,8 @@ pub enum HaltCause {
     ConflictingFinals,
     /// Proof against as many validators as could fork the chain (D4).
     TooManyOffenders,
+    /// A block as this node executed it does not keep the books.
+    BooksBroken,
 }
 
 /// What a halted node writes to disk and answers with. Serialises to JSON; the evidence is in hex of
@@ -90,6 +94,13 @@ impl HaltReport {
         }
     }
 
+    /// A block that does not keep the books here: what does not hold, in words.
+    pub fn books_broken(height: Height, what: &str, at: &HaltContext<'_>) -> Self {
+        let mut report = Self::new(HaltCause::BooksBroken, height, Vec::new(), &[], at);
+        report.sentence = report.sentence.replace(UNNAMED, what);
+        report
+    }
+
     /// The evidence, decoded; pieces that do not decode are left out.
     pub fn evidence(&self) -> Vec<Evidence> {
         let bytes = self.evidence_hex.iter().filter_map(|hex| from_hex(hex));
@@ -143,6 +154,10 @@ fn sentence(
         HaltCause::TooManyOffenders => {
             format!("there is proof against {named}, which are as many validators as can fork the chain")
         }
+        HaltCause::BooksBroken => format!(
+            "block {height} as {this} executes it breaks a rule that must always hold ({UNNAMED}): a defect of this build or damage to \
+             its state, not a validator's doing, and nothing of the block was kept"
+        ),
     };
     let next = match cause {
         HaltCause::ConflictingFinals | HaltCause::TooManyOffenders => "a new chain id and a final block to start from",
@@ -150,8 +165,13 @@ fn sentence(
             "re-execute it from the last final state, then either replace this node or restart the round"
         }
         HaltCause::NoQuorum => "a fixed build, or a new round that leaves the block out",
+        HaltCause::BooksBroken => {
+            "install a fixed build, or, if other nodes went on, move this node's data away and join as a new node; where all \
+             halted, sign a new round that leaves the block out"
+        }
     };
-    let sign = if cause == HaltCause::ExecutionDiverged { "operators should" } else { "operators have to sign" };
+    let is_local = matches!(cause, HaltCause::ExecutionDiverged | HaltCause::BooksBroken);
+    let sign = if is_local { "operators should" } else { "operators have to sign" };
     format!(
         "The chain is halted here after final block {final_height}: {what}. To go on, {sign} {next}: see `{RECOVER_COMMAND}` and \
          docs/operating/recovery.md."

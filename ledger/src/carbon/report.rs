@@ -58,6 +58,8 @@ pub struct Use {
     pub carbon_ug: u64,
     /// Energy x grid intensity without contracted shares, micrograms: what SCI counts.
     pub location_ug: u64,
+    /// Of it, what on-site and contracted renewable energy avoided, micrograms.
+    pub avoided_ug: u64,
     /// To workers.
     pub base_uftns: u64,
     /// Into the carbon pool.
@@ -139,13 +141,15 @@ impl Use {
     /// One paid part on a machine; without one, nothing embodied is known.
     #[must_use]
     pub fn of_part(report: &TaskReport, price: &Price, hardware: Option<&HardwareRecord>) -> Self {
+        let location_ug = carbon_ug(report.energy_mj, report.intensity_mg_per_kwh, 0).unwrap_or(u64::MAX);
         Self {
             parts: 1,
             units: task_units(report.fuel),
             wall_us: report.wall_us,
             energy_mj: report.energy_mj,
             carbon_ug: report.carbon_ug,
-            location_ug: carbon_ug(report.energy_mj, report.intensity_mg_per_kwh, 0).unwrap_or(u64::MAX),
+            location_ug,
+            avoided_ug: location_ug.saturating_sub(report.carbon_ug),
             base_uftns: price.base.0,
             carbon_uftns: price.carbon.0,
             premium_uftns: price.premium.0,
@@ -169,6 +173,7 @@ impl Use {
             (&mut self.energy_mj, other.energy_mj),
             (&mut self.carbon_ug, other.carbon_ug),
             (&mut self.location_ug, other.location_ug),
+            (&mut self.avoided_ug, other.avoided_ug),
             (&mut self.base_uftns, other.base_uftns),
             (&mut self.carbon_uftns, other.carbon_uftns),
             (&mut self.premium_uftns, other.premium_uftns),

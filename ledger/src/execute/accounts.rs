@@ -8,7 +8,7 @@ use std::collections::btree_map::Entry;
 use crate::codec::encode_into;
 use crate::records::Account;
 use crate::state::{ChangeSet, StateError, StateRead, decode_record, keyspace, read};
-use crate::types::AccountId;
+use crate::types::{AccountId, Uftns};
 
 /// An account that was read or made in this block.
 #[derive(Debug, Clone)]
@@ -16,8 +16,22 @@ struct Held {
     id: AccountId,
     /// Nothing when there is none.
     account: Option<Account>,
+    /// Free and bonded before the block.
+    before: [Uftns; 2],
     /// The transaction that changed it last; nothing while it is as it was before the block.
     changed_by: Option<u64>,
+}
+
+impl Held {
+    fn new(id: AccountId, account: Option<Account>) -> Self {
+        let before = account.as_ref().map_or([Uftns::ZERO; 2], amounts);
+        Self { id, account, before, changed_by: None }
+    }
+}
+
+/// Free and bonded.
+const fn amounts(account: &Account) -> [Uftns; 2] {
+    [account.balance, account.stake]
 }
 
 /// Accounts at hand. Most of a block's work is on them, and mostly on the one that was asked for just before.
@@ -43,12 +57,12 @@ impl Accounts {
         let keys: Vec<[u8; 21]> = ids.iter().map(keyspace::account).collect();
         let views: Vec<&[u8]> = keys.iter().map(<[u8; 21]>::as_slice).collect();
         let first = self.held.len();
-        self.held.extend(ids.iter().map(|id| Held { id: *id, account: None, changed_by: None }));
+        self.held.extend(ids.iter().map(|id| Held::new(*id, None)));
         let mut damaged = Ok(());
         base.view_many(&views, &mut |at, bytes| {
             let (Some(key), Some(held)) = (keys.get(at), self.held.get_mut(first.saturating_add(at))) else { return };
             match decode_record(key, bytes) {
-                Ok(account) => held.account = Some(account),
+                Ok(account) => *held = Held::new(held.id, Some(account)),
                 Err(error) => damaged = Err(error),
             }
         })?;
@@ -74,7 +88,7 @@ impl Accounts {
             Entry::Vacant(place) => {
                 let account = read(base, &keyspace::account(id))?;
                 let at = *place.insert(self.held.len());
-                self.held.push(Held { id: *id, account, changed_by: None });
+                self.held.push(Held::new(*id, account));
                 Ok(at)
             }
         }
@@ -148,6 +162,20 @@ impl Accounts {
     pub(super) fn changed(&mut self) -> impl Iterator<Item = (&AccountId, &mut Account)> {
         let changed = self.held.iter_mut().filter(|held| held.changed_by.is_some());
         changed.filter_map(|held| Some((&held.id, held.account.as_mut()?)))
+    }
+
+    /// How much more is free and bonded in all of them than before the block.
+    pub(super) fn moved(&self) -> [i128; 2] {
+        let changed = self.held.iter().filter(|held| held.changed_by.is_some());
+        changed.fold([0; 2], |moved, held| {
+            let after = held.account.as_ref().map_or([Uftns::ZERO; 2], amounts);
+            let mut sums = moved.into_iter().zip(held.before).zip(after);
+            let mut next = || {
+                let ((sum, before), after) = sums.next().unwrap_or_default();
+                sum.saturating_add(i128::from(after.0)).saturating_sub(i128::from(before.0))
+            };
+            [next(), next()]
+        })
     }
 
     /// Their records as they are to be written.

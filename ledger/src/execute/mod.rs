@@ -6,6 +6,8 @@ mod due;
 pub use due::MAX_DUE_PER_BLOCK;
 pub(crate) use due::parse as parse_due;
 mod envelope;
+mod epochs;
+pub use epochs::MAX_EPOCHS;
 mod funds;
 mod oracle;
 mod preflight;
@@ -17,6 +19,7 @@ pub(crate) use working::{Stop, Working};
 
 use crate::block::{Block, MAX_TRANSACTIONS};
 use crate::finality::Commitment;
+use crate::invariants::Breach;
 use crate::merkle;
 use crate::mmr;
 use crate::outcome::{DueEvent, Outcome};
@@ -46,7 +49,8 @@ pub struct Execution {
     pub transactions: Vec<TxId>,
 }
 
-/// Why a block is not carried out at all. All but [`BlockError::State`] are the same on every machine: the entry is a recorded no-op.
+/// Why a block is not carried out at all. All but [`BlockError::State`] and [`BlockError::Broken`] are the same on every machine: the
+/// entry is a recorded no-op.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant says in its sentence what its fields are")]
 pub enum BlockError {
@@ -84,13 +88,25 @@ pub enum BlockError {
     },
     #[error("state cannot be used")]
     State(#[from] StateError),
+    #[error("the block does not keep the books")]
+    Broken(#[from] Box<Breach>),
+}
+
+impl From<Breach> for BlockError {
+    fn from(breach: Breach) -> Self {
+        match breach {
+            Breach::State(error) => Self::State(error),
+            breach => Self::Broken(Box::new(breach)),
+        }
+    }
 }
 
 impl BlockError {
-    /// Whether every machine refuses the block alike. If not, this machine must stop instead of going on.
+    /// Whether every machine refuses the block alike, and it passes without effect. If not, this machine must stop instead of going
+    /// on: state that cannot be read is its own fault, and what does not keep the books is a defect of the program or of its state.
     #[must_use]
     pub const fn is_deterministic(&self) -> bool {
-        !matches!(self, Self::State(_))
+        !matches!(self, Self::State(_) | Self::Broken(_))
     }
 }
 
@@ -147,6 +163,8 @@ pub fn apply(state: &dyn StateRead, block: &Block, oracle: &dyn SignatureOracle)
     let mut digester = Digester::new();
     let digests: Vec<Digests> = block.transactions.iter().map(|signed| digester.digests(signed)).collect();
     check_transactions(block, &digests, oracle)?;
+    epochs::note(&mut working)?;
+    working.commit();
     let mut due = due::run(&mut working)?;
     working.fetch(block.transactions.iter().flat_map(|signed| signed.tx.accounts()))?;
     let mut outcomes = Vec::with_capacity(block.transactions.len());

@@ -3,10 +3,12 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::borrow::Cow;
 
+use super::BlockError;
 use super::accounts::Accounts;
 use crate::codec::encode;
 use crate::fees::BaseFee;
 use crate::finality::ValidatorSet;
+use crate::invariants;
 use crate::operators::Operators;
 use crate::parameters::{Parameter, Parameters};
 use crate::records::{Account, Due, Globals, Quarter, Regions, Tip, Totals};
@@ -134,10 +136,12 @@ impl<'a> Working<'a> {
         self.accounts.forget();
     }
 
-    /// All changes of the block.
-    pub(crate) fn finish(mut self) -> Result<ChangeSet, StateError> {
+    /// All changes of the block, if they keep what must hold.
+    pub(crate) fn finish(mut self) -> Result<ChangeSet, BlockError> {
         self.close_openings()?;
         self.commit();
+        let closing = self.block.globals.totals;
+        invariants::check_block(self.base, [&self.opening, &closing], self.accounts.moved(), &self.block.raw)?;
         let mut changes = self.accounts.records();
         changes.extend(self.block.raw);
         changes.insert(keyspace::GLOBALS.to_vec(), Some(encode(&self.block.globals)));
@@ -238,7 +242,7 @@ impl<'a> Working<'a> {
     pub(crate) fn has_access(&self, id: &AccountId) -> Result<bool, StateError> {
         let regions: Regions = self.must_read(keyspace::REGIONS)?;
         let account = self.look(id)?;
-        let region = account.and_then(|account| account.region.filter(|_| account.region_attested));
+        let region = account.and_then(|account| account.attested_region());
         Ok(region.is_some_and(|region| regions.access_list.contains(&region)))
     }
 
@@ -316,10 +320,16 @@ impl<'a> Working<'a> {
         }
     }
 
-    /// Pays the collected share of the fees.
+    /// Pays the collected share of the fees; that of a proposer who is locked out goes to the treasury.
     pub(crate) fn pay_proposer(&mut self, account: AccountId) -> Result<(), StateError> {
         let fees = std::mem::take(&mut self.proposer_fees);
         if fees.is_zero() {
+            return Ok(());
+        }
+        if self.jailed_until(&account)?.is_some() {
+            let treasury = &mut self.tx.globals.totals.treasury;
+            let sum = treasury.checked_add(fees).ok_or(Rejection::AmountOverflow);
+            *treasury = sum.map_err(|rejection| Stop::from(rejection).into_damage(keyspace::GLOBALS))?;
             return Ok(());
         }
         // Fees come from balances, and all balances together fit.

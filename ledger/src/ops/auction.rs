@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::escrow_open::check_reserve;
 use super::{Call, Capabilities, MAX_ESCROW_MS, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
@@ -28,7 +29,7 @@ pub struct OpenAuction {
     pub module: Hash,
     /// The most that is paid; higher bids are not fit.
     pub max_price: Uftns,
-    /// Held for the carbon charge and the premium.
+    /// Held for the carbon charge, the premium and the royalty, as for every escrow.
     pub reserve: Uftns,
     /// Sealed bids are taken until then, at least [`MIN_PHASE_MS`] from now.
     pub commit_until: TimeMs,
@@ -87,6 +88,7 @@ impl OpenAuction {
             return Err(Rejection::DeadlineTooFar { deadline: self.release_deadline, latest }.into());
         }
         let locked = self.max_price.checked_add(self.reserve).ok_or(Rejection::AmountOverflow)?;
+        let terms = check_reserve(working, &call.account, self.max_price, self.reserve, &self.module)?;
         working.lock(&call.account, locked)?;
         let record = AuctionRecord {
             opener: call.account,
@@ -94,6 +96,7 @@ impl OpenAuction {
             module: self.module,
             max_price: self.max_price,
             reserve: self.reserve,
+            terms,
             commit_until: self.commit_until,
             reveal_until: self.reveal_until,
             release_deadline: self.release_deadline,
@@ -148,6 +151,8 @@ impl OpenBid {
             return Err(Rejection::DeadlinePassed { deadline: ends, time }.into());
         }
         within("price (uFTNS)", self.price.0, 1, record.max_price.0)?;
+        // What it expects to emit could not be paid for.
+        record.terms.must_cover(self.price, record.reserve, self.carbon_ug)?;
         let unknown = || Rejection::Unknown { what: "bid of".into(), id: call.account.to_string() };
         let bid = record.bids.get_mut(&call.account).ok_or_else(unknown)?;
         if bid.opened.is_some() {
@@ -218,6 +223,7 @@ fn order(working: &mut Working<'_>, id: &EscrowId, record: &AuctionRecord, price
         parts: 1,
         amount_per_part: price,
         reserve_per_part: record.reserve,
+        terms: record.terms,
         locked,
         released: vec![0],
         released_parts: 0,

@@ -290,11 +290,8 @@ fn refuse(
     if proven {
         working.judge(&record.worker, reputation::REFUSED, id)?;
         let share = working.parameter(Parameter::SlashPpm);
-        match penalize(working, &record.worker, Duty::Host, share, &escrow.opener) {
-            // Slashed to nothing by others before.
-            Ok(_) | Err(Stop::Rejected(Rejection::BondTooSmall { .. })) => {}
-            Err(stop) => return Err(stop),
-        }
+        // Nothing when others have slashed it to nothing before.
+        penalize(working, &record.worker, Duty::Host, share, &escrow.opener)?;
     }
     Ok(())
 }

@@ -37,6 +37,7 @@ impl ClaimContribution {
         if self.amount.is_zero() {
             return Err(Rejection::ZeroAmount.into());
         }
+        working.must_be_free(&call.account)?;
         let key = keyspace::contribution(&self.evidence);
         if working.get(&key)?.is_some() {
             return Err(Rejection::AlreadyDone("this evidence was claimed".into()).into());
@@ -69,6 +70,8 @@ impl AttestContribution {
         if record.attested_by.contains(&call.account) {
             return Err(Rejection::AlreadyDone("this reviewer attested the contribution".into()).into());
         }
+        // Claimed before its offence came to light: it waits until that is served.
+        working.must_be_free(&record.account)?;
         record.attested_by.push(call.account);
         let attestations = record.attested_by.len() as u64;
         if attestations >= working.parameter(Parameter::CreditReviewers) {

@@ -7,10 +7,10 @@ use super::{Call, quota_draw, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
-use crate::records::{EmergencyRecord, EmergencySignal, Office};
+use crate::records::{EmergencyKind, EmergencyRecord, EmergencySignal, Office};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
-use crate::types::{Region, TimeMs};
+use crate::types::{AccountId, Region, TimeMs};
 
 /// Signals count together within so long.
 pub const SIGNAL_MS: u64 = 3_600_000;
@@ -18,8 +18,11 @@ pub const SIGNAL_MS: u64 = 3_600_000;
 pub const MAX_EMERGENCY_MS: u64 = 7 * 24 * 3_600 * 1_000;
 /// Bytes of a kind, at most.
 pub const MAX_KIND_BYTES: usize = 64;
+/// Kinds of one region that are signalled or in force at once, at most.
+pub const MAX_KINDS: usize = 8;
 
-/// One word that there is an emergency in a region, or that it is over. Enough of them within an hour make it so.
+/// One word that there is an emergency of a kind in a region, or that it is over. Enough of them on the same kind within an hour make
+/// it so.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct SignalEmergency {
     /// Where.
@@ -47,24 +50,53 @@ impl SignalEmergency {
         }
         let key = keyspace::emergency(self.region);
         let mut record: EmergencyRecord = working.read(&key)?.unwrap_or_default();
-        record.signals.retain(|_, signal| time.since_ms(signal.at) <= SIGNAL_MS);
-        record.signals.insert(call.account, EmergencySignal { until: self.until, at: time });
-        let alike: Vec<Option<TimeMs>> = record
-            .signals
-            .values()
-            .map(|signal| signal.until)
-            .filter(|end| end.is_some() == self.until.is_some())
-            .collect();
-        let signals = alike.len() as u64;
-        if signals >= working.parameter(Parameter::EmergencySignals) {
-            // The earliest end that enough of them agree on; when they lift it, none.
-            record.until = alike.into_iter().flatten().min();
-            record.kind = self.kind.clone();
-            record.signals.clear();
+        let was = record.in_force_until(time);
+        record.forget_stale(time);
+        let others = record.0.keys().filter(|kind| **kind != self.kind).count();
+        if others >= MAX_KINDS {
+            let (what, max) = (format!("kinds of emergency signalled in {}", self.region), MAX_KINDS as u64);
+            return Err(Rejection::TooMany { what, found: others as u64, max }.into());
+        }
+        let needed = working.parameter(Parameter::EmergencySignals);
+        let kind = record.0.entry(self.kind.clone()).or_default();
+        let signals = kind.count(call.account, EmergencySignal { until: self.until, at: time }, needed);
+        let until = kind.in_force_until(time);
+        record.forget_stale(time);
+        let is = record.in_force_until(time);
+        if record.0.is_empty() {
+            working.remove(key);
+        } else {
+            working.write(key, &record);
+        }
+        if is != was {
             quota_draw::emergency_changed(working, self.region)?;
         }
-        let until = record.until.filter(|until| time < *until);
-        working.write(key, &record);
         Ok(Effect::EmergencySignalled { region: self.region, signals, until })
+    }
+}
+
+impl EmergencyRecord {
+    /// Drops signals that are too old to count, and kinds that nobody signals and that are not in force.
+    fn forget_stale(&mut self, now: TimeMs) {
+        for kind in self.0.values_mut() {
+            kind.signals.retain(|_, signal| now.since_ms(signal.at) <= SIGNAL_MS);
+        }
+        self.0.retain(|_, kind| !kind.signals.is_empty() || kind.in_force_until(now).is_some());
+    }
+}
+
+impl EmergencyKind {
+    /// Takes a word; gives how many say the same. When `needed` do, it is so.
+    fn count(&mut self, account: AccountId, word: EmergencySignal, needed: u64) -> u64 {
+        self.signals.insert(account, word);
+        let ends = self.signals.values().map(|signal| signal.until);
+        let alike: Vec<Option<TimeMs>> = ends.filter(|end| end.is_some() == word.until.is_some()).collect();
+        let signals = alike.len() as u64;
+        if signals >= needed {
+            // The earliest end that enough of them agree on; when they lift it, none.
+            self.until = alike.into_iter().flatten().min();
+            self.signals.clear();
+        }
+        signals
     }
 }

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::order::order_closed;
 use super::{Call, Capabilities, claim, within};
+use crate::charges::ChargeTerms;
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
 use crate::quota;
-use crate::records::{Due, Escrow, EscrowStatus};
+use crate::records::{ContentRecord, Due, Escrow, EscrowStatus};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
-use crate::types::{EscrowId, Hash, TimeMs, Uftns};
+use crate::types::{AccountId, EscrowId, Hash, TimeMs, Uftns};
 
 /// Parts of one task, at most.
 pub const MAX_PARTS: u32 = 4_096;
@@ -31,7 +32,8 @@ pub struct EscrowOpen {
     pub parts: u32,
     /// The most a worker is paid for one part.
     pub amount_per_part: Uftns,
-    /// Held for the carbon charge and the premium of one part.
+    /// Held for the carbon charge, the premium and the royalty of one part; refused when it cannot hold what is to be expected
+    /// ([`crate::charges::needed_reserve`]). A part whose footprint it cannot pay for is not paid at all.
     pub reserve_per_part: Uftns,
     /// What is not released by this block time goes back to the opener by itself.
     pub release_deadline: TimeMs,
@@ -59,6 +61,7 @@ impl EscrowOpen {
             return Err(Rejection::DeadlineTooFar { deadline, latest }.into());
         }
         let locked = self.total().ok_or(Rejection::AmountOverflow)?;
+        let terms = check_reserve(working, &call.account, self.amount_per_part, self.reserve_per_part, &self.module)?;
         working.debit(&call.account, locked)?;
         let totals = &mut working.globals_mut().totals;
         totals.escrows = totals.escrows.checked_add(locked).ok_or(Rejection::AmountOverflow)?;
@@ -71,6 +74,7 @@ impl EscrowOpen {
             parts: self.parts,
             amount_per_part: self.amount_per_part,
             reserve_per_part: self.reserve_per_part,
+            terms,
             locked,
             released: vec![0; bytes],
             released_parts: 0,
@@ -82,6 +86,24 @@ impl EscrowOpen {
         working.schedule(deadline, &Due::EscrowDeadline(call.id));
         Ok(Effect::EscrowOpened { escrow: call.id, locked })
     }
+}
+
+/// Refuses a reserve that cannot hold what a part may be charged; gives the terms its charges are counted with.
+pub(super) fn check_reserve(
+    working: &Working<'_>,
+    account: &AccountId,
+    price: Uftns,
+    reserved: Uftns,
+    module: &Hash,
+) -> Result<ChargeTerms, Stop> {
+    let content: Option<ContentRecord> = working.read(&keyspace::content(module))?;
+    let parameters = &working.chain.parameters;
+    let terms = ChargeTerms::now(parameters, working.has_access(account)?, content.as_ref());
+    let needed = terms.reserve(price, parameters).total();
+    if reserved < needed {
+        return Err(Rejection::ReserveShort { needed, reserved }.into());
+    }
+    Ok(terms)
 }
 
 /// Returns the rest of an escrow at its deadline, which moves by as long as everything was frozen.

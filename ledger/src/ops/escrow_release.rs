@@ -12,6 +12,7 @@ use super::{
 };
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
+use crate::parameters::Parameter;
 use crate::pricing::{Price, PriceInput, price};
 use crate::quota;
 use crate::records::{AgentRecord, Escrow, EscrowStatus, FreezeRecord, NodeRecord, VolumeRecord};
@@ -59,6 +60,7 @@ pub(super) fn settle_part(
         None => Work { units, unit_price, covered_units: quota::cover(working, id, &escrow, units)? },
     };
     let mut price = price_of(working, &escrow, report, &work)?;
+    count_discount(working, &escrow.opener, price.discount)?;
     price.fee = order.map_or(Uftns::ZERO, |order| fee(&order, price.base));
     let limit = escrow.amount_per_part.checked_add(escrow.reserve_per_part).ok_or(Rejection::AmountOverflow)?;
     let returned = limit.checked_sub(price.total).ok_or(Rejection::AmountOverflow)?;
@@ -158,7 +160,7 @@ pub(super) fn check_part(
     if report.exit_code != 0 {
         return Err(Rejection::TaskFailed(report.exit_code));
     }
-    Ok(())
+    escrow.must_cover(report.carbon_ug)
 }
 
 /// Frozen agents finish nothing.
@@ -186,6 +188,26 @@ fn use_capability(working: &mut Working<'_>, escrow: &Escrow, report: &TaskRepor
     Ok(price)
 }
 
+/// What discounts for its region may still take off an account's work in the running period: whoever is requester and worker in one
+/// person must not empty the fund.
+fn allowance(working: &Working<'_>, id: &AccountId) -> Result<Uftns, Stop> {
+    let volume: Option<VolumeRecord> = working.read(&keyspace::volume(id))?;
+    let taken = volume.unwrap_or_default().in_period(period_of(working.now)).discounted;
+    Ok(Uftns(working.parameter(Parameter::AccessAllowance).saturating_sub(taken.0)))
+}
+
+fn count_discount(working: &mut Working<'_>, id: &AccountId, discount: Uftns) -> Result<(), Stop> {
+    if discount.is_zero() {
+        return Ok(());
+    }
+    let key = keyspace::volume(id);
+    let volume: Option<VolumeRecord> = working.read(&key)?;
+    let mut volume = volume.unwrap_or_default().in_period(period_of(working.now));
+    volume.discounted = volume.discounted.checked_add(discount).ok_or(Rejection::AmountOverflow)?;
+    working.write(key, &volume);
+    Ok(())
+}
+
 /// What a part's base is counted from.
 struct Work {
     units: u64,
@@ -210,8 +232,9 @@ fn price_of(working: &Working<'_>, escrow: &Escrow, report: &TaskReport, work: &
         carbon_ug: report.carbon_ug,
         renewable_ppm: report.renewable_ppm,
         royalty_ppm: royalty_ppm(working, &report.module)?,
+        terms: escrow.terms,
         access: working.has_access(&escrow.opener)?,
-        access_fund: totals.access_fund,
+        access_fund: totals.access_fund.min(allowance(working, &escrow.opener)?),
         carbon_pool: totals.carbon_pool,
     };
     Ok(price(&input, &working.chain.parameters))

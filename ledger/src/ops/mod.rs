@@ -7,6 +7,7 @@ pub(crate) mod claim;
 mod content;
 mod contribution;
 mod credits;
+mod declare;
 mod emergency;
 mod escrow_open;
 mod escrow_release;
@@ -38,7 +39,8 @@ pub use content::{
 };
 pub use contribution::{AttestContribution, ClaimContribution};
 pub use credits::{AttestSaving, ClaimSaving, MAX_SAVING_UG, RetireCredits, TransferCredits};
-pub use emergency::{MAX_EMERGENCY_MS, MAX_KIND_BYTES, SIGNAL_MS, SignalEmergency};
+pub use declare::{Attest, Declare};
+pub use emergency::{MAX_EMERGENCY_MS, MAX_KIND_BYTES, MAX_KINDS, SIGNAL_MS, SignalEmergency};
 pub use escrow_open::{EscrowOpen, MAX_ESCROW_MS, MAX_PARTS};
 pub use escrow_release::EscrowRelease;
 pub use freeze::{Freeze, FreezeOrder, OrderError, Thaw};
@@ -61,7 +63,7 @@ pub use register_host::{
     NodeRegistration, RegisterHost,
 };
 pub use rotate_key::RotateKey;
-pub use royalty::{CollectRoyalties, MAX_TASK_ROYALTY_PPM, quality_ppm};
+pub use royalty::{CollectRoyalties, MAX_TASK_ROYALTY_PPM, most_royalty_ppm, quality_ppm};
 pub use schedule::{MAX_SCHEDULE_MS, MAX_SCHEDULED, MIN_INTERVAL_MS, Schedule, Unschedule};
 pub use slash::ProveEquivocation;
 pub use task_receipt::{EnergyMethod, FUEL_PER_UNIT, TaskReceipt, TaskReport, carbon_ug, task_units};
@@ -225,6 +227,10 @@ pub enum Operation {
     CollectRoyalties(CollectRoyalties),
     /// Says what a node's machine cost to make.
     DeclareHardware(DeclareHardware),
+    /// Says where an account is, or what share of a node's energy is renewable.
+    Declare(Declare),
+    /// A reviewer's or an oracle's word that it is true.
+    Attest(Attest),
 }
 
 impl Operation {
@@ -257,7 +263,7 @@ impl Operation {
             Self::WithdrawListing(_) | Self::ReviewListing(_) | Self::RateOrder(_) => 10,
             Self::ClaimDelivery(_) => 40,
             Self::AcceptDelivery(_) | Self::CollectRoyalties(_) => 150,
-            Self::DeclareHardware(_) => 10,
+            Self::DeclareHardware(_) | Self::Declare(_) | Self::Attest(_) => 10,
         }
     }
 
@@ -315,6 +321,8 @@ impl Operation {
             Self::RateOrder(_) => "rate order",
             Self::CollectRoyalties(_) => "collect royalties",
             Self::DeclareHardware(_) => "declare hardware",
+            Self::Declare(_) => "declare",
+            Self::Attest(_) => "attest",
         }
     }
 
@@ -393,6 +401,8 @@ impl Operation {
             Self::RateOrder(op) => op.apply(working, call),
             Self::CollectRoyalties(op) => op.apply(working, call),
             Self::DeclareHardware(op) => op.apply(working, call),
+            Self::Declare(op) => op.apply(working, call),
+            Self::Attest(op) => op.apply(working, call),
         }
     }
 }

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::file_claim;
 use super::content::{count_use, pay_royalties};
+use super::escrow_open::check_reserve;
 use super::listing::listing;
 use super::{Call, MAX_ESCROW_MS, MAX_PARTS, own_open_escrow, within};
+use crate::charges::ChargeTerms;
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
@@ -44,7 +46,7 @@ pub struct OrderedWork {
     pub module: Hash,
     /// Pieces that are done and paid one by one, 1 to [`MAX_PARTS`].
     pub parts: u32,
-    /// Held for the carbon charge, the premium and royalties of one part.
+    /// Held for the carbon charge, the premium and royalties of one part, as for every escrow.
     pub reserve_per_part: Uftns,
 }
 
@@ -88,8 +90,13 @@ impl PlaceOrder {
         let reserve = self.work.map_or(Uftns::ZERO, |work| work.reserve_per_part);
         let each = price.checked_add(reserve).ok_or(Rejection::AmountOverflow)?;
         let locked = each.checked_mul(u64::from(parts)).ok_or(Rejection::AmountOverflow)?;
+        let terms = match self.work {
+            Some(work) => check_reserve(working, &call.account, price, reserve, &work.module)?,
+            // Content has no footprint and pays no premium.
+            None => ChargeTerms::default(),
+        };
         working.lock(&call.account, locked)?;
-        let escrow = self.escrow(working, call, &record, parts, locked);
+        let escrow = self.escrow(working, call, &record, (parts, locked), terms);
         working.write(keyspace::escrow(&call.id), &escrow);
         working.schedule(deadline, &Due::EscrowDeadline(call.id));
         let order = OrderRecord {
@@ -140,8 +147,8 @@ impl PlaceOrder {
         working: &Working<'_>,
         call: &Call<'_>,
         record: &ListingRecord,
-        parts: u32,
-        locked: Uftns,
+        (parts, locked): (u32, Uftns),
+        terms: ChargeTerms,
     ) -> Escrow {
         // What is content asks for no capability: no receipt of work can be paid from it.
         let capability = record.terms.capability.filter(|_| record.kind.is_work()).unwrap_or_default();
@@ -153,6 +160,7 @@ impl PlaceOrder {
             parts,
             amount_per_part: record.terms.price,
             reserve_per_part: self.work.map_or(Uftns::ZERO, |work| work.reserve_per_part),
+            terms,
             locked,
             released: vec![0; usize::try_from(parts.div_ceil(8)).unwrap_or(0)],
             released_parts: 0,

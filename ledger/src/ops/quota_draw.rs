@@ -95,13 +95,13 @@ fn is_disaster_response(working: &Working<'_>, task: &EscrowId) -> Result<bool, 
 /// The end of the emergency in a region, while it is in force.
 fn in_force(working: &Working<'_>, region: Region) -> Result<Option<TimeMs>, Stop> {
     let record: Option<EmergencyRecord> = working.read(&keyspace::emergency(region))?;
-    Ok(record.and_then(|record| record.until).filter(|until| working.now < *until))
+    Ok(record.and_then(|record| record.in_force_until(working.now)))
 }
 
 /// The attested region of an account and the end of the emergency there.
 fn emergency_of(working: &Working<'_>, account: &AccountId) -> Result<(Region, TimeMs), Stop> {
     let record = working.account(account)?.unwrap_or_default();
-    let region = record.region.filter(|_| record.region_attested);
+    let region = record.attested_region();
     let region = region.ok_or_else(|| Rejection::NoEmergency("the account's region is not attested".into()))?;
     let until = in_force(working, region)?;
     Ok((region, until.ok_or_else(|| Rejection::NoEmergency(format!("none is in force in {region}")))?))

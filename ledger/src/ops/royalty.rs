@@ -37,6 +37,12 @@ pub fn quality_ppm(stars: u64, ratings: u64) -> u64 {
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
+/// The most that content with this rate may ever ask, in ppm of the base: with five stars from everybody.
+#[must_use]
+pub fn most_royalty_ppm(royalty_ppm: u32) -> u64 {
+    u64::from(royalty_ppm).saturating_mul(6 * STAR_PPM).div_ceil(1_000_000)
+}
+
 /// The royalty of a part that runs this module, in ppm of its base; nothing when the module is no registered content.
 pub(super) fn royalty_ppm(working: &Working<'_>, module: &Hash) -> Result<u64, Stop> {
     let record: Option<ContentRecord> = working.read(&keyspace::content(module))?;

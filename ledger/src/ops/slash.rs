@@ -14,7 +14,8 @@ use crate::reputation;
 use crate::state::keyspace;
 use crate::types::{AccountId, Uftns};
 
-/// Two votes of one validator at one height that say different things: nobody who keeps a sign-log can have signed both.
+/// Two votes of one validator at one height that say different things: nobody who keeps a sign-log can have signed both. Counts
+/// while the epoch they are of runs, and for as long after it as bonds answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ProveEquivocation {
     /// One.
@@ -37,11 +38,7 @@ impl ProveEquivocation {
         if a == b {
             return Err(no("the votes say the same").into());
         }
-        if a.epoch != working.chain.epoch {
-            return Err(no("the votes are of another epoch than this one").into());
-        }
-        let unknown = Rejection::UnknownNode(a.validator);
-        let seat = *working.chain.validators.get(a.validator).ok_or(unknown)?;
+        let seat = working.answering_seat(a.epoch, a.validator)?;
         if !self.first.is_signed_by(&seat.key) || !self.second.is_signed_by(&seat.key) {
             return Err(no("a vote is not signed by the validator's key").into());
         }
@@ -53,12 +50,14 @@ impl ProveEquivocation {
         let share = working.parameter(Parameter::SlashPpm);
         working.judge(&seat.account, reputation::EQUIVOCATED, &call.id)?;
         let (amount, reward) = penalize(working, &seat.account, Duty::Validator, share, &call.account)?;
-        Ok(Effect::Slashed { account: seat.account, amount, reward })
+        // Not every validator has a bond, and a bond is no licence: either way it is locked out.
+        let jailed_until = working.jail(&seat.account, &call.id)?;
+        Ok(Effect::Slashed { account: seat.account, amount, reward, jailed_until })
     }
 }
 
-/// Takes a share of what answers for a duty, rounded up; part of it rewards whoever proved the offence. An offender gets no
-/// reward for proving its own.
+/// Takes a share of what answers for a duty, rounded up, which is nothing where nothing does; part of it rewards whoever proved the
+/// offence. An offender gets no reward for proving its own.
 pub(crate) fn penalize(
     working: &mut Working<'_>,
     offender: &AccountId,
@@ -70,7 +69,7 @@ pub(crate) fn penalize(
     let mut record: BondRecord = working.read(&key)?.unwrap_or_default();
     let answering = record.answering(duty);
     if answering.is_zero() {
-        return Err(Rejection::BondTooSmall { duty, needed: Uftns(1), bonded: Uftns::ZERO }.into());
+        return Ok((Uftns::ZERO, Uftns::ZERO));
     }
     let part = |of: Uftns, ppm: u64| u128::from(of.0).saturating_mul(u128::from(ppm));
     let wanted = u64::try_from(part(answering, share_ppm).div_ceil(1_000_000)).unwrap_or(u64::MAX);

@@ -40,6 +40,12 @@ pub struct Checkpoint {
 }
 
 impl Account {
+    /// Where it is, as far as that was attested.
+    #[must_use]
+    pub fn attested_region(&self) -> Option<Region> {
+        self.region.filter(|_| self.region_attested)
+    }
+
     /// Free and staked balance.
     #[must_use]
     pub const fn weight(&self) -> Uftns {

@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use crate::charges::ChargeTerms;
 use crate::types::{AccountId, Hash, TimeMs, Uftns};
 
 /// A task looking for its worker. Becomes an escrow of the same name when somebody wins it.
@@ -19,6 +20,8 @@ pub struct AuctionRecord {
     pub max_price: Uftns,
     /// Held for carbon and premium.
     pub reserve: Uftns,
+    /// What these are counted with.
+    pub terms: ChargeTerms,
     /// Sealed bids are taken until then.
     pub commit_until: TimeMs,
     /// They are opened until then.

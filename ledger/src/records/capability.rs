@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use crate::types::TimeMs;
+use crate::types::{TimeMs, Uftns};
 
 /// A capability on the market.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct VolumeRecord {
     pub units: u64,
     /// Units in the one before.
     pub before: u64,
+    /// What discounts for its region took off in the running one.
+    pub discounted: Uftns,
 }
 
 impl VolumeRecord {
@@ -39,8 +41,8 @@ impl VolumeRecord {
     pub(crate) const fn in_period(self, period: u64) -> Self {
         match period.saturating_sub(self.period) {
             0 => self,
-            1 => Self { period, units: 0, before: self.units },
-            _ => Self { period, units: 0, before: 0 },
+            1 => Self { period, units: 0, before: self.units, discounted: Uftns::ZERO },
+            _ => Self { period, units: 0, before: 0, discounted: Uftns::ZERO },
         }
     }
 }

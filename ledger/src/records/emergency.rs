@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 
 use crate::types::{AccountId, TimeMs};
 
-/// What is signalled about a region, and what follows from it.
+/// What is signalled about a region, kind by kind: a flood and a fire have nothing to do with each other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct EmergencyRecord {
+#[serde(transparent)]
+pub struct EmergencyRecord(pub BTreeMap<String, EmergencyKind>);
+
+/// What is signalled of one kind, and what follows from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct EmergencyKind {
     /// The last signal of each oracle or guardian.
     pub signals: BTreeMap<AccountId, EmergencySignal>,
     /// In force until then; nothing when it never was or was lifted.
     pub until: Option<TimeMs>,
-    /// What kind, by the signal that completed it.
-    pub kind: String,
 }
 
 /// One signal.
@@ -27,9 +30,23 @@ pub struct EmergencySignal {
 }
 
 impl EmergencyRecord {
-    /// Whether it is in force.
+    /// The last end of those that are in force, of whatever kind.
+    #[must_use]
+    pub fn in_force_until(&self, now: TimeMs) -> Option<TimeMs> {
+        self.0.values().filter_map(|kind| kind.in_force_until(now)).max()
+    }
+
+    /// Whether there is one in force, of whatever kind.
     #[must_use]
     pub fn is_in_force(&self, now: TimeMs) -> bool {
-        self.until.is_some_and(|until| now < until)
+        self.in_force_until(now).is_some()
+    }
+}
+
+impl EmergencyKind {
+    /// Its end, while it is in force.
+    #[must_use]
+    pub fn in_force_until(&self, now: TimeMs) -> Option<TimeMs> {
+        self.until.filter(|until| now < *until)
     }
 }

@@ -3,7 +3,9 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use crate::charges::ChargeTerms;
 use crate::ops::Capabilities;
+use crate::rejection::Rejection;
 use crate::types::{AccountId, Hash, TimeMs, Uftns};
 
 /// Money locked for a task.
@@ -23,6 +25,8 @@ pub struct Escrow {
     pub amount_per_part: Uftns,
     /// Held for carbon and premium of one part.
     pub reserve_per_part: Uftns,
+    /// What these are counted with.
+    pub terms: ChargeTerms,
     /// What is still locked.
     pub locked: Uftns,
     /// Which parts were released: bit `part % 8` of byte `part / 8`.
@@ -55,6 +59,14 @@ impl Escrow {
     pub fn is_released(&self, part: u32) -> bool {
         let byte = usize::try_from(part >> 3).ok().and_then(|at| self.released.get(at));
         byte.is_some_and(|byte| byte & (1 << (part & 7)) != 0)
+    }
+
+    /// Refuses to pay for a part with a footprint whose charge the reserve does not hold.
+    ///
+    /// # Errors
+    /// [`Rejection::ReserveShort`], with the reserve that would be needed.
+    pub fn must_cover(&self, carbon_ug: u64) -> Result<(), Rejection> {
+        self.terms.must_cover(self.amount_per_part, self.reserve_per_part, carbon_ug)
     }
 
     pub(crate) fn mark_released(&mut self, part: u32) {

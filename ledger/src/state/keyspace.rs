@@ -3,7 +3,7 @@
 use crate::codec::encode;
 use crate::finality::Vote;
 use crate::ops::Capabilities;
-use crate::records::{Due, Office};
+use crate::records::{Declared, Due, Office};
 use crate::types::{
     AccountId, AgentId, ClusterId, Epoch, EscrowId, Hash, Height, NodeId, ProposalId, Region, Scope, SectorId, TimeMs,
 };
@@ -51,11 +51,6 @@ pub(crate) const VALIDATORS: &[u8] = b"cv";
 pub(crate) const EPOCH: &[u8] = b"cn";
 /// The set after the next block, while a change is under way.
 pub(crate) const NEXT_VALIDATORS: &[u8] = b"cw";
-pub(crate) const PAST_VALIDATORS: &[u8] = b"cW";
-/// Who validated in an epoch that has ended.
-pub(crate) fn past_validators(epoch: Epoch) -> Vec<u8> {
-    key(PAST_VALIDATORS, &epoch.0.to_be_bytes())
-}
 pub(crate) const CONTEXT: &[u8] = b"cx";
 pub(crate) const REGIONS: &[u8] = b"cr";
 pub(crate) const BASE_FEE: &[u8] = b"cb";
@@ -117,6 +112,23 @@ pub(crate) fn bond(account: &AccountId) -> Vec<u8> {
 /// One offence: a validator's votes at one place, whatever they say.
 pub(crate) fn offence(vote: &Vote) -> Vec<u8> {
     key(b"cy", &encode(&(vote.validator, vote.phase, vote.epoch, vote.round, vote.height)))
+}
+/// The validators of each epoch that still answers.
+pub(crate) const EPOCHS: &[u8] = b"cN";
+pub(crate) fn epoch(epoch: Epoch) -> Vec<u8> {
+    key(EPOCHS, &epoch.0.to_be_bytes())
+}
+pub(crate) const JAILS: &[u8] = b"cj";
+pub(crate) fn jail(account: &AccountId) -> Vec<u8> {
+    key(JAILS, &account.0)
+}
+/// What an account declared of one sort and nobody, or not enough, attested yet.
+pub(crate) fn declaration(account: &AccountId, what: &Declared) -> Vec<u8> {
+    let sort = match what {
+        Declared::Region(_) => 0,
+        Declared::RenewablePpm(_) => 1,
+    };
+    key(&key(b"cG", &account.0), &[sort])
 }
 pub(crate) const INTENSITIES: &[u8] = b"ci";
 pub(crate) fn intensity(region: Region) -> Vec<u8> {

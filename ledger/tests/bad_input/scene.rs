@@ -10,7 +10,8 @@ use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::{
-    AnchorHeads, ContentParent, ContentShare, Contribution, Duty, EnergySource, ListingKind, PERIOD_MS, Safety,
+    AnchorHeads, ContentParent, ContentShare, Contribution, Declared, Duty, EnergySource, ListingKind, PERIOD_MS,
+    Safety,
 };
 use mesh30k_ledger::types::{AccountId, AgentId, EscrowId, Hash, ProposalId, Scope, SectorId, Uftns};
 
@@ -59,7 +60,7 @@ pub fn auction(world: &World, commit_ms: u64) -> OpenAuction {
         task: Hash::of(b"task"),
         module: Hash::of(b"module"),
         max_price: Uftns(50_000),
-        reserve: Uftns(5_000),
+        reserve: Uftns(10_000),
         commit_until,
         reveal_until: commit_until.plus_ms(2 * HOUR_MS),
         release_deadline: commit_until.plus_ms(4 * HOUR_MS),
@@ -136,6 +137,9 @@ pub fn scene() -> Scene {
     world.must(&operator(), Operation::Freeze(freeze));
     let (offer, lent) = quotas(&mut world, claimed);
     let trade = trade(&mut world);
+    let declare = |what| Operation::Declare(Declare { what, evidence: Hash::of(b"bill") });
+    world.must(&operator(), declare(Declared::Region(region("BD"))));
+    world.must(&key(1), declare(Declared::RenewablePpm(700_000)));
     let panel = query::claim(&world.state, &disputed, 0).unwrap().unwrap().panel;
     Scene { world, task, claimed, disputed, panel, schedule, auction, revealing, offer, lent, trade }
 }
@@ -152,7 +156,7 @@ fn quotas(world: &mut World, relief: EscrowId) -> (Hash, Hash) {
         capability: Capabilities::COMPUTE,
         parts: 1,
         amount_per_part: Uftns(7),
-        reserve_per_part: Uftns(8),
+        reserve_per_part: Uftns(9),
         release_deadline: world.now().plus_ms(9 * HOUR_MS),
     };
     let (escrow, _) = world.must(&key(1), Operation::EscrowOpen(luxury));
@@ -286,6 +290,9 @@ fn carbon(scene: &Scene) -> Vec<(SecretKey, Operation)> {
         (alice(), Operation::DeclarePurpose(DeclarePurpose { escrow: scene.task, purpose: Purpose::Education })),
         (key(2), Operation::ReclassifyPurpose(ReclassifyPurpose { escrow: scene.claimed, purpose: Purpose::Luxury })),
         (key(1), Operation::SignalEmergency(signal)),
+        (bob(), Operation::Declare(Declare { what: Declared::Region(region("KE")), evidence: fresh })),
+        (key(2), Operation::Declare(Declare { what: Declared::RenewablePpm(400_000), evidence: fresh })),
+        (key(2), Operation::Attest(Attest { account: id_of(&key(1)), what: Declared::RenewablePpm(700_000) })),
         (
             alice(),
             Operation::ClaimContribution(ClaimContribution {

@@ -7,7 +7,9 @@ use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::{PublicKey, SecretKey};
 use mesh30k_ledger::ops::*;
 use mesh30k_ledger::priority::Purpose;
-use mesh30k_ledger::records::{AnchorHeads, Contribution, Duty, EnergySource, ListingKind, PERIOD_MS, Safety};
+use mesh30k_ledger::records::{
+    AnchorHeads, Contribution, Declared, Duty, EnergySource, ListingKind, PERIOD_MS, Safety,
+};
 use mesh30k_ledger::types::{AgentId, Hash, NodeId, ProposalId, Scope, SectorId, TimeMs, Uftns};
 
 pub type Case = (&'static str, SecretKey, Operation);
@@ -128,6 +130,8 @@ fn tasks_and_claims() {
             ("DeadlinePassed", alice(), open(1, 1, TimeMs(0))),
             ("DeadlineTooFar", alice(), open(1, 1, TimeMs(u64::MAX))),
             ("AmountOverflow", alice(), open(2, u64::MAX, soon)),
+            ("ReserveShort { needed: Uftns(5), reserved: Uftns(1)", alice(), open(1, 1, soon)),
+            ("ReserveShort { needed: Uftns(20500), reserved: Uftns(1)", bob(), open(1, 100_000, soon)),
             ("UnknownEscrow", alice(), release(Hash::ZERO)),
             ("NotOpener", bob(), release(scene.task)),
             ("UnknownEscrow", key(1), claim(Hash::ZERO)),
@@ -167,6 +171,7 @@ fn auctions() {
             ("DeadlinePassed", alice(), terms(|t| t.reveal_until = TimeMs(0))),
             ("DeadlineTooFar", alice(), terms(|t| t.release_deadline = TimeMs(u64::MAX))),
             ("AmountOverflow", alice(), terms(|t| (t.max_price, t.reserve) = (Uftns(u64::MAX), Uftns(u64::MAX)))),
+            ("ReserveShort", alice(), terms(|t| t.reserve = Uftns::ZERO)),
             ("Unknown {", bob(), seal(Hash::ZERO)),
             ("SelfReference", alice(), seal(scene.auction)),
             ("DeadlinePassed", bob(), seal(scene.revealing)),
@@ -395,6 +400,8 @@ fn carbon_and_contributions() {
         let attest = |evidence: &[u8]| Operation::AttestSaving(AttestSaving { evidence: Hash::of(evidence) });
         let give = |to, amount_ug| Operation::TransferCredits(TransferCredits { to, amount_ug });
         let retire = |amount_ug| Operation::RetireCredits(RetireCredits { amount_ug });
+        let declare = |what| Operation::Declare(Declare { what, evidence: Hash::ZERO });
+        let confirm = |who: &SecretKey, what| Operation::Attest(Attest { account: id_of(who), what });
         let signal = |kind: &str, until| {
             Operation::SignalEmergency(SignalEmergency { region: region("BD"), kind: kind.into(), until })
         };
@@ -427,6 +434,17 @@ fn carbon_and_contributions() {
             ("DeadlinePassed", key(1), signal("flood", Some(now))),
             ("DeadlineTooFar", key(1), signal("flood", Some(TimeMs(u64::MAX)))),
             ("NotInOffice", alice(), signal("flood", None)),
+            ("AlreadyDone", alice(), declare(Declared::Region(region("KE")))),
+            ("OutOfBounds { field: \"renewable share", key(1), declare(Declared::RenewablePpm(1_000_001))),
+            ("OutOfBounds { field: \"renewable share", alice(), declare(Declared::RenewablePpm(u32::MAX))),
+            ("NodeMissing", alice(), declare(Declared::RenewablePpm(0))),
+            ("AlreadyDone", key(2), declare(Declared::RenewablePpm(500_000))),
+            // The office is looked at before whose it is, this before what is declared.
+            ("NotInOffice", operator(), confirm(&operator(), Declared::Region(region("BD")))),
+            ("SelfReference", key(1), confirm(&key(1), Declared::RenewablePpm(1))),
+            ("Unknown {", key(2), confirm(&key(1), Declared::RenewablePpm(700_001))),
+            ("Unknown {", key(2), confirm(&operator(), Declared::Region(region("KE")))),
+            ("Unknown {", key(2), confirm(&bob(), Declared::Region(region("KE")))),
             ("ZeroAmount", alice(), work(b"new", 0)),
             ("AlreadyDone", alice(), work(b"work", 1)),
             ("NotInOffice", alice(), earned(b"work")),

@@ -4,12 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mesh30k_consensus::app::LogPosition;
+use mesh30k_consensus::finality::halt::HaltContext;
 use mesh30k_consensus::finality::{
-    ChainAction, ChainError, ChainTracker, Decision, Mistake, Proposer, ProposerView, SignedHeader,
+    ChainAction, ChainError, ChainTracker, Decision, HaltReport, Mistake, Proposer, ProposerView, SignedHeader,
 };
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::execute::{BlockError, Execution, execute_with};
 use mesh30k_ledger::finality::Certificate;
+use mesh30k_ledger::invariants::Breach;
+use mesh30k_ledger::query;
 use mesh30k_ledger::seats::ends_epoch;
 use mesh30k_ledger::state::Overlay;
 use mesh30k_ledger::types::{Height, NodeId, TimeMs, TxId};
@@ -165,11 +168,27 @@ impl Core {
                 Err(error) => error.to_string(),
             },
             Err(BlockError::State(error)) => return Err(StorageFailed(error.to_string())),
+            Err(BlockError::Broken(breach)) => return self.halt(now, height, &breach),
             Err(error) => error.to_string(),
         };
         let index = self.applied.index;
         self.push(|tracker| tracker.on_noop(now, index, Some(signed)));
         Ok(Applied::NoOp(refusal))
+    }
+
+    /// Nothing is built on books that do not balance.
+    fn halt(&mut self, now: TimeMs, height: Height, breach: &Breach) -> Result<Applied, StorageFailed> {
+        let context = query::context(&self.overlay).map_err(|error| StorageFailed(error.to_string()))?;
+        let tip = self.tracker.tip();
+        let at = HaltContext { context: &context, last_final: (tip.height, tip.block), reporter: None, now };
+        let report = HaltReport::books_broken(height, &breach.to_string(), &at);
+        let sentence = report.sentence.clone();
+        // Entries that are still in the log are ordered after it as well; the first report stands.
+        if self.tracker.halted().is_none() {
+            self.tracker.resume_halt(report.clone());
+            self.actions.push_back(ChainAction::Halt { report: Box::new(report) });
+        }
+        Ok(Applied::NoOp(sentence))
     }
 
     fn accept(

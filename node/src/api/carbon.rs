@@ -5,7 +5,7 @@ use axum::extract::State;
 use mesh30k_ledger::carbon::{self, CarbonReport};
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::query;
-use mesh30k_ledger::records::{EmergencyRecord, EmergencySignal, RetirementRecord};
+use mesh30k_ledger::records::{Declared, EmergencyKind, EmergencySignal, RetirementRecord};
 use mesh30k_ledger::state::{StateError, StateRead};
 use mesh30k_ledger::types::{AccountId, Height, NodeId, Region, TimeMs};
 use serde::Deserialize;
@@ -16,8 +16,8 @@ use super::ledger::blocking;
 use super::problem::ApiError;
 use super::state::ApiState;
 use super::types::{
-    CarbonPage, CreditRow, CreditsAnswer, DrawRow, EmergencyRow, IntensityAnswer, MedianRow, SavingsAnswer, SignalRow,
-    WorkerAnswer,
+    CarbonPage, CreditRow, CreditsAnswer, DeclarationsAnswer, DrawRow, EmergencyRow, IntensityAnswer, MedianRow,
+    SavingsAnswer, SignalRow, WorkerAnswer,
 };
 use crate::ledger::LedgerHandle;
 
@@ -177,29 +177,64 @@ fn worker_of(state: &dyn StateRead, node: NodeId) -> Result<Option<WorkerAnswer>
     }))
 }
 
+/// What an account said of itself, and what of it counts.
+pub(super) async fn declarations(
+    State(state): State<ApiState>,
+    Segment(account): Segment<AccountId>,
+) -> Result<Json<DeclarationsAnswer>, ApiError> {
+    let read = state.ledger().read(|state| declarations_of(state, account));
+    Ok(Json(read.map_err(|error| ApiError::internal(&error))?))
+}
+
+fn declarations_of(state: &dyn StateRead, account: AccountId) -> Result<DeclarationsAnswer, StateError> {
+    let record = query::account(state, &account)?.unwrap_or_default();
+    let region = record.attested_region();
+    let sorts = record.region.map(Declared::Region).into_iter().chain([Declared::RenewablePpm(0)]);
+    let regions = query::regions(state)?;
+    let node = query::node_of_account(state, &account)?;
+    let host = node.map_or(Ok(None), |node| query::node(state, node))?;
+    let mut waiting = Vec::new();
+    // One of each sort; what share is asked for does not matter.
+    for sort in sorts {
+        waiting.extend(query::declaration(state, &account, &sort)?);
+    }
+    Ok(DeclarationsAnswer {
+        account,
+        region,
+        has_access: region.is_some_and(|region| regions.access_list.contains(&region)),
+        node,
+        renewable_ppm: host.map(|host| host.renewable_ppm),
+        waiting,
+        needed: query::parameter(state, Parameter::CreditReviewers)?,
+    })
+}
+
 pub(super) async fn emergencies(State(state): State<ApiState>) -> Result<Json<Vec<EmergencyRow>>, ApiError> {
     let rows = state.ledger().read(|state| {
         let (now, needed) = (query::tip(state)?.time, query::parameter(state, Parameter::EmergencySignals)?);
         let taken = query::quota_draws_by_task(state)?;
-        let rows = carbon::emergencies(state)?.into_iter().map(|(region, record)| EmergencyRow {
-            region,
-            until: record.until.filter(|_| record.is_in_force(now)),
-            signals: record.signals.len() as u64,
-            waiting: waiting(&record),
-            draws: taken
+        let rows = carbon::emergencies(state)?.into_iter().flat_map(|(region, record)| {
+            let draws: Vec<DrawRow> = taken
                 .iter()
                 .filter(|(_, draw)| draw.region == region)
                 .map(|(escrow, draw)| DrawRow { escrow: *escrow, draw: draw.clone() })
-                .collect(),
-            kind: record.kind,
-            needed,
+                .collect();
+            record.0.into_iter().map(move |(kind, said)| EmergencyRow {
+                region,
+                kind,
+                until: said.in_force_until(now),
+                signals: said.signals.len() as u64,
+                waiting: waiting(&said),
+                draws: draws.clone(),
+                needed,
+            })
         });
         Ok::<_, StateError>(rows.collect())
     });
     Ok(Json(rows.map_err(|error| ApiError::internal(&error))?))
 }
 
-fn waiting(record: &EmergencyRecord) -> Vec<SignalRow> {
+fn waiting(record: &EmergencyKind) -> Vec<SignalRow> {
     let row = |(account, signal): (&AccountId, &EmergencySignal)| SignalRow {
         account: *account,
         until: signal.until,

@@ -17,7 +17,7 @@ use super::problem::{ApiError, sentence};
 use super::state::ApiState;
 use super::types::{AccountRow, BatchAnswer, BatchBody, BlockRow, HexBody, KeysAnswer, RefusedRow, TransactionRow};
 use super::words::transaction_row;
-use crate::ledger::{LedgerHandle, PoolRefusal, SubmitError, TxStatus};
+use crate::ledger::{EvidenceRow, LedgerHandle, PoolRefusal, SubmitError, TxStatus};
 use crate::mesh::{FreezeError, FreezeHandle};
 
 /// Rows of a history unless asked otherwise.
@@ -207,6 +207,12 @@ pub(super) async fn receipt(
     let receipt = blocking(move || ledger.receipt(&id)).await?.map_err(|error| ApiError::internal(&error))?;
     let missing = || ApiError::not_found(format!("transaction {id} is not final on this node, so there is no receipt"));
     Ok(Json(receipt.ok_or_else(missing)?))
+}
+
+/// What this node holds against validators, and what came of it.
+pub(super) async fn evidence(State(state): State<ApiState>) -> Result<Json<Vec<EvidenceRow>>, ApiError> {
+    let ledger = state.ledger().clone();
+    Ok(Json(blocking(move || ledger.evidence()).await?))
 }
 
 pub(super) async fn block(

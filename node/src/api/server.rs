@@ -56,6 +56,7 @@ fn routes() -> Router<ApiState> {
         .route("/v1/accounts/{id}/standing", get(standing::standing))
         .route("/v1/receipts/{id}", get(ledger::receipt))
         .route("/v1/blocks/{height}", get(ledger::block))
+        .route("/v1/evidence", get(ledger::evidence))
         .route("/v1/proposals", get(gov::proposals))
         .route("/v1/proposals/{id}", get(gov::proposal))
         .route("/v1/parameters", get(gov::parameters))
@@ -68,6 +69,7 @@ fn routes() -> Router<ApiState> {
         .route("/v1/carbon/report", get(carbon::report))
         .route("/v1/carbon/intensity", get(carbon::intensity))
         .route("/v1/carbon/credits", get(carbon::credits))
+        .route("/v1/carbon/declarations/{account}", get(carbon::declarations))
         .route("/v1/carbon/emergencies", get(carbon::emergencies))
         .route("/v1/carbon/workers/{node}", get(carbon::worker))
         .route("/v1/carbon/savings", get(carbon::savings))
@@ -90,6 +92,7 @@ fn routes() -> Router<ApiState> {
         .route("/v1/tasks/dispatch", post(tasks::dispatch))
         .route("/v1/tasks/{id}", get(tasks::show))
         .route("/v1/tasks/{id}/receipts", get(tasks::receipts))
+        .route("/v1/reserve", get(tasks::reserve))
         .route("/v1/harness/releases", get(harness::releases))
         .route("/v1/harness/pauses", get(harness::pauses))
 }

@@ -2,15 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
+use mesh30k_ledger::charges::needed_reserve;
 use mesh30k_ledger::codec::encode;
 use mesh30k_ledger::ops::EnergyMethod;
 use mesh30k_ledger::records::EscrowStatus;
-use mesh30k_ledger::types::EscrowId;
+use mesh30k_ledger::types::{AccountId, EscrowId, Hash, Uftns};
+use serde::Deserialize;
 
-use super::extract::{Body, Segment, unhex};
+use super::extract::{Body, Params, Segment, unhex};
 use super::problem::{ApiError, sentence};
 use super::state::ApiState;
-use super::types::{DispatchAnswer, DispatchRequest, ReceiptRow, TaskRow};
+use super::types::{DispatchAnswer, DispatchRequest, ReceiptRow, ReserveAnswer, TaskRow};
 use crate::tasks::{Dispatch, DispatchError, Dispatched, TaskModule};
 
 /// Places one part on an agent, has it done, and answers with receipt and output. The same part gets the same receipt again.
@@ -31,6 +33,36 @@ fn order(request: DispatchRequest) -> Result<Dispatch, ApiError> {
     };
     let input = unhex("input_hex", &request.input_hex)?;
     Ok(Dispatch { escrow: request.escrow, part: request.part, module, input, agent: request.agent })
+}
+
+/// So many times the footprint that work is reckoned to have is advised to be covered; what is not charged comes back.
+const CARBON_MARGIN: u64 = 10;
+
+/// What is asked of [`reserve`].
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    account: AccountId,
+    price_uftns: Uftns,
+    module: Hash,
+}
+
+/// What has to be set aside beside the price of each part.
+pub(super) async fn reserve(
+    State(state): State<ApiState>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<ReserveAnswer>, ApiError> {
+    let Wanted { account, price_uftns, module } = wanted;
+    let needed = state.ledger().read(|state| needed_reserve(state, &account, price_uftns, &module));
+    let needed = needed.map_err(|error| ApiError::internal(&error))?;
+    let margin = Uftns(needed.carbon.0.saturating_mul(CARBON_MARGIN - 1));
+    Ok(Json(ReserveAnswer {
+        needed_uftns: needed.total(),
+        advised_uftns: Uftns(needed.total().0.saturating_add(margin.0)),
+        premium_uftns: needed.premium,
+        royalty_uftns: needed.royalty,
+        carbon_uftns: needed.carbon,
+    }))
 }
 
 fn answer(done: &Dispatched) -> DispatchAnswer {

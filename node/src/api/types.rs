@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 
 pub use accounts::{KeysAnswer, OfficeRow, ScheduleRow, SchedulesPage, StakeAnswer, StakeRow};
 pub use carbon::{
-    CarbonPage, CreditRow, CreditsAnswer, DrawRow, EmergencyRow, IntensityAnswer, MedianRow, OwnIntensity, SignalRow,
-    WorkerAnswer,
+    CarbonPage, CreditRow, CreditsAnswer, DeclarationsAnswer, DrawRow, EmergencyRow, IntensityAnswer, MedianRow,
+    OwnIntensity, SignalRow, WorkerAnswer,
 };
 pub use gather::GatherAnswer;
-pub use market::{ListingRow, OrderAnswer, QuotaOfferRow, QuotaRow};
+pub use market::{ListingRow, OrderAnswer, QuotaOfferRow, QuotaRow, ReserveAnswer};
 pub use registry::{FoundRow, HistoryAnswer, PeriodRow, StatisticsRow};
 pub use standing::{
     ContributionRow, ContributionsAnswer, EmissionRow, OwnContentRow, OwnOfficeRow, SavingsAnswer, StandingAnswer,

@@ -13,7 +13,6 @@ use mesh30k_ledger::types::{Height, NodeId, TimeMs};
 use mesh30k_p2p::{Control, Inbox};
 use tokio::sync::Notify;
 
-use super::halt;
 use super::handle::LedgerHandle;
 use super::peers::Peers;
 use super::wire::{SyncAnswer, SyncRequest};
@@ -118,11 +117,11 @@ impl ValidatorDriver {
             Effect::AskForVotes { height, attempt } => self.ask_for_votes(height, attempt),
             Effect::Report(evidence) => {
                 tracing::error!(?evidence, "a validator broke the rules; the evidence is kept");
+                tokio::task::block_in_place(|| self.ledger.keep_evidence(&evidence));
             }
             Effect::Halt(report) => {
                 tracing::error!(sentence = %report.sentence, "the chain is halted on this node");
-                halt::write(&self.ledger.halt_path(), &report);
-                self.ledger.set_halted(&report);
+                self.ledger.halt(&report);
             }
         }
     }

@@ -148,6 +148,7 @@ impl Epochs {
         let Epochal { epoch, round, validators, tip, halted } = epochal;
         let (context, store) = (self.ledger.context(), self.ledger.store().clone());
         let members = validators.0.iter().map(|seat| seat.node.0).collect();
+        let validator_count = validators.len();
         let mut tracker = ChainTracker::new(TrackerConfig { context, validators, epoch, round, own: Some(me) }, tip);
         let log = open_sign_log(&self.sign_log, &store, me, &self.key, &tip)?;
         if log.is_none() {
@@ -167,6 +168,7 @@ impl Epochs {
         let groups = groups.of(me)?;
         let id = GroupId::global(epoch.0, round.0);
         let group = groups.start(groups.preset(id), Box::new(LedgerApp::new(Arc::clone(&shared), store))).await?;
+        self.ledger.take_turns_with_evidence(me, validator_count);
         self.ledger.set_validator(Some(ValidatorSide { shared: Arc::clone(&shared), group: group.clone() }));
         let initializer = group.clone();
         tokio::spawn(async move {

@@ -31,6 +31,8 @@ use mesh30k_p2p::Control;
 use tokio::sync::{Notify, watch};
 
 use super::admission::Admission;
+use super::evidence::EvidenceDesk;
+use super::halt;
 use super::recent::RecentFinals;
 use super::submission::Outbox;
 use super::wire::{ANNOUNCED_BLOCK_BYTES_MAX, ANNOUNCED_BLOCK_TRANSACTIONS_MAX, Announcement};
@@ -107,6 +109,7 @@ struct Inner {
     finals: watch::Sender<FinalBlockTip>,
     halted: ArcSwapOption<String>,
     halt_path: PathBuf,
+    evidence: EvidenceDesk,
     validator: ArcSwapOption<ValidatorSide>,
     control: Control,
     metrics: Metrics,
@@ -123,6 +126,7 @@ pub(crate) struct HandleParts {
     pub(crate) roster: SharedRoster,
     pub(crate) tip: FinalBlockTip,
     pub(crate) halt_path: PathBuf,
+    pub(crate) evidence: EvidenceDesk,
     pub(crate) control: Control,
     pub(crate) metrics: Metrics,
     pub(crate) admission: Admission,
@@ -146,6 +150,7 @@ impl LedgerHandle {
             finals: watch::Sender::new(parts.tip),
             halted: ArcSwapOption::empty(),
             halt_path: parts.halt_path,
+            evidence: parts.evidence,
             validator: ArcSwapOption::empty(),
             control: parts.control,
             metrics: parts.metrics,
@@ -297,6 +302,19 @@ impl LedgerHandle {
 
     pub(crate) fn set_halted(&self, report: &HaltReport) {
         self.0.halted.store(Some(Arc::new(report.sentence.clone())));
+    }
+
+    /// Writes down why the chain is halted here, with the evidence, and stops taking transactions.
+    pub(crate) fn halt(&self, report: &HaltReport) {
+        halt::write(&self.0.halt_path, report);
+        for evidence in report.evidence() {
+            self.keep_evidence(&evidence);
+        }
+        self.set_halted(report);
+    }
+
+    pub(crate) fn evidence_desk(&self) -> &EvidenceDesk {
+        &self.0.evidence
     }
 
     pub(crate) fn halt_path(&self) -> PathBuf {

@@ -4,6 +4,7 @@
 mod admission;
 mod driver;
 mod epochs;
+mod evidence;
 mod halt;
 mod handle;
 mod observer;
@@ -16,6 +17,7 @@ mod wire;
 
 pub use mesh30k_chain::{LedgerStore, Mempool, PoolRefusal, StoredBlock, Verdicts};
 
+pub use evidence::{EvidenceRow, EvidenceSort, EvidenceState};
 pub(crate) use halt::read as halt_report;
 pub(crate) use handle::halt_path;
 pub use handle::{ChainStatus, FinalBlockTip, LedgerHandle, SubmitError, TxStatus};

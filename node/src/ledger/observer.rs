@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh30k_chain::{FinalBlock, StoredBlock};
-use mesh30k_consensus::finality::{Observer, ObserverAction, VoteAnswer};
+use mesh30k_consensus::finality::halt::HaltContext;
+use mesh30k_consensus::finality::{HaltReport, Observer, ObserverAction, VoteAnswer};
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::{decode, encode};
-use mesh30k_ledger::execute::execute_with;
+use mesh30k_ledger::execute::{BlockError, execute_with};
 use mesh30k_ledger::finality::Certificate;
+use mesh30k_ledger::invariants::Breach;
 use mesh30k_ledger::seats::ends_epoch;
 use mesh30k_ledger::types::{Height, NodeId, TimeMs};
 use mesh30k_p2p::Control;
 use tokio::sync::mpsc;
 
 use super::driver::Ended;
-use super::halt;
 use super::handle::LedgerHandle;
 use super::peers::Peers;
 use super::wire::{ANSWER_BYTES_MAX, Announcement, SyncAnswer, SyncRequest};
@@ -117,8 +118,7 @@ impl ObserverDriver {
                 ObserverAction::FetchRange { from, to, attempt } => self.fetch(from, to, attempt),
                 ObserverAction::Halt { report } => {
                     tracing::error!(sentence = %report.sentence, "the chain is halted on this node");
-                    halt::write(&self.ledger.halt_path(), &report);
-                    self.ledger.set_halted(&report);
+                    self.ledger.halt(&report);
                 }
             }
         }
@@ -129,6 +129,7 @@ impl ObserverDriver {
         let store = self.ledger.store().clone();
         let execution = match execute_with(&store, &block, self.ledger.verdicts().as_ref()) {
             Ok(execution) => execution,
+            Err(BlockError::Broken(breach)) => return vec![self.books_broken(height, &breach)],
             Err(error) if error.is_deterministic() => {
                 tracing::error!(%height, %error, "a certified block was refused by execution");
                 return self.observer.on_refused(now(), height);
@@ -157,6 +158,20 @@ impl ObserverDriver {
         let mut actions = self.observer.on_applied(now(), height, commitment);
         actions.extend(self.observer.tick(now()));
         actions
+    }
+
+    /// Nothing is built on books that do not balance.
+    fn books_broken(&mut self, height: Height, breach: &Breach) -> ObserverAction {
+        let (tip, context) = (self.observer.tip(), self.ledger.context());
+        let at = HaltContext {
+            context: &context,
+            last_final: (tip.height, tip.block),
+            reporter: self.ledger.roster().node_of(&self.control.local_peer_id()),
+            now: now(),
+        };
+        let report = HaltReport::books_broken(height, &breach.to_string(), &at);
+        self.observer.resume_halt(report.clone());
+        ObserverAction::Halt { report: Box::new(report) }
     }
 
     /// Asks a peer for the block after the tip, in case every announcement was lost.

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::admission::Admission;
 use super::epochs::Epochs;
+use super::evidence::{self, EvidenceDesk};
 use super::handle::{FinalBlockTip, HandleParts, LedgerHandle, halt_path};
 use super::observer::{AnnouncementSink, FEED_MAX};
 use super::peers::Peers;
@@ -148,6 +149,7 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         roster: roster.clone(),
         tip: FinalBlockTip { height: tip.height, time: tip.time, block: tip.block },
         halt_path: halt_path(&dir),
+        evidence: EvidenceDesk::open(&dir),
         control: control.clone(),
         metrics,
         admission,
@@ -224,6 +226,7 @@ impl LedgerService {
         let sink = AnnouncementSink { ledger: handle.clone(), feeder: epochs.feeder.clone() };
         tokio::spawn(sync.run(control.accept(lanes::SYNC)?));
         tokio::spawn(admission::run(door, handle.clone()));
+        tokio::spawn(evidence::pursue(handle.clone(), sponsor.clone()));
         tokio::spawn(submission::receive(control.accept(lanes::TX)?, handle.clone(), sponsor));
         tokio::spawn(submission::forward(handle.clone(), epochs.peers.clone(), control));
         epochs.start(groups).await?;

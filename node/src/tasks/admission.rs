@@ -82,6 +82,7 @@ fn check(request: &TaskRequest, module: Hash, view: &HostView) -> Result<Admissi
 mod tests {
     use super::*;
     use crate::tasks::wire::TaskModule;
+    use mesh30k_ledger::charges::ChargeTerms;
     use mesh30k_ledger::keys::PublicKey;
     use mesh30k_ledger::ops::Capabilities;
     use mesh30k_ledger::types::{AccountId, AgentClass, AgentId, ClusterId, SectorId, Uftns};
@@ -97,6 +98,7 @@ mod tests {
             capability: Capabilities::COMPUTE,
             amount_per_part: Uftns(10),
             reserve_per_part: Uftns(1),
+            terms: ChargeTerms::default(),
             locked: Uftns(99),
             released: vec![0, 0],
             released_parts: 0,

@@ -161,6 +161,7 @@ impl Host {
         let renewable_ppm = admitted.host.renewable_ppm;
         let carbon_ug = carbon_ug(energy.energy_mj, intensity_mg_per_kwh, renewable_ppm)
             .ok_or_else(|| TaskRefusal::Host("its carbon figure does not fit".to_owned()))?;
+        self.must_be_payable(&request.escrow, carbon_ug)?;
         let report = TaskReport {
             task: admitted.task,
             part: request.part,
@@ -181,6 +182,13 @@ impl Host {
         };
         self.metrics.count_task(TaskOutcome::Completed, execution.wall_us, energy.energy_mj);
         Ok(self.signed(report, agent_key, execution))
+    }
+
+    /// Work that could never be paid is not handed out.
+    fn must_be_payable(&self, id: &EscrowId, carbon_ug: u64) -> Result<(), TaskRefusal> {
+        let escrow = self.ledger.read(|state| query::escrow(state, id)).map_err(|error| host_fault(&error))?;
+        let escrow = escrow.ok_or(TaskRefusal::NoEscrow(*id))?;
+        escrow.must_cover(carbon_ug).map_err(|rejection| TaskRefusal::ReserveShort(rejection.to_string()))
     }
 
     fn signed(&self, report: TaskReport, agent_key: &SecretKey, execution: Execution) -> DonePart {

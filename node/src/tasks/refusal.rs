@@ -104,6 +104,9 @@ pub enum TaskRefusal {
     /// The host's own fault.
     #[error("the host failed: {0}")]
     Host(String),
+    /// What the part emitted here cannot be paid for from its escrow, so it would not be paid at all.
+    #[error("the part's footprint here can't be paid from its escrow, so its output is not handed out: {0}")]
+    ReserveShort(String),
 }
 
 impl TaskRefusal {
@@ -120,6 +123,7 @@ impl TaskRefusal {
             | Self::InProgress
             | Self::Busy(_)
             | Self::Stopped(_)
+            | Self::ReserveShort(_)
             | Self::Host(_) => true,
             Self::EscrowClosed { .. }
             | Self::UnknownPart { .. }

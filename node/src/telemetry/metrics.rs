@@ -63,6 +63,12 @@ pub struct Metrics {
     pub transactions_refused: IntCounter,
     /// Transactions waiting to be ordered.
     pub pool_transactions: IntGauge,
+    /// Pieces of evidence against validators that are kept here.
+    pub evidence_kept: IntGauge,
+    /// Of these, those that the ledger has not punished.
+    pub evidence_unsettled: IntGauge,
+    /// Evidence this node brought before the ledger.
+    pub evidence_submitted: IntCounter,
     /// Connected peers.
     pub peers: IntGauge,
     /// Agents hosted here.
@@ -103,6 +109,17 @@ impl Metrics {
             transactions_final: counter(r, "mesh30k_ledger_transactions_final_total", "Transactions in final blocks.")?,
             transactions_refused: counter(r, "mesh30k_ledger_transactions_refused_total", "Transactions refused.")?,
             pool_transactions: gauge(r, "mesh30k_ledger_pool_transactions", "Transactions waiting to be ordered.")?,
+            evidence_kept: gauge(r, "mesh30k_evidence_kept", "Pieces of evidence against validators kept here.")?,
+            evidence_unsettled: gauge(
+                r,
+                "mesh30k_evidence_unsettled",
+                "Of the evidence kept here, what the ledger has not punished.",
+            )?,
+            evidence_submitted: counter(
+                r,
+                "mesh30k_evidence_submitted_total",
+                "Evidence this node brought before the ledger.",
+            )?,
             peers: gauge(r, "mesh30k_p2p_peers", "Connected peers.")?,
             agents: gauge(r, "mesh30k_agents_hosted", "Agents hosted by this node.")?,
             cascades: counter(r, "mesh30k_arrival_cascades_total", "Events this node orchestrated.")?,

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mesh30k_consensus::storage::{FlushMode, MemDisk};
-use mesh30k_ledger::finality::{Validator, ValidatorSet};
+use mesh30k_ledger::codec::encode;
+use mesh30k_ledger::finality::{Phase, Validator, ValidatorSet, Vote};
 use mesh30k_ledger::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisPools};
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::SecretKey;
@@ -12,11 +14,12 @@ use mesh30k_ledger::ops::{NodeRegistration, Operation, Transfer};
 use mesh30k_ledger::parameters::Parameters;
 use mesh30k_ledger::records::Regions;
 use mesh30k_ledger::transaction::{SignedTransaction, Transaction};
-use mesh30k_ledger::types::{AccountId, ChainId, Hash, NodeId, Region, TimeMs, Uftns};
+use mesh30k_ledger::types::{AccountId, ChainId, Epoch, Hash, Height, NodeId, Region, Round, TimeMs, Uftns};
 use mesh30k_node::clock;
 use mesh30k_node::config::LedgerSettings;
 use mesh30k_node::foundation::{Foundation, FoundationParts};
 use mesh30k_node::identity::NodeIdentity;
+use mesh30k_node::lanes;
 use mesh30k_node::telemetry::Metrics;
 use mesh30k_p2p::{Config, Event, TransportKind};
 
@@ -66,6 +69,36 @@ impl Mesh {
             relay_gossip(node);
         }
         Self { genesis, nodes, alice: key(100), dir }
+    }
+
+    /// Where a node keeps what outlives it.
+    pub(crate) fn home(&self, index: usize) -> std::path::PathBuf {
+        self.dir.path().join(index.to_string())
+    }
+
+    /// A validator tells the others two different things about one height.
+    pub(crate) fn vote_twice(&self, index: usize, height: Height) {
+        let key = NodeIdentity::load_or_create(&self.home(index).join("keys")).unwrap().validator();
+        let own = &self.nodes[index].control;
+        for block in [b"one".as_slice(), b"other"] {
+            let vote = Vote {
+                phase: Phase::First,
+                context: self.genesis.context(),
+                epoch: Epoch(0),
+                round: Round(0),
+                height,
+                block: Hash::of(block),
+                parent: Hash::ZERO,
+                commitment: Hash::ZERO,
+                lock: None,
+                validator: NodeId(index as u64 + 1),
+            };
+            let body = Bytes::from(encode(&vote.sign(&key)));
+            for other in self.nodes.iter().filter(|node| node.control.local_peer_id() != own.local_peer_id()) {
+                // An observer takes no votes.
+                let _ = own.notify(other.control.local_peer_id(), lanes::VOTE, body.clone());
+            }
+        }
     }
 
     /// An observer comes later, and knows the validators.

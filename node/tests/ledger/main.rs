@@ -8,8 +8,8 @@ use std::time::Duration;
 use fixture::{Mesh, SNAPSHOT_AFTER_BLOCKS, transfer};
 use mesh30k_ledger::query;
 use mesh30k_ledger::rejection::Rejection;
-use mesh30k_ledger::types::{Height, Uftns};
-use mesh30k_node::ledger::{SubmitError, TxStatus};
+use mesh30k_ledger::types::{Height, NodeId, Uftns};
+use mesh30k_node::ledger::{EvidenceSort, EvidenceState, SubmitError, TxStatus};
 
 const FINAL: Duration = Duration::from_secs(30);
 
@@ -87,4 +87,37 @@ async fn a_newcomer_that_is_far_behind_begins_with_a_snapshot_and_follows_from_t
         node.ledger.read(|state| query::account(state, &mesh.bob())).unwrap().unwrap().balance
     };
     assert_eq!(of(mesh.nodes.last().unwrap()), fixture::BALANCE.checked_add(Uftns::ftns(paid + 1)).unwrap());
+}
+
+/// Node 4 signs two votes at one height. Whoever hears both keeps them; one of the others pays for bringing them in, and the chain goes
+/// on with an offender that is locked out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validator_that_votes_twice_is_brought_before_the_ledger_by_the_others() {
+    let mesh = Mesh::start(4, 1).await;
+    let id = mesh.nodes[0].ledger.submit(transfer(&mesh, 0, Uftns::ftns(1))).unwrap();
+    mesh.nodes[0].ledger.wait_final(&id, FINAL).await.unwrap();
+    mesh.vote_twice(3, Height(40));
+
+    let offender = mesh.genesis.validators.0[3].account;
+    for node in &mesh.nodes[..3] {
+        let mut finals = node.ledger.finals();
+        let jailed = || node.ledger.read(|state| query::jail(state, &offender)).unwrap().is_some();
+        let wait = async {
+            while !jailed() {
+                finals.changed().await.unwrap()
+            }
+        };
+        tokio::time::timeout(FINAL, wait).await.expect("nobody brought the evidence in");
+        let rows = node.ledger.evidence();
+        assert!(rows.iter().all(|row| row.height == Height(40) && row.culprit == Some(NodeId(4))), "{rows:?}");
+        assert!(matches!(rows[0].state, EvidenceState::Punished(_)), "{rows:?}");
+        assert_eq!(rows[0].sort, EvidenceSort::DoubleVote);
+    }
+    let submitted: u64 =
+        mesh.nodes.iter().map(|node| node.ledger.evidence().iter().map(|row| u64::from(row.tries)).sum::<u64>()).sum();
+    assert_eq!(submitted, 1, "one pays the fee");
+    // The chain goes on, and what is kept outlives the process.
+    let id = mesh.nodes[1].ledger.submit(transfer(&mesh, 1, Uftns::ftns(1))).unwrap();
+    assert!(matches!(mesh.nodes[4].ledger.wait_final(&id, FINAL).await.unwrap(), TxStatus::Final(..)));
+    assert!(mesh.home(0).join("evidence.json").exists());
 }

@@ -164,6 +164,9 @@ pub fn part_lines(book: &CarbonBook) -> Vec<String> {
         "",
         COLUMNS,
     ));
+    if total.avoided_ug > 0 {
+        lines.push(format!("On-site and contracted renewable energy avoided {} CO2e.", carbon(total.avoided_ug)));
+    }
     if report.is_empty() {
         lines.push("Nothing was paid yet; `mesh30k task run` has something done.".to_owned());
     } else {

@@ -364,7 +364,8 @@ impl Replay {
             intensity_sources: self.sources,
             emergencies: emergencies
                 .into_iter()
-                .filter_map(|(region, record)| Some((format!("{region} {}", record.kind), record.until?)))
+                .flat_map(|(region, record)| record.0.into_iter().map(move |(kind, said)| (region, kind, said.until)))
+                .filter_map(|(region, kind, until)| Some((format!("{region} {kind}"), until?)))
                 .collect(),
             credits_ug: (credits.issued_ug, credits.retired_ug),
             audit: self.audit,

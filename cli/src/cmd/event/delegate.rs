@@ -28,9 +28,9 @@ pub(crate) struct Delegate {
     /// The most the worker is paid, in FTNS.
     #[arg(long, default_value = "1")]
     amount: Uftns,
-    /// Held for carbon charge and premium, in FTNS.
-    #[arg(long, default_value = "1")]
-    reserve: Uftns,
+    /// Held for carbon charge, premium and royalty, in FTNS; what the node advises, when not given.
+    #[arg(long)]
+    reserve: Option<Uftns>,
     /// The key that pays and signs.
     #[arg(long)]
     key: String,

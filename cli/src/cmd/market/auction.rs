@@ -12,7 +12,7 @@ use mesh30k_node::api::types::{AuctionAnswer, AuctionRow, BidRow, Status};
 use mesh30k_testnet::carbon::{self as units, CarbonMass};
 use mesh30k_testnet::client::ClientError;
 use mesh30k_testnet::wallet::{Wallet, WalletError};
-use mesh30k_testnet::work::TaskOrder;
+use mesh30k_testnet::work::{TaskOrder, advised_reserve};
 
 use super::{HOURS_MAX, all_pages};
 use crate::bids::{BidFolder, KeptBid};
@@ -89,9 +89,9 @@ pub(crate) struct OpenArgs {
     /// The most that is paid for it, in FTNS; higher bids are not fit.
     #[arg(long)]
     max_price: Uftns,
-    /// Held for carbon charge and premium, in FTNS.
-    #[arg(long, default_value = "1")]
-    reserve: Uftns,
+    /// Held for carbon charge, premium and royalty, in FTNS; what the node advises, when not given.
+    #[arg(long)]
+    reserve: Option<Uftns>,
     /// How long sealed bids are taken.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=PHASE_SECONDS_MAX))]
     bid_seconds: u64,
@@ -137,15 +137,20 @@ impl Auction {
 
 fn open(session: &Session, args: &OpenArgs) -> Result<()> {
     let order = TaskOrder::new(task::read_module(&args.module)?, task::read_inputs(args.input.as_deref(), 1)?);
-    let now = session.client()?.get::<Status>("/v1/status")?.final_time;
+    let (client, module) = (session.client()?, order.module.hash()?);
+    let reserve = match args.reserve {
+        Some(reserve) => reserve,
+        None => advised_reserve(&client, &session.account(&args.key)?, args.max_price, &module)?,
+    };
+    let now = client.get::<Status>("/v1/status")?.final_time;
     // A block of now may be a little later than the last final one: the first phase is not cut by that.
     let commit_until = now.plus_ms(args.bid_seconds.saturating_add(BLOCK_SECONDS).saturating_mul(1_000));
     let reveal_until = commit_until.plus_ms(args.open_seconds.saturating_mul(1_000));
     let op = OpenAuction {
         task: order.task()?,
-        module: order.module.hash()?,
+        module,
         max_price: args.max_price,
-        reserve: args.reserve,
+        reserve,
         commit_until,
         reveal_until,
         release_deadline: reveal_until.plus_ms(args.hours.saturating_mul(3_600_000)),
@@ -390,6 +395,7 @@ fn kept(session: &Session, key: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mesh30k_ledger::charges::ChargeTerms;
     use std::collections::BTreeMap;
 
     #[test]
@@ -400,6 +406,7 @@ mod tests {
             module: Hash([3; 32]),
             max_price: Uftns::ftns(2),
             reserve: Uftns::ZERO,
+            terms: ChargeTerms::default(),
             commit_until: TimeMs(10_000),
             reveal_until: TimeMs(20_000),
             release_deadline: TimeMs(90_000),

@@ -32,9 +32,9 @@ pub(crate) struct OpenArgs {
     /// The most a worker is paid for one part, in FTNS.
     #[arg(long, default_value = "1")]
     amount: Uftns,
-    /// Held for carbon charge and premium of one part, in FTNS.
-    #[arg(long, default_value = "1")]
-    reserve: Uftns,
+    /// Held for carbon charge, premium and royalty of one part, in FTNS; what the node advises, when not given.
+    #[arg(long)]
+    reserve: Option<Uftns>,
     /// What it is for, as `mesh30k carbon purpose declare` takes it; general research without.
     #[arg(long)]
     purpose: Option<Purpose>,
@@ -79,8 +79,8 @@ pub(super) fn open(session: &Session, args: &OpenArgs) -> Result<()> {
     if session.wants_json() {
         return json(&serde_json::json!({ "escrow": escrow }));
     }
-    let locked = u64::from(args.parts).saturating_mul(args.amount.0.saturating_add(args.reserve.0));
-    line(format!("task opened as {escrow}: {} locked for {} parts", Uftns(locked), args.parts));
+    let opened: EscrowAnswer = session.client()?.get(&format!("/v1/escrows/{escrow}"))?;
+    line(format!("task opened as {escrow}: {} locked for {} parts", opened.escrow.locked, args.parts));
     line(format!("  have it done: mesh30k task work {escrow} {} --key {}", args.module, args.key));
     Ok(())
 }

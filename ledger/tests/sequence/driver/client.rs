@@ -6,7 +6,7 @@ use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::outcome::{DueEvent, Effect, Outcome};
 use mesh30k_ledger::priority::Purpose;
-use mesh30k_ledger::records::{Duty, ListingKind, ProposalStatus};
+use mesh30k_ledger::records::{Declared, Duty, ListingKind, ProposalStatus};
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::transaction::Transaction;
 use mesh30k_ledger::types::{AccountId, AgentId, Hash, NodeId, ProposalId, Scope, TimeMs, TxId};
@@ -81,6 +81,8 @@ pub struct Client {
     pub contents: Vec<Hash>,
     pub bought: Vec<(Hash, AccountId)>,
     pub contributions: Vec<Hash>,
+    /// What accounts said of themselves and nobody attested yet.
+    pub declarations: Vec<(AccountId, Declared)>,
     pub claims: Vec<(TxId, u32, AccountId)>,
     /// Disputed claims with those of their panels who have not ruled.
     pub disputes: Vec<(TxId, u32, Vec<AccountId>)>,
@@ -129,6 +131,7 @@ impl Client {
             contents: Vec::new(),
             bought: Vec::new(),
             contributions: Vec::new(),
+            declarations: Vec::new(),
             claims: Vec::new(),
             disputes: Vec::new(),
             auctions: Vec::new(),
@@ -225,6 +228,13 @@ impl Client {
             (_, Effect::ContributionClaimed { evidence, .. }) => remember(&mut self.contributions, *evidence),
             (_, Effect::ContributionAttested { evidence, attestations: 2.., .. }) => {
                 self.contributions.retain(|known| known != evidence);
+            }
+            (_, Effect::Declared { account, what, in_force: false }) => {
+                self.declarations.retain(|(known, _)| known != account);
+                remember(&mut self.declarations, (*account, *what));
+            }
+            (_, Effect::Attested { account, what, in_force: true, .. }) => {
+                self.declarations.retain(|known| known != &(*account, *what));
             }
             (_, Effect::SavingClaimed { evidence, .. }) => remember(&mut self.savings, *evidence),
             (_, Effect::SavingAttested { evidence, issued_ug: 1.., .. }) => {

@@ -98,6 +98,10 @@ const ALL: &[&str] = &[
     "royalty set aside",
     "royalties collected",
     "hardware declared",
+    "declared",
+    "declared, at once in force",
+    "attested",
+    "attested, now in force",
     "due: proposal queued",
     "due: proposal executed",
     "due: proposal defeated",
@@ -189,6 +193,10 @@ const fn of_effect(effect: &Effect) -> &'static str {
         Effect::OrderRated { .. } => "order rated",
         Effect::RoyaltiesCollected { .. } => "royalties collected",
         Effect::HardwareDeclared { .. } => "hardware declared",
+        Effect::Declared { in_force: false, .. } => "declared",
+        Effect::Declared { in_force: true, .. } => "declared, at once in force",
+        Effect::Attested { in_force: false, .. } => "attested",
+        Effect::Attested { in_force: true, .. } => "attested, now in force",
     }
 }
 

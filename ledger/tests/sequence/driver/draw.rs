@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..256) {
+            let draft = match rng.random_range(0..262) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -78,6 +78,8 @@ impl Client {
                 240..246 => self.rule(rng),
                 246..249 => self.collect(rng),
                 249..250 => Some(self.declare_hardware(rng)),
+                256..258 => Some(self.declare_self(rng)),
+                258..262 => self.attest_other(rng),
                 _ => self.review_offer(rng),
             };
             if let Some(draft) = draft {
@@ -113,7 +115,7 @@ impl Client {
             capability: Capabilities::COMPUTE,
             parts: rng.random_range(0..20),
             amount_per_part: small(rng),
-            reserve_per_part: small(rng),
+            reserve_per_part: reserve(rng),
             release_deadline: self.now.plus_ms(rng.random_range(0..longest_ms)),
         };
         let from = if rich { self.well_off(rng) } else { self.anybody(rng) };
@@ -201,6 +203,11 @@ pub fn amount(rng: &mut ChaCha8Rng) -> Uftns {
         2..6 => rng.random_range(0..300_000_000),
         _ => rng.random_range(1..100_000),
     })
+}
+
+/// Mostly enough for what a part of a small price may be charged.
+pub fn reserve(rng: &mut ChaCha8Rng) -> Uftns {
+    if rng.random_ratio(1, 10) { small(rng) } else { Uftns(rng.random_range(9_000..20_000)) }
 }
 
 pub fn small(rng: &mut ChaCha8Rng) -> Uftns {

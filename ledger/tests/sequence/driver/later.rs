@@ -6,10 +6,10 @@ use super::draw::{amount, small};
 use crate::common::{key, region};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
-    AttestContribution, AttestSaving, Bond, ClaimContribution, ClaimSaving, DeclareHardware, Operation,
-    ProveEquivocation, ReportIntensity, RetireCredits, Schedule, TransferCredits, Unbond, Unschedule,
+    Attest, AttestContribution, AttestSaving, Bond, ClaimContribution, ClaimSaving, Declare, DeclareHardware,
+    Operation, ProveEquivocation, ReportIntensity, RetireCredits, Schedule, TransferCredits, Unbond, Unschedule,
 };
-use mesh30k_ledger::records::{Contribution, Duty};
+use mesh30k_ledger::records::{Contribution, Declared, Duty};
 use mesh30k_ledger::types::{AccountId, Hash};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -94,6 +94,24 @@ impl Client {
     pub fn declare_hardware(&self, rng: &mut ChaCha8Rng) -> Draft {
         let op = DeclareHardware { embodied_g: rng.random_range(0..2_000_000), lifespan_h: 35_000, slots: 4 };
         Draft { from: key(rng.random_range(1..=4)), op: Operation::DeclareHardware(op) }
+    }
+
+    /// Where somebody is, or a node's renewable share: mostly more than before, else nobody had to look.
+    pub fn declare_self(&self, rng: &mut ChaCha8Rng) -> Draft {
+        let is_node = rng.random_ratio(1, 2);
+        let from = if is_node { key(rng.random_range(1..=4)) } else { self.anybody(rng) };
+        let what = if is_node {
+            Declared::RenewablePpm(rng.random_range(450_000..700_000))
+        } else {
+            Declared::Region(["KE", "DE", "BD"][rng.random_range(0..3)].parse().unwrap())
+        };
+        Draft { from, op: Operation::Declare(Declare { what, evidence: Hash(rng.random()) }) }
+    }
+
+    pub fn attest_other(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let (account, what) = one(&self.declarations, rng)?;
+        let from = if rng.random_ratio(1, 10) { self.anybody(rng) } else { key(rng.random_range(1..=4)) };
+        Some(Draft { from, op: Operation::Attest(Attest { account, what }) })
     }
 
     pub fn acknowledge(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {

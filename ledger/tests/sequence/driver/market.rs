@@ -2,7 +2,7 @@
 
 use super::Draft;
 use super::client::{Bid, Client, one, remember};
-use super::draw::small;
+use super::draw::{reserve, small};
 use crate::common::{key, region};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
@@ -45,7 +45,7 @@ impl Client {
             task: Hash(rng.random()),
             module: Hash::of(b"module"),
             max_price: small(rng),
-            reserve: small(rng),
+            reserve: reserve(rng),
             commit_until,
             reveal_until,
             release_deadline: reveal_until.plus_ms(rng.random_range(900..40_000)),

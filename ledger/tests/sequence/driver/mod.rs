@@ -92,6 +92,8 @@ fn genesis() -> Genesis {
     genesis.parameters.0.insert(Parameter::BaseFeeMax, 3);
     for (parameter, value) in [
         (Parameter::UnbondingMs, 30_000),
+        (Parameter::JailMs, audit::JAIL_MS),
+        (Parameter::AccessAllowance, audit::ALLOWANCE),
         (Parameter::ChallengeMs, 3_000),
         (Parameter::RulingMs, 12_000),
         (Parameter::DisputeBond, 10_001),

@@ -2,7 +2,7 @@
 
 use super::Draft;
 use super::client::{Client, Offer, one, remember};
-use super::draw::small;
+use super::draw::{reserve, small};
 use crate::common::{key, region};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
@@ -83,7 +83,7 @@ impl Client {
             task: Hash(rng.random()),
             module: Hash::of(b"module"),
             parts: rng.random_range(0..6),
-            reserve_per_part: small(rng),
+            reserve_per_part: reserve(rng),
         });
         let op = PlaceOrder {
             listing: offer.id,

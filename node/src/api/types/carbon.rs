@@ -2,7 +2,7 @@
 
 use mesh30k_ledger::carbon::{IntensityInForce, IntensityPoint, UseRow};
 use mesh30k_ledger::genesis::GenesisPools;
-use mesh30k_ledger::records::{CreditTotals, HardwareRecord, QuotaDraw, RetirementRecord, Totals};
+use mesh30k_ledger::records::{CreditTotals, DeclarationRecord, HardwareRecord, QuotaDraw, RetirementRecord, Totals};
 use mesh30k_ledger::types::{AccountId, EscrowId, Height, NodeId, Region, TimeMs};
 use serde::{Deserialize, Serialize};
 
@@ -129,7 +129,7 @@ pub struct WorkerAnswer {
     pub retired_ug: u64,
 }
 
-/// One region of `GET /v1/carbon/emergencies`.
+/// One kind in one region of `GET /v1/carbon/emergencies`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EmergencyRow {
     /// Where.
@@ -168,4 +168,23 @@ pub struct DrawRow {
     pub escrow: EscrowId,
     /// From whom, and how much.
     pub draw: QuotaDraw,
+}
+
+/// `GET /v1/carbon/declarations/{account}`: what counts of what an account said of itself, and what waits for attestations.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeclarationsAnswer {
+    /// Whose.
+    pub account: AccountId,
+    /// Where it is, as far as that is attested.
+    pub region: Option<Region>,
+    /// Whether that is in the access list.
+    pub has_access: bool,
+    /// Its node, if it has one.
+    pub node: Option<NodeId>,
+    /// The renewable share of the node that is in force, parts per million.
+    pub renewable_ppm: Option<u32>,
+    /// What was declared and is not in force yet.
+    pub waiting: Vec<DeclarationRecord>,
+    /// Words it takes.
+    pub needed: u64,
 }

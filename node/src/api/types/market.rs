@@ -1,7 +1,7 @@
 //! Market and quota over the API: the ledger's own records with their names.
 
 use mesh30k_ledger::records::{Escrow, ListingRecord, OrderRecord, QuotaOffer, QuotaRecord};
-use mesh30k_ledger::types::Hash;
+use mesh30k_ledger::types::{Hash, Uftns};
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/listings/{id}` and one row of `GET /v1/listings?from=`.
@@ -38,4 +38,19 @@ pub struct QuotaRow {
     pub capability: String,
     /// As last written; what was used counts in its period only.
     pub record: QuotaRecord,
+}
+
+/// `GET /v1/reserve`: what has to be set aside beside the price of a part.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ReserveAnswer {
+    /// In all, at least: less is refused.
+    pub needed_uftns: Uftns,
+    /// In all, so that hosts whose energy is dirtier than is reckoned with are paid as well.
+    pub advised_uftns: Uftns,
+    /// Of it, for the premium on the whole price.
+    pub premium_uftns: Uftns,
+    /// For the royalty of the module.
+    pub royalty_uftns: Uftns,
+    /// For the footprint that so much work is reckoned to have.
+    pub carbon_uftns: Uftns,
 }

@@ -41,7 +41,8 @@ impl Auditor {
             Operation::OpenAuction(op) => {
                 let (max, reserve) = (i128::from(op.max_price.0), i128::from(op.reserve.0));
                 self.debit(tx.account, max + reserve);
-                self.lots.insert(id, Lot { opener: tx.account, max, reserve, bids: BTreeMap::new() });
+                let (opener, listed) = (tx.account, self.books[&tx.account].listed);
+                self.lots.insert(id, Lot { opener, max, reserve, listed, bids: BTreeMap::new() });
             }
             Operation::SealBid(op) => {
                 self.debit(tx.account, BID_BOND);
@@ -173,8 +174,8 @@ impl Auditor {
         let Some(winner) = winner else { return self.credit(lot.opener, lot.max + lot.reserve) };
         let amount = lot.bids[&winner].expect("audit: the winner opened its bid");
         self.credit(lot.opener, lot.max - amount);
-        let (opener, reserve) = (lot.opener, lot.reserve);
-        let order = Locked { opener, amount, reserve, open_parts: 1, released: BTreeSet::new() };
+        let (opener, reserve, listed) = (lot.opener, lot.reserve, lot.listed);
+        let order = Locked { opener, amount, reserve, listed, open_parts: 1, released: BTreeSet::new() };
         self.escrows.insert(id, order);
     }
 }

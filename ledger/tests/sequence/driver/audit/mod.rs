@@ -1,6 +1,7 @@
 //! The auditor: knows the genesis, what was sent, and whether it was taken or refused; from that alone it predicts every balance and
 //! pool. It calls nothing of the ledger: the rules stand here a second time, in other words.
 
+mod declared;
 mod dividends;
 mod market;
 mod orders;
@@ -11,6 +12,7 @@ mod quotas;
 mod retirement;
 mod royalties;
 
+pub use declared::ALLOWANCE;
 pub use dividends::QUARTER_MS;
 pub use prices::{AGENT_STEP_UNITS, STEP_MS};
 pub use quotas::{QUOTA_AGENT_UNITS, QUOTA_PERIOD_MS};
@@ -30,12 +32,16 @@ const TARGET_WEIGHT: i128 = 100;
 const RATE_MIN: i128 = 1_000_000;
 const RATE_MAX: i128 = 3_000_000;
 const UNBONDING_MS: u64 = 30_000;
+/// How long an offence locks out.
+pub const JAIL_MS: u64 = 10_000;
 
 #[derive(Default)]
 struct Book {
     free: i128,
     staked: i128,
     listed: bool,
+    /// Where it said last that it is.
+    region: Option<Region>,
     credits: i128,
     retired: i128,
     /// Bonded, by duty.
@@ -68,6 +74,8 @@ struct Locked {
     opener: AccountId,
     amount: i128,
     reserve: i128,
+    /// Whether its opener was in the access list then.
+    listed: bool,
     open_parts: i128,
     released: BTreeSet<u32>,
 }
@@ -91,6 +99,7 @@ struct Lot {
     opener: AccountId,
     max: i128,
     reserve: i128,
+    listed: bool,
     bids: BTreeMap<AccountId, Option<i128>>,
 }
 
@@ -115,6 +124,14 @@ pub struct Auditor {
     carbon_pool: i128,
     treasury: i128,
     minted: i128,
+    /// Regions whose requesters get discounts.
+    access_list: BTreeSet<Region>,
+    /// Words on what an account declared, by sort.
+    attested: BTreeMap<(AccountId, u8), u32>,
+    /// Day, and what was taken off in it.
+    discounted: BTreeMap<AccountId, (u64, i128)>,
+    /// Until when validators are locked out.
+    jailed: BTreeMap<AccountId, TimeMs>,
     /// Millionths of a uFTNS for a unit of weight.
     rate: i128,
     weight: i128,
@@ -168,6 +185,10 @@ impl Auditor {
             carbon_pool,
             treasury,
             minted,
+            access_list: genesis.regions.access_list.clone(),
+            attested: BTreeMap::new(),
+            discounted: BTreeMap::new(),
+            jailed: BTreeMap::new(),
             rate: RATE_MIN,
             weight: 0,
             share: 0,
@@ -219,7 +240,11 @@ impl Auditor {
 
     pub fn end(&mut self, dividends: &[&DueEvent]) {
         let share = self.share;
-        self.credit(proposer(), share);
+        if self.jailed.get(&proposer()).is_some_and(|until| self.now < *until) {
+            self.treasury += share;
+        } else if share > 0 {
+            self.credit(proposer(), share);
+        }
         for event in dividends {
             if let DueEvent::DividendPaid { account, .. } = event {
                 self.paid_dividend(*account);
@@ -329,7 +354,12 @@ impl Auditor {
             Operation::ProveEquivocation(op) => {
                 let offender = crate::common::id_of(&crate::common::key(op.first.vote.validator.0 as u8));
                 self.slash(offender, Duty::Validator, tx.account);
+                let now = self.now;
+                let until = self.jailed.entry(offender).or_insert(now);
+                *until = (*until).max(now).plus_ms(JAIL_MS);
             }
+            Operation::Declare(op) => self.said_of_itself(tx.account, op.what),
+            Operation::Attest(op) => self.word_on(op.account, op.what),
             Operation::ClaimSaving(op) => {
                 let saved = i128::from(op.baseline_ug) - i128::from(op.actual_ug);
                 assert!(saved > 0, "audit: nothing was saved");
@@ -420,7 +450,8 @@ impl Auditor {
         let (amount, reserve) = (i128::from(op.amount_per_part.0), i128::from(op.reserve_per_part.0));
         let open_parts = i128::from(op.parts);
         self.debit(opener, open_parts * (amount + reserve));
-        self.escrows.insert(id, Locked { opener, amount, reserve, open_parts, released: BTreeSet::new() });
+        let listed = self.books[&opener].listed;
+        self.escrows.insert(id, Locked { opener, amount, reserve, listed, open_parts, released: BTreeSet::new() });
     }
 }
 
@@ -447,6 +478,8 @@ fn weight(op: &Operation) -> i128 {
         Operation::CreateListing(_) | Operation::ChangeListing(_) | Operation::PlaceOrder(_) => 20,
         Operation::WithdrawListing(_) | Operation::ReviewListing(_) | Operation::RateOrder(_) => 10,
         Operation::DeclareHardware(_)
+        | Operation::Declare(_)
+        | Operation::Attest(_)
         | Operation::ClaimContribution(_)
         | Operation::DeclarePurpose(_)
         | Operation::ReclassifyPurpose(_)

@@ -89,7 +89,8 @@ impl Auditor {
                 let (reserve, parts) = op.work.map_or((0, 1), |work| (work.reserve_per_part.0, work.parts));
                 let (reserve, open_parts) = (i128::from(reserve), i128::from(parts));
                 self.debit(who, (amount + reserve) * open_parts);
-                let locked = Locked { opener: who, amount, reserve, open_parts, released: BTreeSet::new() };
+                let listed = self.books[&who].listed;
+                let locked = Locked { opener: who, amount, reserve, listed, open_parts, released: BTreeSet::new() };
                 self.escrows.insert(id, locked);
                 self.orders.of.insert(id, Order { buyer: who, seller, content, paid: 0, rated: false });
             }

@@ -10,6 +10,7 @@ impl Auditor {
         let locked = self.escrows.get_mut(&escrow).expect("audit: an unknown escrow was released");
         assert!(locked.released.insert(report.part), "audit: a part was paid twice");
         let (opener, limit, most) = (locked.opener, locked.amount + locked.reserve, locked.amount);
+        let (reserve, was_listed) = (locked.reserve, locked.listed);
         locked.open_parts -= 1;
         let host = usize::try_from(report.host.0 - 1).unwrap();
         assert!(i128::from(report.renewable_ppm) <= self.renewables[host], "audit: more renewable than attested");
@@ -31,12 +32,16 @@ impl Auditor {
         let footprint_ug = up(grid * rest, 3_600_000 * 1_000_000);
         let carbon = up(footprint_ug * 100_000, 1_000_000);
         let listed = self.books[&opener].listed;
-        let discount = if listed { (base * 300_000 / 1_000_000).min(self.access_fund) } else { 0 };
+        let fund = self.access_fund.min(self.allowance(&opener));
+        let discount = if listed { (base * 300_000 / 1_000_000).min(fund) } else { 0 };
+        self.discounted(opener, discount);
         let green_ppm = 150_000 * i128::from(report.renewable_ppm) / 1_000_000;
         let green = (base * green_ppm / 1_000_000).min(self.carbon_pool).min(base - discount);
         let room = limit + discount + green - base;
-        let carbon = carbon.min(room);
-        let premium = if listed { 0 } else { up(base * 200_000, 1_000_000).min(room - carbon) };
+        let premium_of = |sum: i128| if was_listed { 0 } else { up(sum * 200_000, 1_000_000) };
+        assert!(carbon + premium_of(most) <= reserve, "audit: a part was paid whose charges were not set aside");
+        let premium = if listed { 0 } else { premium_of(base) };
+        // Only a module that was registered after the money was set aside may get less.
         let royalty = self.royalty_due(report.module, base).min(room - carbon - premium);
         self.worked(report.module, opener, royalty);
         self.access_fund += premium - discount;
