@@ -129,14 +129,16 @@ fn bids_are_sealed_once_opened_once_and_not_copied() {
 fn terms_that_cannot_be_kept_are_refused() {
     let mut world = World::new();
     type Change = fn(&mut OpenAuction);
-    let cases: [(&str, Change); 7] = [
+    let cases: [(&str, Change); 8] = [
         ("ZeroAmount", |t| t.max_price = Uftns::ZERO),
         ("DeadlinePassed", |t| t.commit_until = TimeMs(0)),
         ("DeadlinePassed", |t| t.reveal_until = t.commit_until),
         ("DeadlinePassed", |t| t.release_deadline = t.reveal_until),
         ("DeadlineTooFar", |t| t.release_deadline = TimeMs(u64::MAX)),
         ("AmountOverflow", |t| (t.max_price, t.reserve) = (Uftns(u64::MAX), Uftns(1))),
-        ("Overdrawn", |t| t.max_price = Uftns::ftns(20_000)),
+        // Fifty units' carbon; Alice is in the access list.
+        ("ReserveShort { needed: Uftns(250), reserved: Uftns(249)", |t| t.reserve = Uftns(249)),
+        ("Overdrawn", |t| (t.max_price, t.reserve) = (Uftns::ftns(20_000), Uftns::ftns(200))),
     ];
     for (name, change) in cases {
         let mut terms = terms(&world);

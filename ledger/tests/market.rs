@@ -236,9 +236,9 @@ fn listings_of_one_account_and_orders_of_one_listing_are_bounded() {
     world.must(&key(1), Operation::WithdrawListing(WithdrawListing { listing: listings[0] }));
     world.must(&key(1), more);
     for _ in 0..MAX_OPEN_ORDERS {
-        order(&mut world, &alice(), listings[1], Some(work(1, 0)));
+        order(&mut world, &alice(), listings[1], Some(work(1, 5)));
     }
-    let more = placed(&world, listings[1], Some(work(1, 0)));
+    let more = placed(&world, listings[1], Some(work(1, 5)));
     assert!(matches!(world.one(&alice(), more).rejection(), Some(Rejection::TooMany { found: 256, .. })));
 }
 
@@ -249,10 +249,10 @@ fn what_reviewers_find_unsafe_takes_no_orders_until_it_is_something_else() {
     let review =
         |world: &mut World, n, safety| world.one(&key(n), Operation::ReviewListing(ReviewListing { listing, safety }));
     assert!(review(&mut world, 2, Safety::Unsafe).is_executed());
-    order(&mut world, &alice(), listing, Some(work(1, 0)));
+    order(&mut world, &alice(), listing, Some(work(1, 5)));
     assert!(matches!(review(&mut world, 2, Safety::Unsafe).rejection(), Some(Rejection::AlreadyDone(_))));
     assert!(review(&mut world, 3, Safety::Unsafe).is_executed());
-    let more = placed(&world, listing, Some(work(1, 0)));
+    let more = placed(&world, listing, Some(work(1, 5)));
     assert_eq!(world.one(&alice(), more.clone()).rejection(), Some(&Rejection::UnsafeListing(listing)));
     // The same work at another price is as unsafe as before; other work is not known yet.
     let cheaper = terms(&world, b"work", 5);
