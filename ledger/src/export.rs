@@ -139,6 +139,13 @@ fn text<T: Serialize>(value: &T) -> Result<String, StateError> {
     serde_json::to_string(value).map_err(|error| StateError::Storage(format!("a line cannot be written: {error}")))
 }
 
+/// The kind of the record under a key, and the record as JSON; nothing where it has no JSON form.
+#[must_use]
+pub fn record(key: &[u8], value: &[u8]) -> Option<(&'static str, Value)> {
+    let form = form_of(key)?;
+    Some((form.kind, (form.to_json)(key, value)?))
+}
+
 fn line(key: &[u8], value: &[u8]) -> Line {
     let name = hex::encode(key);
     let bytes = || Line { key: name.clone(), kind: None, record: None, bytes: Some(hex::encode(value)) };

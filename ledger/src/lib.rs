@@ -14,6 +14,7 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod authority;
 pub mod block;
 pub mod carbon;
 pub mod charges;
@@ -23,8 +24,10 @@ pub mod execute;
 pub mod export;
 pub mod fees;
 pub mod finality;
+pub mod finality_proof;
 pub mod genesis;
 pub mod governance;
+pub mod handover;
 pub mod invariants;
 mod jail;
 pub mod journal;
@@ -54,6 +57,7 @@ pub mod seats;
 pub mod signing;
 pub mod smt;
 pub mod state;
+pub mod state_receipt;
 pub mod tables;
 pub mod topology;
 pub mod transaction;

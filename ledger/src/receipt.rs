@@ -3,17 +3,18 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use crate::block::{Block, Header};
+use crate::block::Block;
 use crate::execute::Execution;
-use crate::finality::{Certificate, CertificateError, Commitment, ValidatorSet};
+use crate::finality_proof::{FinalityProof, FinalityProofError};
 use crate::genesis::Genesis;
+use crate::handover::{MAX_HANDOVER_BYTES, MAX_HANDOVERS};
 use crate::merkle::{self, ListProof};
 use crate::outcome::{DueEvent, Outcome};
 use crate::transaction::SignedTransaction;
-use crate::types::{BlockId, Epoch, Hash, TxId};
+use crate::types::{Hash, TxId};
 
-/// Bytes of one encoded receipt, at most.
-pub const MAX_RECEIPT_BYTES: usize = 256 * 1_024;
+/// Bytes of one encoded receipt, at most: its own, and those of all hand-overs there may be.
+pub const MAX_RECEIPT_BYTES: usize = 256 * 1_024 + MAX_HANDOVERS * MAX_HANDOVER_BYTES;
 
 /// Proof of what happened to one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -26,32 +27,19 @@ pub struct Receipt {
     pub transaction_proof: ListProof,
     /// From the outcome to the commitment's root.
     pub outcome_proof: ListProof,
-    /// The block's header.
-    pub header: Header,
-    /// What the validators vouched for.
-    pub commitment: Commitment,
-    /// That they did.
-    pub certificate: Certificate,
-    /// The validators of the epoch; those of epoch 0 stand in the genesis.
-    pub validators: ValidatorSet,
+    /// That the block is final and led to this.
+    #[serde(flatten)]
+    pub finality: FinalityProof,
 }
 
 /// Why a receipt proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant says in its sentence what its fields are")]
 pub enum ReceiptError {
-    #[error("the receipt's validators (epoch {epoch}, {found}) are not those of the genesis ({expected})")]
-    UnknownValidators { epoch: Epoch, found: Hash, expected: Hash },
-    #[error("the certificate is for another block ({found}) than the header ({expected})")]
-    WrongBlock { found: BlockId, expected: BlockId },
-    #[error("the header's {0} differs from the certificate's")]
-    HeaderMismatch(&'static str),
-    #[error("the certificate is not valid")]
-    Certificate(#[from] CertificateError),
+    #[error("its block is not proven to be final")]
+    NotFinal(#[from] FinalityProofError),
     #[error("the transaction is for another chain than the genesis")]
     WrongChain,
-    #[error("the commitment's parts do not make the hash that was certified")]
-    WrongCommitment,
     #[error("the transaction is not among those of the block, or it was changed")]
     NotInBlock,
     #[error("the outcome is not the one that was certified for this transaction")]
@@ -59,15 +47,9 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
-    /// Makes the receipt of the transaction at `index`; nothing when there is none.
+    /// Makes the receipt of the transaction at `index` of the block that `finality` is about; nothing when there is none.
     #[must_use]
-    pub fn build(
-        block: &Block,
-        execution: &Execution,
-        certificate: &Certificate,
-        validators: &ValidatorSet,
-        index: usize,
-    ) -> Option<Self> {
+    pub fn build(block: &Block, execution: &Execution, finality: FinalityProof, index: usize) -> Option<Self> {
         let leaves = |list: &[SignedTransaction]| list.iter().map(SignedTransaction::leaf).collect::<Vec<_>>();
         let outcomes = outcome_leaves(&execution.outcomes, &execution.transactions, &execution.due);
         Some(Self {
@@ -75,10 +57,7 @@ impl Receipt {
             outcome: execution.outcomes.get(index)?.clone(),
             transaction_proof: merkle::prove(&leaves(&block.transactions), index)?,
             outcome_proof: merkle::prove(&outcomes, index)?,
-            header: block.header,
-            commitment: execution.commitment,
-            certificate: certificate.clone(),
-            validators: validators.clone(),
+            finality,
         })
     }
 
@@ -88,35 +67,14 @@ impl Receipt {
         self.transaction.id()
     }
 
-    /// Checks everything with nothing but the genesis. In epoch 0 the validators are those of the genesis; later epochs need a chain
-    /// of hand-overs, which comes with the change of validators itself.
+    /// Checks everything with nothing but the genesis.
     ///
     /// # Errors
     /// The first thing that does not fit.
     pub fn verify(&self, genesis: &Genesis) -> Result<(), ReceiptError> {
-        let (found, expected) = (self.validators.hash(), genesis.validators.hash());
-        if found != expected || self.certificate.epoch != Epoch(0) {
-            return Err(ReceiptError::UnknownValidators { epoch: self.certificate.epoch, found, expected });
-        }
-        let (header, certificate, context) = (&self.header, &self.certificate, genesis.context());
-        if certificate.block != header.id() {
-            return Err(ReceiptError::WrongBlock { found: certificate.block, expected: header.id() });
-        }
-        let same = [
-            ("chain", header.chain == context.chain),
-            ("epoch", header.epoch == certificate.epoch),
-            ("round", header.round == certificate.round),
-            ("height", header.height == certificate.height),
-            ("parent", header.parent == certificate.parent),
-        ];
-        if let Some((field, _)) = same.iter().find(|(_, equal)| !equal) {
-            return Err(ReceiptError::HeaderMismatch(field));
-        }
-        certificate.verify(&genesis.validators, &context)?;
-        if self.commitment.hash() != certificate.commitment {
-            return Err(ReceiptError::WrongCommitment);
-        }
-        if self.transaction.tx.context() != context {
+        self.finality.verify(genesis)?;
+        let FinalityProof { header, commitment, .. } = &self.finality;
+        if self.transaction.tx.context() != genesis.context() {
             return Err(ReceiptError::WrongChain);
         }
         if self.transaction_proof.root_from(&self.transaction.leaf()) != Some(header.tx_root) {
@@ -124,7 +82,7 @@ impl Receipt {
         }
         // Outcomes stand first in their list and in the order of the transactions: the same position ties them.
         let root = self.outcome_proof.root_from(&self.outcome.leaf(&self.id()));
-        if root != Some(self.commitment.outcomes_root) || self.outcome_proof.index != self.transaction_proof.index {
+        if root != Some(commitment.outcomes_root) || self.outcome_proof.index != self.transaction_proof.index {
             return Err(ReceiptError::WrongOutcome);
         }
         Ok(())

@@ -3,6 +3,7 @@
 //! A vote that passes writes down the *next* set. The block after that names it in its header and is the last of its epoch: its
 //! certificate, by the old set, is what everybody follows into the new one. The block after it is made and certified by the new set.
 
+use crate::codec::{CodecError, decode};
 use crate::execute::{Stop, Working};
 use crate::finality::{Validator, ValidatorSet};
 use crate::ops::SeatChange;
@@ -17,10 +18,22 @@ pub const MIN_SEATS: usize = 4;
 /// Seats of a set, at most.
 pub const MAX_SEATS: usize = 21;
 
+/// Bytes of an encoded set, at most.
+const VALIDATORS_BYTES_MAX: usize = 16 * 1_024;
+
 /// Whether a block that changed this was the last of its epoch.
 #[must_use]
 pub fn ends_epoch(changes: &ChangeSet) -> bool {
     changes.contains_key(keyspace::EPOCH)
+}
+
+/// The validators that a block's changes bring, if it was the last of its epoch.
+///
+/// # Errors
+/// Changes that no block makes.
+pub fn next_validators(changes: &ChangeSet) -> Result<Option<ValidatorSet>, CodecError> {
+    let written = changes.get(keyspace::VALIDATORS).and_then(Option::as_ref).filter(|_| ends_epoch(changes));
+    written.map(|bytes| decode(bytes, VALIDATORS_BYTES_MAX)).transpose()
 }
 
 /// Whether another change is still to take effect.

@@ -69,7 +69,7 @@ impl Domain {
             Self::ClockSample => "mesh30k clock sample v1",
             Self::Snapshot => "mesh30k snapshot v1",
             Self::EventSession => "mesh30k event session v1",
-            Self::Restart => "mesh30k restart v1",
+            Self::Restart => "mesh30k restart v2",
             Self::RestartStatement => "mesh30k restart statement v1",
         }
     }

@@ -9,6 +9,7 @@ use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::codec::{CodecError, decode, encode};
 use mesh30k_ledger::finality::{Certificate, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
+use mesh30k_ledger::handover::{BlockResult, Handover, RestartTerms, SignedRestartTerms};
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::ops::{
     AcceptDelivery, Anchor, Attest, AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Capabilities,
@@ -23,12 +24,14 @@ use mesh30k_ledger::ops::{
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;
+use mesh30k_ledger::query;
 use mesh30k_ledger::receipt::Receipt;
 use mesh30k_ledger::records::{
     AnchorHeads, ContentParent, ContentShare, Contribution, Declared, Duty, EnergySource, ListingKind, Office, Safety,
 };
 use mesh30k_ledger::smt::StateProof;
-use mesh30k_ledger::transaction::{MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
+use mesh30k_ledger::state_receipt::StateReceipt;
+use mesh30k_ledger::transaction::{KeyedSignature, MAX_TRANSACTION_BYTES, SignedTransaction, Transaction};
 use mesh30k_ledger::types::*;
 use proptest::prelude::*;
 
@@ -274,9 +277,32 @@ fn story() -> (World, Block, Receipt) {
         world.signed(&operator(), operations(&world).remove(5).1),
     ];
     let (block, execution) = world.run(10, transactions);
-    let certificate = world.certify(&block, &execution);
-    let receipt = Receipt::build(&block, &execution, &certificate, &world.genesis.validators, 0).unwrap();
+    let receipt = Receipt::build(&block, &execution, world.finality(&block, &execution), 0).unwrap();
     (world, block, receipt)
+}
+
+fn state_receipt(world: &World, receipt: &Receipt) -> StateReceipt {
+    let key = query::account_key(&id_of(&bob()));
+    StateReceipt::build(&world.state, &key, receipt.finality.clone()).unwrap()
+}
+
+fn handover(receipt: &Receipt) -> Handover {
+    let base = receipt.finality.certificate.clone();
+    let stays = vec![BlockResult { height: Height(2), block: Hash::of(b"block"), commitment: Hash::of(b"result") }];
+    let terms = RestartTerms {
+        context: base.context,
+        base,
+        stays,
+        epoch: Epoch(1),
+        round: Round(1),
+        new_chain: None,
+        validators: common::genesis().validators,
+        statements: Hash::of(b"last words"),
+        valid_until: TimeMs(9),
+    };
+    let signature = operator().sign(terms.signing_hash().as_bytes());
+    let signatures = vec![KeyedSignature { key: operator().public(), signature }];
+    Handover::Restart(SignedRestartTerms { terms, signatures })
 }
 
 #[test]
@@ -293,13 +319,15 @@ fn golden_bytes() {
     line("transaction.signing_hash", encode(&signed.tx.signing_hash()));
     line("header", encode(&block.header));
     line("header.id", encode(&block.id()));
-    line("vote", encode(&receipt.certificate.vote_of(NodeId(1))));
-    line("vote.signing_hash", encode(&receipt.certificate.vote_of(NodeId(1)).signing_hash()));
-    line("certificate", encode(&receipt.certificate));
-    line("commitment", encode(&receipt.commitment));
+    line("vote", encode(&receipt.finality.certificate.vote_of(NodeId(1))));
+    line("vote.signing_hash", encode(&receipt.finality.certificate.vote_of(NodeId(1)).signing_hash()));
+    line("certificate", encode(&receipt.finality.certificate));
+    line("commitment", encode(&receipt.finality.commitment));
     line("validators.hash", encode(&world.genesis.validators.hash()));
     line("outcome", encode(&receipt.outcome));
     line("receipt", encode(&receipt));
+    line("state_receipt", encode(&state_receipt(&world, &receipt)));
+    line("handover", encode(&handover(&receipt)));
     line("genesis", encode(&world.genesis));
     line("genesis.hash", encode(&world.genesis.hash()));
     line("account", id_of(&alice()).to_string().into_bytes());
@@ -351,10 +379,12 @@ fn every_object_is_strict() {
         strict(&world.signed(&alice(), op));
     }
     strict(&block);
-    strict(&receipt.certificate);
-    strict(&receipt.certificate.vote_of(NodeId(1)));
+    strict(&receipt.finality.certificate);
+    strict(&receipt.finality.certificate.vote_of(NodeId(1)));
     strict(&receipt.outcome);
     strict(&receipt);
+    strict(&state_receipt(&world, &receipt));
+    strict(&handover(&receipt));
     strict(&world.genesis);
 }
 
@@ -375,6 +405,8 @@ fn canonical_all(bytes: &[u8]) {
     canonical::<Certificate>(bytes);
     canonical::<Outcome>(bytes);
     canonical::<Receipt>(bytes);
+    canonical::<StateReceipt>(bytes);
+    canonical::<Handover>(bytes);
     canonical::<Genesis>(bytes);
     canonical::<StateProof>(bytes);
     canonical::<KeyPolicy>(bytes);

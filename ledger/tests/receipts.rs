@@ -4,11 +4,14 @@
 mod common;
 
 use common::{World, alice, bob, genesis, id_of, key};
+use mesh30k_ledger::authority::AuthorityError;
 use mesh30k_ledger::codec::{decode, encode};
-use mesh30k_ledger::finality::CertificateError;
+use mesh30k_ledger::finality::{Certificate, CertificateError};
+use mesh30k_ledger::finality_proof::{FinalityProof, FinalityProofError};
 use mesh30k_ledger::ops::{Operation, Transfer};
+use mesh30k_ledger::receipt::ReceiptError::NotFinal;
 use mesh30k_ledger::receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptError};
-use mesh30k_ledger::types::{Hash, Height, NodeId, Uftns};
+use mesh30k_ledger::types::{Epoch, Hash, Height, NodeId, Uftns};
 use mesh30k_ledger::{mmr, query, smt};
 
 fn receipt() -> (World, Receipt) {
@@ -20,8 +23,7 @@ fn receipt() -> (World, Receipt) {
         world.signed(&key(1), pay(id_of(&alice()), 3)),
     ];
     let (block, execution) = world.run(10, transactions);
-    let certificate = world.certify(&block, &execution);
-    let receipt = Receipt::build(&block, &execution, &certificate, &world.genesis.validators, 1).unwrap();
+    let receipt = Receipt::build(&block, &execution, world.finality(&block, &execution), 1).unwrap();
     (world, receipt)
 }
 
@@ -37,8 +39,7 @@ fn a_receipt_holds_against_the_genesis_alone() {
         Receipt::build(
             &World::new().block(1, vec![]),
             &World::new().try_run(1, vec![]).unwrap().1,
-            &receipt.certificate,
-            &receipt.validators,
+            receipt.finality.clone(),
             0
         )
         .is_none()
@@ -69,27 +70,31 @@ fn the_reason_is_told() {
         receipt.verify(&genesis).unwrap_err()
     };
     assert!(matches!(check(&|r| r.transaction.tx.nonce ^= 1), ReceiptError::NotInBlock));
-    assert!(matches!(check(&|r| r.header.term ^= 1), ReceiptError::WrongBlock { .. }));
-    assert!(matches!(check(&|r| r.commitment.state_root.0[0] ^= 1), ReceiptError::WrongCommitment));
+    assert!(matches!(check(&|r| r.finality.header.term ^= 1), NotFinal(FinalityProofError::WrongBlock { .. })));
     assert!(matches!(
-        check(&|r| r.certificate.signatures[1].signature.0[5] ^= 1),
-        ReceiptError::Certificate(CertificateError::BadSignature(NodeId(2)))
+        check(&|r| r.finality.commitment.state_root.0[0] ^= 1),
+        NotFinal(FinalityProofError::WrongCommitment)
     ));
+    let certificate = |change: &dyn Fn(&mut Certificate)| match check(&|r| change(&mut r.finality.certificate)) {
+        NotFinal(FinalityProofError::Authority(AuthorityError::Certificate(error))) => error,
+        other => panic!("{other}"),
+    };
+    assert_eq!(certificate(&|c| c.signatures[1].signature.0[5] ^= 1), CertificateError::BadSignature(NodeId(2)));
     assert!(matches!(
-        check(&|r| {
-            r.certificate.signatures.pop();
+        certificate(&|c| {
+            c.signatures.pop();
         }),
-        ReceiptError::Certificate(CertificateError::TooFew { votes: 2, quorum: 3, .. })
+        CertificateError::TooFew { votes: 2, quorum: 3, .. }
     ));
+    assert_eq!(certificate(&|c| c.signatures[2].node = NodeId(9)), CertificateError::Stranger(NodeId(9)));
+    let later = check(&|r| {
+        let FinalityProof { header, certificate, .. } = &mut r.finality;
+        (header.epoch, certificate.epoch) = (Epoch(1), Epoch(1));
+        certificate.block = header.id();
+    });
     assert!(matches!(
-        check(&|r| r.certificate.signatures[2].node = NodeId(9)),
-        ReceiptError::Certificate(CertificateError::Stranger(NodeId(9)))
-    ));
-    assert!(matches!(
-        check(&|r| {
-            r.validators.0.pop();
-        }),
-        ReceiptError::UnknownValidators { .. }
+        later,
+        NotFinal(FinalityProofError::Authority(AuthorityError::OtherEpoch { known_epoch: Epoch(0), .. }))
     ));
     let lie = mesh30k_ledger::outcome::Effect::Transferred { amount: Uftns(1), transfers: 1 };
     let lie = mesh30k_ledger::outcome::Outcome::Executed { fee: good.outcome.fee(), effect: lie };
@@ -99,7 +104,7 @@ fn the_reason_is_told() {
 #[test]
 fn state_and_history_are_proven_under_the_commitment() {
     let (mut world, receipt) = receipt();
-    let root = receipt.commitment.state_root;
+    let root = receipt.finality.commitment.state_root;
     let (here, absent) = (query::account_key(&id_of(&bob())), query::account_key(&id_of(&key(222))));
     let value = mesh30k_ledger::state::StateRead::get(&world.state, &here).unwrap().unwrap();
     let proof = smt::prove(&world.state, &here).unwrap();
@@ -111,8 +116,8 @@ fn state_and_history_are_proven_under_the_commitment() {
     assert_eq!(proof.verify(&root, &absent, None), Ok(()));
     assert!(proof.verify(&root, &absent, Some(&value)).is_err());
 
-    let mut ids = vec![receipt.header.id()];
-    let mut last = receipt.commitment;
+    let mut ids = vec![receipt.finality.header.id()];
+    let mut last = receipt.finality.commitment;
     for _ in 0..20 {
         let (block, execution) = world.run(1, vec![]);
         ids.push(block.id());

@@ -4,10 +4,13 @@
 mod common;
 
 use common::{World, alice, genesis, id_of, key, node_registration, operator, register};
+use mesh30k_ledger::authority::Authority;
 use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::execute::{BlockError, execute};
 use mesh30k_ledger::finality::ValidatorSet;
+use mesh30k_ledger::finality_proof::FinalityProof;
 use mesh30k_ledger::governance::{Majority, verdict};
+use mesh30k_ledger::handover::{Handover, HandoverError, VotedHandover};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{Bond, Choice, Operation, ProposalKind, Propose, SeatChange, Transfer, Vote};
 use mesh30k_ledger::outcome::{Effect, Outcome};
@@ -105,6 +108,47 @@ fn a_seat_is_given_between_two_blocks() {
     let by_five = Header { proposer: NodeId(5), ..world.header(10) };
     let execution = execute(&world.state, &signed(&world, by_five, 55)).unwrap();
     assert!(!ends_epoch(&execution.changes));
+}
+
+/// A light client follows the change with nothing but the genesis: the old set's certificate names the new set.
+#[test]
+fn the_change_is_proven_by_the_last_block_of_the_epoch() {
+    let mut world = world();
+    candidate(&mut world, 5);
+    assert_eq!(passed(&mut world, seat(5, Some(&key(55)))), ProposalStatus::Executed);
+    let (last, executed) = world.run(10, vec![]);
+    let validators = set(&world).1;
+    let voted =
+        VotedHandover { header: last.header, certificate: world.certify_by(&[1, 2, 3], &last, &executed), validators };
+    let (next, executed) = world.run(10, vec![]);
+    // Four of five; three are enough of the old set only.
+    let proof = |voters: &[u8], voted: &VotedHandover| FinalityProof {
+        header: next.header,
+        commitment: executed.commitment,
+        certificate: world.certify_by(voters, &next, &executed),
+        handovers: vec![Handover::Voted(voted.clone())],
+    };
+    assert_eq!(proof(&[1, 2, 3, 4], &voted).verify(&world.genesis), Ok(()));
+    assert!(proof(&[1, 2, 3], &voted).verify(&world.genesis).is_err());
+
+    let refused = |change: &dyn Fn(&mut VotedHandover)| {
+        let mut changed = voted.clone();
+        change(&mut changed);
+        Authority::of(&world.genesis).pass(&Handover::Voted(changed)).unwrap_err()
+    };
+    let (height, old) = (last.header.height, world.genesis.validators.clone());
+    assert_eq!(refused(&|voted| voted.validators = old.clone()), HandoverError::Validators);
+    assert_eq!(refused(&|voted| voted.validators.0.truncate(3)), HandoverError::NotNamed(height));
+    assert_eq!(refused(&|voted| voted.header = next.header), HandoverError::NotNamed(next.header.height));
+    let few = world.certify_by(&[1, 2], &last, &executed);
+    assert_eq!(refused(&|voted| voted.certificate.signatures.truncate(2)), HandoverError::Base(height));
+    assert_eq!(refused(&|voted| voted.certificate = few.clone()), HandoverError::Base(height));
+    // Once, and nothing of the old set counts after it.
+    let mut authority = Authority::of(&world.genesis);
+    authority.pass(&Handover::Voted(voted.clone())).unwrap();
+    assert_eq!(authority.place(), (Epoch(1), Round(0)));
+    assert!(authority.pass(&Handover::Voted(voted.clone())).is_err());
+    assert!(authority.check(&voted.certificate).is_err());
 }
 
 #[test]

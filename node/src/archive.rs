@@ -65,7 +65,7 @@ pub fn import(config: &Config, file: impl BufRead) -> Result<Height, LedgerFileE
     if !query::is_initialized(store).map_err(state)? {
         store.replace_state(&stopped.genesis.initial_changes()?, None).map_err(ArchiveError::from)?;
     }
-    let tip = store.read_archive(lines.iter().map(String::as_str))?;
+    let tip = store.read_archive(&stopped.genesis, lines.iter().map(String::as_str))?;
     stopped.sync().map_err(ArchiveError::from)?;
     Ok(tip.height)
 }

@@ -55,6 +55,12 @@ impl Shell {
             .with("MESH30K_PASSPHRASE", passphrase.trim())
     }
 
+    /// Where its commands run.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// Sets a variable for all commands.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {

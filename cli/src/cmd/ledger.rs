@@ -11,14 +11,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
-use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::{Operation, Transfer};
 use mesh30k_ledger::receipt::Receipt;
-use mesh30k_ledger::types::{AccountId, ChainId, Height, TxId, Uftns};
+use mesh30k_ledger::types::{AccountId, Height, TxId, Uftns};
 use mesh30k_node::api::types::{AccountRow, TransactionRow};
 use mesh30k_node::archive;
-use serde::Serialize;
 
+use crate::cmd::prove::{ProveArgs, verify};
 use crate::cmd::recover::NodeArgs;
 use crate::output::{json, line, or_dash, table};
 use crate::session::{FINAL_TIMEOUT, Session};
@@ -89,11 +88,14 @@ pub(crate) enum Ledger {
         /// Its id.
         id: TxId,
     },
-    /// Check a receipt offline: asks nobody, trusts only the genesis.
-    #[command(after_help = "Example: mesh30k ledger verify receipt.json --genesis genesis.json")]
+    /// Fetch the proof of what an account holds after the last final block, or that it does not exist, to keep and to show to others.
+    #[command(after_help = "Example: mesh30k ledger prove alice --out proof.json")]
+    Prove(ProveArgs),
+    /// Check a receipt or a proof of state offline: asks nobody, trusts only the genesis.
+    #[command(after_help = "Example: mesh30k ledger verify proof.json --genesis genesis.json")]
     Verify {
-        /// The receipt.
-        receipt: PathBuf,
+        /// What `ledger receipt` printed or `ledger prove` wrote.
+        file: PathBuf,
         /// The genesis of its chain.
         #[arg(long)]
         genesis: PathBuf,
@@ -116,7 +118,7 @@ pub(crate) enum Ledger {
     /// Let a node that has only its genesis begin with an exported ledger instead of fetching every block.
     #[command(after_help = "Example: mesh30k ledger import ledger.jsonl --config node.toml")]
     Import {
-        /// What `export` wrote. Take it only from whom you trust: it proves that the validators named in it certified it.
+        /// What `export` wrote, by whomever: it proves, from this node's genesis on, that it was certified.
         file: PathBuf,
         #[command(flatten)]
         node: NodeArgs,
@@ -130,16 +132,6 @@ pub(crate) enum Ledger {
         #[command(flatten)]
         node: NodeArgs,
     },
-}
-
-/// What a valid receipt proves.
-#[derive(Serialize)]
-struct Proven {
-    id: TxId,
-    height: Height,
-    chain: ChainId,
-    is_executed: bool,
-    rejection: Option<String>,
 }
 
 impl Ledger {
@@ -159,7 +151,8 @@ impl Ledger {
             Self::History { account, limit } => history(session, &account, limit),
             Self::Show { id } => show(session, id),
             Self::Receipt { id } => json(&session.client()?.get::<Receipt>(&format!("/v1/receipts/{id}"))?),
-            Self::Verify { receipt, genesis } => verify(session, &receipt, &genesis),
+            Self::Prove(args) => args.run(session),
+            Self::Verify { file, genesis } => verify(session, &file, &genesis),
             Self::Evidence { hex } => evidence::show(session, hex),
             Self::Export { file, node } => write_new(&file, "state", |out| Ok(archive::export(&node.read()?, out)?)),
             Self::Journal { file, node } => {
@@ -242,33 +235,4 @@ fn show(session: &Session, id: TxId) -> Result<()> {
     }
     line(format!("{}: {} in block {}, {}", row.id, row.status, or_dash(row.height), row.outcome.unwrap_or_default()));
     Ok(())
-}
-
-fn verify(session: &Session, receipt: &Path, genesis: &Path) -> Result<()> {
-    let genesis: Genesis = read_json(genesis)?;
-    let receipt: Receipt = read_json(receipt)?;
-    receipt.verify(&genesis).context("the receipt proves nothing")?;
-    let proven = Proven {
-        id: receipt.id(),
-        height: receipt.header.height,
-        chain: genesis.chain,
-        is_executed: receipt.outcome.is_executed(),
-        rejection: receipt.outcome.rejection().map(ToString::to_string),
-    };
-    if session.wants_json() {
-        return json(&proven);
-    }
-    line(format!(
-        "valid: transaction {} is final in block {} of chain {} and was {}",
-        proven.id,
-        proven.height,
-        proven.chain,
-        proven.rejection.as_ref().map_or_else(|| "executed".to_owned(), |why| format!("rejected: {why}"))
-    ));
-    Ok(())
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not what was expected", path.display()))
 }

@@ -11,6 +11,7 @@ pub(crate) mod ledger;
 pub(crate) mod market;
 pub(crate) mod mesh;
 pub(crate) mod node;
+pub(crate) mod prove;
 pub(crate) mod quota;
 pub(crate) mod recover;
 pub(crate) mod replay;

@@ -6,6 +6,7 @@ pub mod tasks;
 use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::execute::{BlockError, Execution, execute};
 use mesh30k_ledger::finality::{Certificate, Phase, SignedVote, Validator, ValidatorSet, Vote};
+use mesh30k_ledger::finality_proof::FinalityProof;
 use mesh30k_ledger::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisOffice, GenesisPools};
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::SecretKey;
@@ -147,7 +148,7 @@ impl World {
         Header {
             chain: self.context.chain,
             epoch: query::epoch(&self.state).unwrap(),
-            round: Round(0),
+            round: tip.round,
             height: tip.height.next(),
             parent: tip.block,
             tx_root: Hash::ZERO,
@@ -211,24 +212,35 @@ impl World {
 
     /// Three of the four validators certify a block.
     pub fn certify(&self, block: &Block, execution: &Execution) -> Certificate {
-        let votes: Vec<SignedVote> = (1..=3_u8)
-            .map(|n| {
-                Vote {
-                    phase: Phase::First,
-                    context: self.context,
-                    epoch: block.header.epoch,
-                    round: block.header.round,
-                    height: block.header.height,
-                    block: block.id(),
-                    parent: block.header.parent,
-                    commitment: execution.commitment.hash(),
-                    lock: None,
-                    validator: NodeId(u64::from(n)),
-                }
-                .sign(&key(n + 50))
-            })
-            .collect();
+        self.certify_by(&[1, 2, 3], block, execution)
+    }
+
+    /// These nodes vote for a block, whether they are enough or not.
+    pub fn certify_by(&self, nodes: &[u8], block: &Block, execution: &Execution) -> Certificate {
+        let vote = |n: &u8| {
+            Vote {
+                phase: Phase::First,
+                context: self.context,
+                epoch: block.header.epoch,
+                round: block.header.round,
+                height: block.header.height,
+                block: block.id(),
+                parent: block.header.parent,
+                commitment: execution.commitment.hash(),
+                lock: None,
+                validator: NodeId(u64::from(*n)),
+            }
+            .sign(&key(n + 50))
+        };
+        let votes: Vec<SignedVote> = nodes.iter().map(vote).collect();
         Certificate::assemble(&votes).unwrap()
+    }
+
+    /// Three of the four validators certify a block, and there were no hand-overs.
+    pub fn finality(&self, block: &Block, execution: &Execution) -> FinalityProof {
+        let certificate = self.certify(block, execution);
+        let (header, commitment) = (block.header, execution.commitment);
+        FinalityProof { header, commitment, certificate, handovers: Vec::new() }
     }
 }
 

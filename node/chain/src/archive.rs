@@ -3,11 +3,14 @@
 
 use mesh30k_consensus::finality::FinalTip;
 use mesh30k_consensus::storage::StoreError;
+use mesh30k_ledger::authority::{Authority, AuthorityError};
 use mesh30k_ledger::block::Header;
 use mesh30k_ledger::execute::{BlockError, execute};
 use mesh30k_ledger::export::{ImportError, export, import};
-use mesh30k_ledger::finality::{Certificate, CertificateError, Commitment};
-use mesh30k_ledger::signing::ChainContext;
+use mesh30k_ledger::finality::{Certificate, Commitment};
+use mesh30k_ledger::genesis::Genesis;
+use mesh30k_ledger::handover::{Handover, up_to};
+use mesh30k_ledger::restart::restart;
 use mesh30k_ledger::state::{ChangeSet, MemoryState, StateError};
 use mesh30k_ledger::types::Height;
 use mesh30k_ledger::{journal, mmr, query};
@@ -26,6 +29,9 @@ struct Head {
     header: Header,
     commitment: Commitment,
     certificate: Certificate,
+    /// How the right to certify came from the validators of the genesis to those of this block.
+    #[serde(default)]
+    handovers: Vec<Handover>,
 }
 
 /// Why the ledger was not written to a file or read from one.
@@ -54,8 +60,8 @@ pub enum ArchiveError {
         expected: String,
     },
     /// A certificate that proves nothing.
-    #[error("the archive's block is not certified")]
-    Certificate(#[from] CertificateError),
+    #[error("the archive's block is not certified by validators that the genesis leads to")]
+    Certificate(#[from] AuthorityError),
     /// A certificate for something else.
     #[error("the archive's {0} is not the certified one")]
     NotCertified(&'static str),
@@ -77,9 +83,7 @@ pub enum ArchiveError {
         source: BlockError,
     },
     /// A kept block that leads elsewhere.
-    #[error(
-        "block {0}, carried out again, leads to another state than the certified one (or a recovery changed the state)"
-    )]
+    #[error("block {0}, carried out again, leads to another state than the certified one")]
     Differs(Height),
     /// State that can't be read.
     #[error("state can't be read")]
@@ -103,18 +107,24 @@ impl LedgerStore {
         }
         let stored = self.block(height)?.ok_or(ArchiveError::NoProof(height))?;
         let (header, commitment) = (stored.block.header, stored.commitment);
-        let head = Head { format: FORMAT.into(), header, commitment, certificate: stored.certificate };
+        let certificate = stored.certificate;
+        let handovers = up_to(&self.handovers()?, certificate.epoch, certificate.round).to_vec();
+        let head = Head { format: FORMAT.into(), header, commitment, certificate, handovers };
         each(serde_json::to_string(&head).map_err(|error| StateError::Storage(error.to_string()))?);
         export(self, each)?;
         Ok(height)
     }
 
-    /// Puts the state of an archive in the place of the genesis, if the validators named in it certified it. Whether these are the
-    /// chain's is for who gives the file to say: as with a snapshot, only a chain of handovers from genesis would prove it.
+    /// Puts the state of an archive in the place of the genesis, if validators certified it to whom the genesis leads by itself or
+    /// by the hand-overs in the archive. These are kept.
     ///
     /// # Errors
     /// [`ArchiveError`]; then nothing is changed.
-    pub fn read_archive<'a>(&self, lines: impl IntoIterator<Item = &'a str>) -> Result<FinalTip, ArchiveError> {
+    pub fn read_archive<'a>(
+        &self,
+        genesis: &Genesis,
+        lines: impl IntoIterator<Item = &'a str>,
+    ) -> Result<FinalTip, ArchiveError> {
         if let Some(tip) = self.final_tip()? {
             return Err(ArchiveError::NotNew(tip.height));
         }
@@ -127,8 +137,9 @@ impl LedgerStore {
         let changes = import(lines)?;
         let mut state = MemoryState::new();
         state.apply(changes.clone());
-        head.check(&state, &query::context(self)?)?;
+        head.check(&state, genesis)?;
         let tip = FinalTip::of(&head.header, &head.certificate);
+        self.keep_handovers(&head.handovers)?;
         self.replace_state(&changes, Some(&tip))?;
         Ok(tip)
     }
@@ -143,8 +154,14 @@ impl LedgerStore {
         let mut state = MemoryState::new();
         state.apply(genesis);
         each(journal::opening(&state)?);
+        let handovers = self.handovers()?;
         for height in (1..=last.0).map(Height) {
             let stored = self.block(height)?.ok_or(ArchiveError::NoBlock(height))?;
+            for handover in handovers.iter().filter(|handover| handover.last().height.next() == height) {
+                let (epoch, round) = handover.leads_to();
+                let changes = restart(&state, epoch, round, handover.validators())?;
+                state.apply(changes);
+            }
             let done = execute(&state, &stored.block).map_err(|source| ArchiveError::Block { height, source })?;
             if done.commitment != stored.commitment {
                 return Err(ArchiveError::Differs(height));
@@ -159,14 +176,13 @@ impl LedgerStore {
 }
 
 impl Head {
-    fn check(&self, state: &MemoryState, own: &ChainContext) -> Result<(), ArchiveError> {
-        let context = query::context(state)?;
-        if context != *own {
+    fn check(&self, state: &MemoryState, genesis: &Genesis) -> Result<(), ArchiveError> {
+        let (context, own) = (query::context(state)?, genesis.context());
+        if context != own {
             let (found, expected) = (context.chain.to_string(), own.chain.to_string());
             return Err(ArchiveError::OtherChain { found, expected });
         }
-        let certifiers = query::validators_of(state, self.header.epoch)?.unwrap_or_default();
-        self.certificate.verify(&certifiers, own)?;
+        Authority::led_by(genesis, &self.handovers)?.check(&self.certificate)?;
         let (tip, block) = (query::tip(state)?, self.header.id());
         let range = mmr::prove(state, tip.height)?.map(|proof| proof.peaks.root());
         let claims = [

@@ -14,6 +14,7 @@ mod resident;
 mod restart;
 mod snapshot;
 mod store;
+mod successor;
 mod validator;
 mod verdicts;
 
@@ -29,5 +30,6 @@ pub use restart::{
 };
 pub use snapshot::{Snapshot, SnapshotFailed};
 pub use store::{FinalBlock, LedgerStore, StoredBlock};
+pub use successor::{HandOverFailed, Succession, SuccessionError, Successor};
 pub use validator::{Effect, Proposal, Validator};
 pub use verdicts::Verdicts;

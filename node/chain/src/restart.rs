@@ -13,13 +13,14 @@ use mesh30k_consensus::finality::{FinalTip, HaltCause};
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::encode;
 use mesh30k_ledger::finality::{Certificate, ValidatorSet};
+use mesh30k_ledger::handover::{BlockResult, Handover, RestartTerms, SignedRestartTerms};
 use mesh30k_ledger::keys::{SecretKey, verify};
 use mesh30k_ledger::operators::Operators;
-use mesh30k_ledger::signing::{ChainContext, Domain, signing_hash};
+use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::transaction::KeyedSignature;
 use mesh30k_ledger::types::{ChainId, Epoch, Hash, Height, Round, TimeMs};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use obey::{ObeyError, obey};
 pub use statement::{SignedStatement, Statement, StatementError, TailBlock, make_statement};
@@ -34,6 +35,8 @@ pub struct Restart {
     pub context: ChainContext,
     /// The final block to go on from, with its certificate.
     pub base: Certificate,
+    /// The blocks above it that stay, by the statements; receipts of what is in them rest on this list.
+    pub stays: Vec<BlockResult>,
     /// The validator set's number from now on: one more if the set changes, else the same.
     pub epoch: Epoch,
     /// The new round: one more than the last. Rounds never repeat.
@@ -190,6 +193,18 @@ pub enum RestartRefused {
         /// The height.
         height: Height,
     },
+    /// The list of blocks that stay is not what the statements say.
+    #[error(
+        "restart refused: it names {named} blocks above block {base} that stay; by its statements others do ({kept})"
+    )]
+    Stays {
+        /// Height it begins at.
+        base: Height,
+        /// How many it names.
+        named: usize,
+        /// How many the statements keep.
+        kept: usize,
+    },
     /// The new validator set cannot be used.
     #[error("restart refused: its validator set is empty, not in order or repeats a key")]
     Validators,
@@ -215,13 +230,31 @@ impl Restart {
         };
         let changes = u32::from(validators != *old);
         let (epoch, round) = (Epoch(at.0.0.saturating_add(changes)), Round(at.1.0.saturating_add(1)));
-        Ok(Self { context, base, epoch, round, new_chain: None, validators, statements, valid_until })
+        let kept = tail::kept(&statements, base.height, old.len(), old.quorum());
+        let stays = results(&kept.map_err(|height| RestartRefused::Divided { height })?);
+        Ok(Self { context, base, stays, epoch, round, new_chain: None, validators, statements, valid_until })
     }
 
-    /// What operators sign.
+    /// What the order comes to, without the last words it rests on: short enough to be part of every proof.
+    #[must_use]
+    pub fn terms(&self) -> RestartTerms {
+        RestartTerms {
+            context: self.context,
+            base: self.base.clone(),
+            stays: self.stays.clone(),
+            epoch: self.epoch,
+            round: self.round,
+            new_chain: self.new_chain,
+            validators: self.validators.clone(),
+            statements: Hash::derive("mesh30k restart statements v1", &[&encode(&self.statements)]),
+            valid_until: self.valid_until,
+        }
+    }
+
+    /// What operators sign: the terms, which name the statements by their hash.
     #[must_use]
     pub fn signing_hash(&self) -> Hash {
-        signing_hash(Domain::Restart, &self.context, &encode(self))
+        self.terms().signing_hash()
     }
 
     /// One operator's signature; the operators sign apart from each other, offline.
@@ -253,6 +286,10 @@ impl SignedRestart {
         order.base.verify(node.certifiers, node.context).map_err(|_| RestartRefused::BadCertificate { height })?;
         self.check_sequence(node)?;
         let kept = self.kept(node)?;
+        if results(&kept) != order.stays {
+            let (base, named) = (height, order.stays.len());
+            return Err(RestartRefused::Stays { base, named, kept: kept.len() });
+        }
         self.check_base(node, &kept)?;
         let mut blocks = self.lacking(node)?;
         blocks.extend(kept);
@@ -294,10 +331,21 @@ impl SignedRestart {
     }
 
     fn count_valid(&self, operators: &Operators) -> usize {
+        self.valid(operators).len()
+    }
+
+    /// Signatures of distinct operators that hold, in order of key.
+    fn valid(&self, operators: &Operators) -> Vec<KeyedSignature> {
         let message = self.order.signing_hash();
         let known = self.signatures.iter().take(MAX_SIGNATURES).filter(|one| operators.keys.contains(&one.key));
         let valid = known.filter(|one| verify(&one.key, message.as_bytes(), &one.signature));
-        valid.map(|one| one.key).collect::<BTreeSet<_>>().len()
+        valid.map(|one| (one.key, *one)).collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+
+    /// What others are shown of it, to be believed with nothing but the genesis.
+    #[must_use]
+    pub fn handover(&self, operators: &Operators) -> Handover {
+        Handover::Restart(SignedRestartTerms { terms: self.order.terms(), signatures: self.valid(operators) })
     }
 
     fn check_base(&self, node: &Restartable<'_>, kept: &[(Block, Certificate)]) -> Result<(), RestartRefused> {
@@ -334,6 +382,10 @@ impl SignedRestart {
         }
         Ok(())
     }
+}
+
+fn results(kept: &[(Block, Certificate)]) -> Vec<BlockResult> {
+    kept.iter().map(|(_, certificate)| BlockResult::of(certificate)).collect()
 }
 
 /// So many last words that every certificate has one of their validators among its voters, and the rest can certify nothing.

@@ -39,6 +39,7 @@ fn order() -> Restart {
     Restart {
         context: context(),
         base: certificate(b"last", 9, 1..=3),
+        stays: Vec::new(),
         epoch: Epoch(1),
         round: Round(1),
         new_chain: None,
@@ -141,6 +142,9 @@ fn each_field_is_checked() {
         assert!(matches!(refused(wrong), RestartRefused::Sequence { .. }), "{epoch} {round}");
     }
     assert_eq!(refused(Restart { validators: ValidatorSet(Vec::new()), ..order() }), RestartRefused::Validators);
+    let stays = vec![BlockResult { height: Height(10), block: Hash::ZERO, commitment: Hash::ZERO }];
+    let more = RestartRefused::Stays { base: known, named: 1, kept: 0 };
+    assert_eq!(refused(Restart { stays, ..order() }), more);
     for (statements, found) in [(statements(1..=1), 1), ([statements(1..=1), statements(1..=1)].concat(), 1)] {
         let few = RestartRefused::TooFewStatements { found, needed: 2 };
         assert_eq!(refused(Restart { statements, ..order() }), few);

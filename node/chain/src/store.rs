@@ -9,8 +9,10 @@ use mesh30k_consensus::storage::{KvStore, ScanLimit, StoreError, Table, WriteBat
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::finality::{Certificate, Commitment};
+use mesh30k_ledger::handover::{Handover, MAX_HANDOVER_BYTES, MAX_HANDOVERS, VotedHandover};
 use mesh30k_ledger::outcome::{DueEvent, Outcome};
-use mesh30k_ledger::seats::ends_epoch;
+use mesh30k_ledger::query;
+use mesh30k_ledger::seats::{ends_epoch, next_validators};
 use mesh30k_ledger::smt::is_page;
 use mesh30k_ledger::state::{ChangeSet, Entry, StateError, StateRead};
 use mesh30k_ledger::types::{AccountId, Height, TxId};
@@ -34,6 +36,8 @@ const SIGNED_KEY: &[u8] = b"ledger/has-signed";
 const STATEMENT_KEY: &[u8] = b"ledger/statement";
 /// The last order of the operators that was carried out.
 const RESTART_KEY: &[u8] = b"ledger/restart";
+/// Every hand-over of this chain that is known here, by the epoch and the round it leads to: proofs carry them.
+const HANDOVER_PREFIX: &[u8] = b"ledger/handover/";
 /// Bytes of an order with its statements, at most.
 const RESTART_BYTES_MAX: usize = 256 * 1_024 * 1_024;
 /// Entries of state looked at a time.
@@ -151,11 +155,27 @@ impl LedgerStore {
         if ends_epoch(block.changes) {
             // The validators of the next epoch have a group of their own, whose log begins with the next block.
             batch.delete(Table::Misc, POSITION_KEY.to_vec());
+            if let Some(handover) = self.voted(block)? {
+                put_handover(&mut batch, &handover);
+            }
         } else if let Some(position) = block.position {
             put_position(&mut batch, position);
         }
         let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.resident.change(block.changes, || self.kv.write(&batch))
+    }
+
+    /// How the last block of an epoch hands over. Nothing if too few voted for it: then an order of the operators keeps it, and hands
+    /// over itself.
+    fn voted(&self, block: &FinalBlock<'_>) -> Result<Option<Handover>, StoreError> {
+        let (header, certificate) = (block.stored.block.header, &block.stored.certificate);
+        let next = next_validators(block.changes).map_err(|error| corrupt("the next validators", &error))?;
+        let unread = |error: StateError| StoreError::Corrupt { reason: error.to_string() };
+        let before = query::validators_of(self, header.epoch).map_err(unread)?.unwrap_or_default();
+        let is_certified = certificate.signatures.len() >= before.quorum();
+        let hand_over =
+            |validators| Handover::Voted(VotedHandover { header, certificate: certificate.clone(), validators });
+        Ok(next.filter(|_| is_certified).map(hand_over))
     }
 
     /// Holds commits back while several reads belong together.
@@ -234,18 +254,49 @@ impl LedgerStore {
         decode(&bytes, RESTART_BYTES_MAX).map(Some).map_err(|error| corrupt("the statement", &error))
     }
 
-    /// Writes what an order of the operators changes, with the order. The group of the new round has a log of its own, of which
-    /// nothing is applied yet.
+    /// Writes what a hand-over changes, with the hand-over, and with the order it came by where this node was given one. The group of
+    /// the new round has a log of its own, of which nothing is applied yet.
     ///
     /// # Errors
     /// Storage that fails.
-    pub(crate) fn restart(&self, changes: &ChangeSet, signed: &SignedRestart) -> Result<(), StoreError> {
+    pub(crate) fn hand_over(
+        &self,
+        changes: &ChangeSet,
+        handover: &Handover,
+        order: Option<&SignedRestart>,
+    ) -> Result<(), StoreError> {
         let mut batch = WriteBatch::new();
         put_changes(&mut batch, changes);
         batch.delete(Table::Misc, POSITION_KEY.to_vec());
-        batch.put(Table::Misc, RESTART_KEY.to_vec(), encode(signed));
+        put_handover(&mut batch, handover);
+        if let Some(order) = order {
+            batch.put(Table::Misc, RESTART_KEY.to_vec(), encode(order));
+        }
         let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.resident.change(changes, || self.kv.write(&batch))
+    }
+
+    /// Keeps hand-overs that were checked and led to state that others made.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub fn keep_handovers(&self, handovers: &[Handover]) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::new();
+        handovers.iter().for_each(|handover| put_handover(&mut batch, handover));
+        self.kv.write(&batch)
+    }
+
+    /// The chain's hand-overs, in order, as far as this node knows.
+    ///
+    /// # Errors
+    /// Storage that fails or does not hold what it should.
+    pub fn handovers(&self) -> Result<Vec<Handover>, StoreError> {
+        let limit = ScanLimit::entries(MAX_HANDOVERS);
+        let found = self.kv.scan_prefix(Table::Misc, HANDOVER_PREFIX, HANDOVER_PREFIX, limit)?;
+        let read = |(_, bytes): &(_, Vec<u8>)| {
+            decode(bytes, MAX_HANDOVER_BYTES).map_err(|error| corrupt("a hand-over", &error))
+        };
+        found.iter().map(read).collect()
     }
 
     /// The last order of the operators that was carried out here.
@@ -348,6 +399,12 @@ fn put_tip(batch: &mut WriteBatch, tip: &FinalTip) {
 
 fn put_position(batch: &mut WriteBatch, position: LogPosition) {
     batch.put(Table::Misc, POSITION_KEY.to_vec(), encode(&(position.term, position.index)));
+}
+
+fn put_handover(batch: &mut WriteBatch, handover: &Handover) {
+    let (epoch, round) = handover.leads_to();
+    let key = [HANDOVER_PREFIX, &epoch.0.to_be_bytes(), &round.0.to_be_bytes()].concat();
+    batch.put(Table::Misc, key, encode(handover));
 }
 
 fn put_block(batch: &mut WriteBatch, stored: &StoredBlock, transactions: &[TxId]) {

@@ -10,6 +10,7 @@ use mesh30k_ledger::execute::execute;
 use mesh30k_ledger::export::ImportError;
 use mesh30k_ledger::finality::{Certificate, Phase, Validator, ValidatorSet, Vote};
 use mesh30k_ledger::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisPools};
+use mesh30k_ledger::handover::{Handover, RestartTerms, SignedRestartTerms};
 use mesh30k_ledger::key_policy::KeyPolicy;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::operators::Operators;
@@ -17,7 +18,7 @@ use mesh30k_ledger::ops::{NodeRegistration, Operation, Transfer};
 use mesh30k_ledger::parameters::Parameters;
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::Regions;
-use mesh30k_ledger::transaction::Transaction;
+use mesh30k_ledger::transaction::{KeyedSignature, Transaction};
 use mesh30k_ledger::types::{AccountId, ChainId, Epoch, Hash, Height, NodeId, Round, TimeMs, Uftns};
 
 fn key(n: u8) -> SecretKey {
@@ -62,32 +63,38 @@ fn newcomer(genesis: &Genesis) -> LedgerStore {
 
 /// Makes one more block final, in which account 1 pays account 2.
 fn step(store: &LedgerStore, genesis: &Genesis) {
+    step_by(store, genesis, &key(9));
+}
+
+/// The same, by the one validator that there is now.
+fn step_by(store: &LedgerStore, genesis: &Genesis, validator: &SecretKey) {
     let context = genesis.context();
+    let (epoch, validators) = (query::epoch(store).unwrap(), query::validator_set(store).unwrap());
     let (tip, nonce) = (query::tip(store).unwrap(), query::next_nonce(store, &account(1)).unwrap());
     let op = Operation::Transfer(Transfer { to: account(2), amount: Uftns(500), memo: String::new() });
     let tx = Transaction::new(&context, account(1), nonce, TimeMs(1_000_000), Uftns::ftns(1), op);
     let header = Header {
         chain: context.chain,
-        epoch: Epoch(0),
-        round: Round(0),
+        epoch,
+        round: tip.round,
         height: tip.height.next(),
         parent: tip.block,
         tx_root: Hash::ZERO,
         parent_state_root: tip.state_root,
-        next_validators_hash: genesis.validators.hash(),
+        next_validators_hash: validators.hash(),
         time: tip.time.plus_ms(100),
         term: 1,
         proposer: NodeId(1),
         reset: None,
     };
-    let block = Block::sign(header, vec![tx.sign(&[&key(1)])], &context, &key(9));
+    let block = Block::sign(header, vec![tx.sign(&[&key(1)])], &context, validator);
     let done = execute(store, &block).unwrap();
     assert!(done.outcomes.iter().all(mesh30k_ledger::outcome::Outcome::is_executed));
     let vote = Vote {
         phase: Phase::First,
         context,
-        epoch: Epoch(0),
-        round: Round(0),
+        epoch,
+        round: tip.round,
         height: block.header.height,
         block: done.block,
         parent: block.header.parent,
@@ -95,7 +102,7 @@ fn step(store: &LedgerStore, genesis: &Genesis) {
         lock: None,
         validator: NodeId(1),
     };
-    let certificate = Certificate::assemble(&[vote.sign(&key(9))]).unwrap();
+    let certificate = Certificate::assemble(&[vote.sign(validator)]).unwrap();
     let stored =
         StoredBlock { block, certificate, outcomes: done.outcomes, due: done.due, commitment: done.commitment };
     let (changes, transactions) = (&done.changes, done.transactions.as_slice());
@@ -108,8 +115,8 @@ fn archived(store: &LedgerStore) -> Vec<String> {
     lines
 }
 
-fn read(store: &LedgerStore, lines: &[String]) -> Result<Height, ArchiveError> {
-    store.read_archive(lines.iter().map(String::as_str)).map(|tip| tip.height)
+fn read(store: &LedgerStore, genesis: &Genesis, lines: &[String]) -> Result<Height, ArchiveError> {
+    store.read_archive(genesis, lines.iter().map(String::as_str)).map(|tip| tip.height)
 }
 
 #[test]
@@ -120,14 +127,14 @@ fn a_node_that_begins_with_an_archive_goes_on_like_the_one_that_made_it() {
     (0..5).for_each(|_| step(&old, &genesis));
     let lines = archived(&old);
     let new = newcomer(&genesis);
-    assert_eq!(read(&new, &lines).unwrap(), Height(5));
+    assert_eq!(read(&new, &genesis, &lines).unwrap(), Height(5));
     assert!(matches!(new.archive(drop), Err(ArchiveError::NoProof(Height(5)))));
     assert_eq!((new.final_tip().unwrap(), archived_state(&new)), (old.final_tip().unwrap(), archived_state(&old)));
     for store in [&old, &new] {
         step(store, &genesis);
     }
     assert_eq!(query::tip(&new).unwrap(), query::tip(&old).unwrap());
-    assert!(matches!(read(&new, &lines), Err(ArchiveError::NotNew(Height(6)))));
+    assert!(matches!(read(&new, &genesis, &lines), Err(ArchiveError::NotNew(Height(6)))));
 }
 
 /// The state's lines; the first line needs the last block, which a newcomer has not.
@@ -135,6 +142,45 @@ fn archived_state(store: &LedgerStore) -> Vec<String> {
     let mut lines = Vec::new();
     mesh30k_ledger::export::export(store, |line| lines.push(line)).unwrap();
     lines
+}
+
+/// The operators give the seat to another key, after the last block of `store`.
+fn handed_over(store: &LedgerStore, genesis: &Genesis) -> Handover {
+    let base = store.block(query::tip(store).unwrap().height).unwrap().unwrap().certificate;
+    let seat = Validator { node: NodeId(1), key: key(8).public(), account: account(1) };
+    let terms = RestartTerms {
+        context: genesis.context(),
+        base,
+        stays: Vec::new(),
+        epoch: Epoch(1),
+        round: Round(1),
+        new_chain: None,
+        validators: ValidatorSet(vec![seat]),
+        statements: Hash::ZERO,
+        valid_until: TimeMs(0),
+    };
+    let signature = key(9).sign(terms.signing_hash().as_bytes());
+    let signatures = vec![KeyedSignature { key: key(9).public(), signature }];
+    Handover::Restart(SignedRestartTerms { terms, signatures })
+}
+
+#[test]
+fn a_recovery_is_part_of_the_archive_and_of_the_journal() {
+    let genesis = genesis("archive");
+    let old = newcomer(&genesis);
+    (0..3).for_each(|_| step(&old, &genesis));
+    old.carry_out(&handed_over(&old, &genesis)).unwrap();
+    (0..2).for_each(|_| step_by(&old, &genesis, &key(8)));
+    let lines = archived(&old);
+    let new = newcomer(&genesis);
+    let without = lines[0].split(",\"handovers\"").next().unwrap().to_owned() + "}";
+    let unled: Vec<String> = std::iter::once(without).chain(lines[1..].iter().cloned()).collect();
+    assert!(matches!(read(&new, &genesis, &unled), Err(ArchiveError::Certificate(_))));
+    assert_eq!(read(&new, &genesis, &lines).unwrap(), Height(5));
+    assert_eq!(new.handovers().unwrap(), old.handovers().unwrap());
+    let mut entries = Vec::new();
+    let last = old.journal(genesis.initial_changes().unwrap(), |entry| entries.push(entry)).unwrap();
+    assert_eq!((last, entries.len()), (Height(5), 6), "the opening and five blocks");
 }
 
 #[test]
@@ -150,7 +196,7 @@ fn what_no_validator_certified_is_refused_and_changes_nothing() {
     let with = |changed: &dyn Fn(&mut Vec<String>)| {
         let mut other = lines.clone();
         changed(&mut other);
-        let refused = read(&new, &other).unwrap_err();
+        let refused = read(&new, &genesis, &other).unwrap_err();
         assert_eq!((archived_state(&new), new.final_tip().unwrap()), (before.clone(), None), "{refused}");
         refused
     };
@@ -159,8 +205,9 @@ fn what_no_validator_certified_is_refused_and_changes_nothing() {
     assert!(matches!(with(&|lines| lines[0] = earlier[0].clone()), ArchiveError::NotCertified(_)));
     let forged = |lines: &mut Vec<String>| lines[0] = lines[0].replacen("\"time\":", "\"time\":1", 1);
     assert!(matches!(with(&forged), ArchiveError::NotCertified(_)));
-    let other = newcomer(&self::genesis("another"));
-    assert!(matches!(read(&other, &lines), Err(ArchiveError::OtherChain { .. })));
+    let another = self::genesis("another");
+    let other = newcomer(&another);
+    assert!(matches!(read(&other, &another, &lines), Err(ArchiveError::OtherChain { .. })));
 }
 
 #[test]
@@ -172,7 +219,7 @@ fn a_journal_has_an_entry_for_each_block_and_needs_every_block() {
     let last = old.journal(genesis.initial_changes().unwrap(), |entry| entries.push(entry)).unwrap();
     assert_eq!((last, entries.len()), (Height(4), 5), "the opening and four blocks");
     let new = newcomer(&genesis);
-    read(&new, &archived(&old)).unwrap();
+    read(&new, &genesis, &archived(&old)).unwrap();
     let refused = new.journal(genesis.initial_changes().unwrap(), drop);
     assert!(matches!(refused, Err(ArchiveError::NoBlock(Height(1)))));
 }

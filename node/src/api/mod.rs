@@ -10,6 +10,7 @@ mod ledger;
 mod market;
 mod mesh;
 mod problem;
+mod proofs;
 mod server;
 mod stakes;
 mod standing;

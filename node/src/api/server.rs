@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::guard::{Guard, guard};
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::{carbon, events, gov, harness, ledger, market, mesh, stakes, standing, status, tasks, trade};
+use super::{carbon, events, gov, harness, ledger, market, mesh, proofs, stakes, standing, status, tasks, trade};
 
 /// Largest body of a request: a task's module and input in hexadecimal, with room to spare.
 pub(super) const BODY_BYTES_MAX: usize = 4 << 20;
@@ -55,6 +55,8 @@ fn routes() -> Router<ApiState> {
         .route("/v1/accounts/{id}/keys", get(ledger::keys))
         .route("/v1/accounts/{id}/standing", get(standing::standing))
         .route("/v1/receipts/{id}", get(ledger::receipt))
+        .route("/v1/proofs/accounts/{id}", get(proofs::account))
+        .route("/v1/proofs/keys/{key}", get(proofs::key))
         .route("/v1/blocks/{height}", get(ledger::block))
         .route("/v1/evidence", get(ledger::evidence))
         .route("/v1/proposals", get(gov::proposals))

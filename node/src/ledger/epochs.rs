@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh30k_chain::{Core, Hooks, LedgerApp, Shared, Validator};
+use mesh30k_chain::{Core, Hooks, LedgerApp, Shared, Successor, Validator};
 use mesh30k_consensus::finality::{ChainTracker, FinalTip, HaltReport, Observer, Proposer, TrackerConfig};
 use mesh30k_consensus::group::GroupId;
 use mesh30k_consensus::raft::GroupSet;
@@ -191,6 +191,8 @@ impl Epochs {
         }
         Ok(ObserverDriver {
             observer,
+            successor: Successor::default(),
+            own,
             ledger: self.ledger.clone(),
             peers: self.peers.clone(),
             control: self.control.clone(),

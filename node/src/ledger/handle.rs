@@ -1,9 +1,11 @@
 //! What the rest of the node sees of the ledger.
 
 mod intake;
+mod proofs;
 
 pub(crate) use intake::Origin;
 pub use intake::SubmitError;
+pub use proofs::StateProofError;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,15 +19,11 @@ use mesh30k_consensus::finality::HaltReport;
 use mesh30k_consensus::finality::halt::RECOVER_COMMAND;
 use mesh30k_consensus::raft::Group;
 use mesh30k_ledger::codec::encode;
-use mesh30k_ledger::execute::Execution;
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::outcome::Outcome;
-use mesh30k_ledger::query;
-use mesh30k_ledger::receipt::Receipt;
 use mesh30k_ledger::signing::ChainContext;
 use mesh30k_ledger::state::{ChangeSet, StateError, StateRead};
 use mesh30k_ledger::topology::TopologyChanges;
-use mesh30k_ledger::transaction::SignedTransaction;
 use mesh30k_ledger::types::{Hash, Height, NodeId, TimeMs, TxId};
 use mesh30k_p2p::Control;
 use tokio::sync::{Notify, watch};
@@ -239,23 +237,6 @@ impl LedgerHandle {
         // What is not final in time is not among the answers.
         let _ = tokio::time::timeout(timeout, wait).await;
         done
-    }
-
-    /// The proof of a final transaction.
-    ///
-    /// # Errors
-    /// Storage that fails.
-    pub fn receipt(&self, id: &TxId) -> Result<Option<Receipt>, StateError> {
-        let failed = |error: mesh30k_consensus::storage::StoreError| StateError::Storage(error.to_string());
-        let Some((height, index)) = self.0.store.transaction(id).map_err(failed)? else { return Ok(None) };
-        let Some(stored) = self.0.store.block(height).map_err(failed)? else { return Ok(None) };
-        let of_epoch = self.read(|state| query::validators_of(state, stored.block.header.epoch))?;
-        let Some(validators) = of_epoch else { return Ok(None) };
-        let StoredBlock { block, certificate, outcomes, due, commitment } = stored;
-        let transactions = block.transactions.iter().map(SignedTransaction::id).collect();
-        let execution =
-            Execution { changes: ChangeSet::new(), outcomes, due, commitment, block: block.id(), transactions };
-        Ok(Receipt::build(&block, &execution, &certificate, &validators, index))
     }
 
     /// Told of every block that becomes final here.

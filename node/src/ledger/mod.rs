@@ -12,6 +12,7 @@ mod peers;
 mod recent;
 mod start;
 mod submission;
+mod succession;
 mod sync;
 mod wire;
 
@@ -20,7 +21,7 @@ pub use mesh30k_chain::{LedgerStore, Mempool, PoolRefusal, StoredBlock, Verdicts
 pub use evidence::{EvidenceRow, EvidenceSort, EvidenceState};
 pub(crate) use halt::read as halt_report;
 pub(crate) use handle::halt_path;
-pub use handle::{ChainStatus, FinalBlockTip, LedgerHandle, SubmitError, TxStatus};
+pub use handle::{ChainStatus, FinalBlockTip, LedgerHandle, StateProofError, SubmitError, TxStatus};
 pub use start::{Announcer, LedgerParts, LedgerService, LedgerStartError, start};
 pub(crate) use start::{account_of, open_sign_log};
 pub use wire::{Announcement, SponsorAnswer, SyncAnswer, SyncRequest, TxMessage};

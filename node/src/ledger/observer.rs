@@ -3,22 +3,25 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh30k_chain::{FinalBlock, StoredBlock};
+use mesh30k_chain::{FinalBlock, StoredBlock, Succession, Successor};
 use mesh30k_consensus::finality::halt::HaltContext;
-use mesh30k_consensus::finality::{HaltReport, Observer, ObserverAction, VoteAnswer};
+use mesh30k_consensus::finality::{FinalTip, HaltReport, Observer, ObserverAction, VoteAnswer};
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::execute::{BlockError, execute_with};
-use mesh30k_ledger::finality::Certificate;
+use mesh30k_ledger::finality::{Certificate, Commitment};
 use mesh30k_ledger::invariants::Breach;
+use mesh30k_ledger::query;
 use mesh30k_ledger::seats::ends_epoch;
-use mesh30k_ledger::types::{Height, NodeId, TimeMs};
+use mesh30k_ledger::state::{StateError, StateRead};
+use mesh30k_ledger::types::{Epoch, Height, NodeId, Round, TimeMs};
 use mesh30k_p2p::Control;
 use tokio::sync::mpsc;
 
 use super::driver::Ended;
 use super::handle::LedgerHandle;
 use super::peers::Peers;
+use super::succession;
 use super::wire::{ANSWER_BYTES_MAX, Announcement, SyncAnswer, SyncRequest};
 use crate::clock;
 use crate::lanes;
@@ -41,11 +44,16 @@ pub(crate) enum Feed {
     Announced(NodeId, Box<Announcement>),
     /// Fetched.
     Blocks(NodeId, Vec<(Block, Certificate)>),
+    /// How the right to certify passed on, as a peer shows it.
+    Succession(NodeId, Box<Succession>),
 }
 
 /// The observer's loop.
 pub(crate) struct ObserverDriver {
     pub(crate) observer: Observer,
+    pub(crate) successor: Successor,
+    /// This node's number, where it has one.
+    pub(crate) own: Option<NodeId>,
     pub(crate) ledger: LedgerHandle,
     pub(crate) peers: Peers,
     pub(crate) control: Control,
@@ -70,6 +78,7 @@ impl ObserverDriver {
                 fed = feed.recv() => match fed {
                     Some(Feed::Announced(from, announcement)) => self.on_announcement(from, *announcement),
                     Some(Feed::Blocks(from, blocks)) => self.on_blocks(from, blocks),
+                    Some(Feed::Succession(from, shown)) => self.on_succession(from, &shown),
                     None => return Ended::Closed,
                 },
                 _ = tip_timer.tick() => {
@@ -101,8 +110,20 @@ impl ObserverDriver {
 
     fn on_blocks(&mut self, from: NodeId, blocks: Vec<(Block, Certificate)>) -> Vec<ObserverAction> {
         let mut actions = Vec::new();
+        let (_, round) = self.place();
+        if blocks.iter().any(|(_, certificate)| certificate.round > round) {
+            // By validators whom this node does not know: the chain was handed over.
+            self.fetch_succession(0);
+        }
         for (block, certificate) in blocks {
-            actions.extend(self.observer.on_block(now(), from, block, certificate));
+            if self.is_epoch_over {
+                break;
+            }
+            if self.successor.keeps(self.observer.tip(), &block, &certificate) {
+                actions.extend(self.keep(block, certificate));
+            } else {
+                actions.extend(self.observer.on_block(now(), from, block, certificate));
+            }
             // Apply as they come, so that the window above the tip never fills.
             self.carry_out_all(std::mem::take(&mut actions));
         }
@@ -126,23 +147,39 @@ impl ObserverDriver {
 
     fn apply(&mut self, block: Block, certificate: Certificate) -> Vec<ObserverAction> {
         let height = block.header.height;
+        let commitment = match self.execute(block, certificate) {
+            Ok(Some(commitment)) => commitment,
+            Ok(None) => return self.observer.on_refused(now(), height),
+            Err(halt) => return vec![halt],
+        };
+        let mut actions = self.observer.on_applied(now(), height, commitment);
+        actions.extend(self.observer.tick(now()));
+        self.hand_over();
+        actions
+    }
+
+    /// Executes a block, and makes it final if it leads to what its certificate says; nothing where execution refuses it.
+    ///
+    /// # Errors
+    /// What to do where the books do not balance after it.
+    fn execute(&mut self, block: Block, certificate: Certificate) -> Result<Option<Commitment>, ObserverAction> {
+        let height = block.header.height;
         let store = self.ledger.store().clone();
         let execution = match execute_with(&store, &block, self.ledger.verdicts().as_ref()) {
             Ok(execution) => execution,
-            Err(BlockError::Broken(breach)) => return vec![self.books_broken(height, &breach)],
-            Err(error) if error.is_deterministic() => {
+            Err(BlockError::Broken(breach)) => return Err(self.books_broken(height, &breach)),
+            Err(BlockError::State(error)) => super::stop_process(&error),
+            Err(error) => {
                 tracing::error!(%height, %error, "a certified block was refused by execution");
-                return self.observer.on_refused(now(), height);
+                return Ok(None);
             }
-            Err(error) => super::stop_process(&error),
         };
         let commitment = execution.commitment;
         self.applied = Some(now());
         if commitment.hash() == certificate.commitment {
             let stored =
                 StoredBlock { block, certificate, outcomes: execution.outcomes, due: execution.due, commitment };
-            let transactions = execution.transactions;
-            let changes = execution.changes;
+            let (changes, transactions) = (execution.changes, execution.transactions);
             let written = store.commit(&FinalBlock {
                 stored: &stored,
                 changes: &changes,
@@ -155,9 +192,7 @@ impl ObserverDriver {
             self.ledger.publish(&stored, &changes, &transactions, false);
             self.is_epoch_over = ends_epoch(&changes);
         }
-        let mut actions = self.observer.on_applied(now(), height, commitment);
-        actions.extend(self.observer.tick(now()));
-        actions
+        Ok(Some(commitment))
     }
 
     /// Nothing is built on books that do not balance.
@@ -174,15 +209,94 @@ impl ObserverDriver {
         ObserverAction::Halt { report: Box::new(report) }
     }
 
-    /// Asks a peer for the block after the tip, in case every announcement was lost.
+    /// The epoch and the round this node is in.
+    fn place(&self) -> (Epoch, Round) {
+        let place = |state: &dyn StateRead| Ok::<_, StateError>((query::epoch(state)?, query::tip(state)?.round));
+        match self.ledger.read(place) {
+            Ok(place) => place,
+            Err(error) => super::stop_process(&error),
+        }
+    }
+
+    /// A peer shows who certifies now. What is missing until then is asked for at once.
+    fn on_succession(&mut self, from: NodeId, shown: &Succession) -> Vec<ObserverAction> {
+        if self.observer.halted().is_some() {
+            return Vec::new();
+        }
+        let place = self.place();
+        match self.successor.on_succession(shown, self.ledger.genesis(), self.observer.tip(), place) {
+            Ok(true) => {
+                self.hand_over();
+                self.fetch_ahead(0);
+            }
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, %from, "what this peer shows of the validators is not followed"),
+        }
+        Vec::new()
+    }
+
+    /// A block that stays by the operators' word: it becomes final here if it leads to the result they name.
+    fn keep(&mut self, block: Block, certificate: Certificate) -> Vec<ObserverAction> {
+        let tip = FinalTip::of(&block.header, &certificate);
+        let voted = certificate.commitment;
+        match self.execute(block, certificate) {
+            Ok(Some(own)) if own.hash() == voted => {
+                match self.ledger.read(|state| query::validator_set(state)) {
+                    Ok(validators) => {
+                        self.observer = Observer::new(self.ledger.context(), validators, tip, self.own);
+                    }
+                    Err(error) => super::stop_process(&error),
+                }
+                self.hand_over();
+            }
+            Ok(_) => tracing::error!(
+                height = %tip.height,
+                "a block that the operators kept has another result here: this node's state or build is faulty; move its data \
+                 directory away and join as a new node"
+            ),
+            Err(halt) => return vec![halt],
+        }
+        Vec::new()
+    }
+
+    /// Ends this round, if this is the last block before the operators' hand-over: others certify the next one.
+    fn hand_over(&mut self) {
+        let Some(handover) = self.successor.due(self.observer.tip()) else { return };
+        if let Err(error) = self.ledger.store().carry_out(&handover) {
+            super::stop_process(&error);
+        }
+        let (epoch, round) = handover.leads_to();
+        let height = self.observer.tip().height;
+        tracing::info!(%height, %epoch, %round, "the operators handed the chain over: this node follows");
+        self.is_epoch_over = true;
+    }
+
+    /// Asks a peer for the block after the tip, in case every announcement was lost, and who certifies now, in case nobody whom this
+    /// node knows does.
     fn ask_ahead(&self) {
         let is_silent = self.applied.is_none_or(|at| now().0.saturating_sub(at.0) >= HEARD_MS);
         if is_silent && self.observer.halted().is_none() {
-            let next = self.observer.tip().height.next();
-            let last = Height(next.0.saturating_add(super::wire::BLOCKS_PER_ANSWER - 1));
             let attempt = u32::try_from(now().0 / 1_000 % 1_000).unwrap_or(0);
-            self.fetch(next, last, attempt);
+            self.fetch_ahead(attempt);
+            self.fetch_succession(attempt);
         }
+    }
+
+    fn fetch_ahead(&self, attempt: u32) {
+        let next = self.observer.tip().height.next();
+        let last = Height(next.0.saturating_add(super::wire::BLOCKS_PER_ANSWER - 1));
+        self.fetch(next, last, attempt);
+    }
+
+    fn fetch_succession(&self, attempt: u32) {
+        let Some((node, peer)) = self.peers.to_ask(attempt as usize) else { return };
+        let (control, feeder) = (self.control.clone(), self.feeder.clone());
+        tokio::spawn(async move {
+            if let Some(shown) = succession::ask(&control, peer).await.filter(|shown| !shown.handovers.is_empty()) {
+                // A full feed means that blocks come in: then nobody waits for this.
+                let _ = feeder.try_send(Feed::Succession(node, Box::new(shown)));
+            }
+        });
     }
 
     fn fetch(&self, from: Height, to: Height, attempt: u32) {

@@ -4,16 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh30k_chain::{Snapshot, SnapshotFailed};
+use mesh30k_chain::{Snapshot, SnapshotFailed, SuccessionError};
 use mesh30k_consensus::finality::FinalTip;
 use mesh30k_consensus::finality::snapshot::{Assembler, Manifest, SnapshotError};
 use mesh30k_ledger::codec::{decode, encode};
+use mesh30k_ledger::finality::ValidatorSet;
 use mesh30k_ledger::query;
 use mesh30k_ledger::types::Height;
 use mesh30k_p2p::{Control, Inbound, Inbox, PeerId};
 
 use super::driver::votes_answer;
 use super::handle::LedgerHandle;
+use super::succession;
 use super::wire::{ANSWER_BYTES_MAX, BLOCKS_PER_ANSWER, SyncAnswer, SyncRequest};
 use crate::lanes;
 
@@ -47,6 +49,8 @@ pub(crate) enum SyncError {
     Peer(String),
     #[error("the snapshot was refused")]
     Refused(#[from] SnapshotError),
+    #[error("the peer's hand-overs of the chain were refused")]
+    Succession(#[from] SuccessionError),
     #[error("the ledger's storage failed: {0}")]
     Storage(String),
 }
@@ -111,6 +115,10 @@ impl SyncServer {
                 self.snapshot()?.map_or(SyncAnswer::Nothing, |served| SyncAnswer::Manifest(served.manifest.clone()))
             }
             SyncRequest::Chunk { height, index } => self.chunk(*height, *index),
+            SyncRequest::Succession => {
+                let known = self.ledger.succession().map_err(|error| SyncError::Storage(error.to_string()))?;
+                known.map_or(SyncAnswer::Nothing, |succession| SyncAnswer::Succession(Box::new(succession)))
+            }
         })
     }
 
@@ -183,17 +191,31 @@ pub(crate) async fn tip_of(control: &Control, peer: PeerId) -> Result<Height, Sy
     }
 }
 
+/// The validators to believe: those that `peer` proves to have been handed the chain from the genesis on, or the ones known here.
+async fn trusted(ledger: &LedgerHandle, control: &Control, peer: PeerId) -> Result<ValidatorSet, SyncError> {
+    let storage = |error: String| SyncError::Storage(error);
+    let shown = succession::ask(control, peer).await.filter(|shown| !shown.handovers.is_empty());
+    match shown.map(|shown| shown.verify(ledger.genesis()).map(|validators| (validators, shown.handovers))) {
+        Some(Ok((validators, handovers))) => {
+            // Kept before the state they lead to: from then on, proofs made here need them.
+            ledger.store().keep_handovers(&handovers).map_err(|error| storage(error.to_string()))?;
+            Ok(validators)
+        }
+        Some(Err(error)) => Err(SyncError::Succession(error)),
+        None => ledger.read(|state| query::validator_set(state)).map_err(|error| storage(error.to_string())),
+    }
+}
+
 /// Takes a certified snapshot from `peer` and writes it: only what its certificate vouches for, or nothing.
 pub(crate) async fn take_snapshot(
     ledger: &LedgerHandle,
     control: &Control,
     peer: PeerId,
 ) -> Result<FinalTip, SyncError> {
-    let storage = |error: String| SyncError::Storage(error);
     let SyncAnswer::Manifest(bytes) = ask(control, peer, &SyncRequest::Manifest).await? else {
         return Err(SyncError::None);
     };
-    let trusted = ledger.read(|state| query::validator_set(state)).map_err(|error| storage(error.to_string()))?;
+    let trusted = trusted(ledger, control, peer).await?;
     let own = ledger.chain_status().tip.height;
     let manifest = Manifest::decode(&bytes)?.verify(&ledger.context(), &trusted, own)?;
     let height = manifest.manifest().height();

@@ -1,6 +1,7 @@
 //! What nodes say to each other about the ledger.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use mesh30k_chain::Succession;
 use mesh30k_ledger::block::{Block, Header};
 use mesh30k_ledger::finality::{Certificate, SignedVote};
 use mesh30k_ledger::transaction::SignedTransaction;
@@ -54,6 +55,8 @@ pub enum SyncRequest {
         /// Which part.
         index: u32,
     },
+    /// Who certifies now, and how that came about.
+    Succession,
 }
 
 /// Answered on the lane `sync`.
@@ -78,6 +81,8 @@ pub enum SyncAnswer {
     Chunk(Vec<u8>),
     /// Not to be had here (any more).
     Nothing,
+    /// The chain's hand-overs, with a certificate by those whom they lead to.
+    Succession(Box<Succession>),
 }
 
 /// Sent on the lane `tx`: as a notice, or as a request where an answer is wanted.

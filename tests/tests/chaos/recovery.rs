@@ -3,17 +3,20 @@
 use std::path::Path;
 
 use mesh30k_ledger::types::{Hash, Height};
-use mesh30k_tests::chain::block_id;
+use mesh30k_tests::chain::{block, block_id};
 use mesh30k_tests::cli::Shell;
 use mesh30k_tests::mesh::{RETURN_MAX, TestMesh};
 use mesh30k_tests::wait::wait_until;
 
+/// An observer that is away all the while, and that nobody tells of the order.
+const AWAY: u32 = 6;
 /// Two validators that are left, and an observer.
 const LEFT: [u32; 3] = [1, 2, 5];
 
 #[test]
 fn a_lost_majority_is_recovered_by_the_documented_commands() {
-    let mut mesh = TestMesh::start(5, 4, 8);
+    let mut mesh = TestMesh::start(6, 4, 8);
+    mesh.kill(AWAY);
     mesh.pay(1);
     mesh.kill(3);
     mesh.kill(4);
@@ -63,7 +66,9 @@ fn a_lost_majority_is_recovered_by_the_documented_commands() {
     mesh.pay(1);
     assert!(mesh.height(1) > stuck);
     assert_eq!(ids(&mesh, 1, stuck), before, "the same history");
-    for number in [2, 5] {
+    proofs_hold(&mesh, &shell, stuck);
+    mesh.restart(AWAY);
+    for number in [2, 5, AWAY] {
         wait_until("it answers", RETURN_MAX, || mesh.status(number).map(|_| ()).map_err(|error| error.to_string()));
         mesh.wait_level(number, 1);
     }
@@ -78,6 +83,46 @@ fn a_lost_majority_is_recovered_by_the_documented_commands() {
         let height = mesh.height(number);
         assert_eq!(block_id(&mesh.api(number), height).unwrap(), block_id(&mesh.api(1), height).unwrap());
     }
+}
+
+/// Who holds the genesis and nothing else is proven what happened before and after, and what an account holds now.
+fn proofs_hold(mesh: &TestMesh, shell: &Shell, stuck: Height) {
+    let genesis = text(&mesh.layout().genesis_file());
+    let api = mesh.node(1).api_url();
+    let verify = |file: &str| ok(shell, &["ledger", "verify", file, "--genesis", &genesis]);
+    let before = first_transaction(mesh, 1, stuck).expect("a payment before");
+    let after = first_transaction(mesh, stuck.0 + 1, mesh.height(1)).expect("a payment after");
+    let receipt = |id: Hash, file: &str| {
+        let answer = ok(shell, &["ledger", "receipt", &id.to_string(), "--api", &api]);
+        std::fs::write(shell.home().join(file), answer).unwrap();
+        verify(file)
+    };
+    let old = receipt(before, "before.json");
+    assert!(old.contains("(epoch 0)") && !old.contains("handed over"), "{old}");
+    let new = receipt(after, "after.json");
+    let handed = "handed over from the genesis by 1 order of its operators";
+    assert!(new.contains("certified by nodes 1, 2 of validators 1, 2 (epoch 1)") && new.contains(handed), "{new}");
+    let bob = mesh.account("bob").to_string();
+    ok(shell, &["ledger", "prove", &bob, "--out", "bob.json", "--api", &api]);
+    let held = verify("bob.json");
+    assert!(held.contains(&format!("account {bob} holds")) && held.contains(handed), "{held}");
+
+    // Without the order, or with one that no operator signed, the new validators are strangers.
+    let proof: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(shell.home().join("bob.json")).unwrap()).unwrap();
+    for (path, empty) in [("/handovers", "bare.json"), ("/handovers/0/restart/signatures", "unsigned.json")] {
+        let mut changed = proof.clone();
+        *changed.pointer_mut(path).unwrap() = serde_json::json!([]);
+        std::fs::write(shell.home().join(empty), changed.to_string()).unwrap();
+        let refused = shell.run(&["ledger", "verify", empty, "--genesis", &genesis]);
+        assert!(refused.code == Some(1) && refused.stderr.contains("the proof of state proves nothing"), "{refused:?}");
+    }
+}
+
+/// The first transaction in these blocks of node 1.
+fn first_transaction(mesh: &TestMesh, from: u64, to: Height) -> Option<Hash> {
+    let mut blocks = (from..=to.0).map(|height| block(&mesh.api(1), Height(height)).unwrap());
+    blocks.find_map(|block| block.transactions.first().copied())
 }
 
 fn ids(mesh: &TestMesh, number: u32, to: Height) -> Vec<Hash> {

@@ -198,12 +198,15 @@ fn answer_of(mut stream: TcpStream) -> (u16, String) {
     (text.split_whitespace().nth(1).and_then(|code| code.parse().ok()).unwrap_or(0), text)
 }
 
-/// A receipt is fetched from the running mesh and checked when nothing of it runs any more.
+/// A receipt and proofs of state are fetched from the running mesh and checked when nothing of it runs any more.
 fn receipts(setup: Setup) {
     let bob = setup.mesh.account("bob").to_string();
     let sent = setup.shell.run(&["ledger", "send", "2", &bob, "--from", "alice", "--json"]);
     let id = serde_json::from_str::<TransactionRow>(&sent.stdout).unwrap().id.to_string();
     let receipt = setup.shell.run(&["ledger", "receipt", &id]).stdout;
+    let (held, absent) = proofs_of_state(&setup, &bob);
+    let balance = setup.shell.run(&["ledger", "balance", "bob", "--json"]);
+    let balance = serde_json::from_str::<AccountRow>(&balance.stdout).unwrap().balance_uftns;
     let genesis = setup.home.join("genesis.json");
     fs::copy(setup.mesh.layout().genesis_file(), &genesis).unwrap();
     let api = setup.mesh.node(1).api;
@@ -221,18 +224,52 @@ fn receipts(setup: Setup) {
     let valid = verify(&receipt);
     assert!(valid.code == Some(0) && valid.stdout.contains(&id) && valid.stdout.contains("final"), "{valid:?}");
 
-    let places = places(&receipt);
-    assert!(places.len() >= 20, "a receipt has hashes, signatures and numbers: {receipt}");
+    no_digit_may_change(&receipt, verify);
+    let valid = verify(&held);
+    for part in [&format!("account {bob} holds {balance} after block"), "certified by nodes", "block time 20"] {
+        assert!(valid.code == Some(0) && valid.stdout.contains(part), "no `{part}`: {valid:?}");
+    }
+    no_digit_may_change(&held, verify);
+    let valid = verify(&absent);
+    assert!(valid.code == Some(0) && valid.stdout.contains("does not exist after block"), "{valid:?}");
+    let hidden = verify(&absent.replace(&hex_text(&absent, "key"), &hex_text(&held, "key")));
+    says(&hidden, 1, &["the proof of state proves nothing"]);
+    says(&verify("{}"), 1, &["is neither a receipt", "nor a proof of state"]);
+    let other = verify(&receipt.replace(&hex_text(&receipt, "tx_root"), &"0".repeat(64)));
+    says(&other, 1, &["the certificate is for another block"]);
+}
+
+/// Proofs that an account holds something and that another does not exist, as they were written.
+fn proofs_of_state(setup: &Setup, bob: &str) -> (String, String) {
+    let nobody = mesh30k_ledger::types::AccountId([7; 20]).to_string();
+    let prove = |account: &str, name: &str| {
+        let path = setup.home.join(name);
+        let answer = setup.shell.run(&["ledger", "prove", account, "--out", text(&path)]);
+        assert!(answer.code == Some(0) && answer.stdout.contains("mesh30k ledger verify"), "{answer:?}");
+        fs::read_to_string(path).unwrap()
+    };
+    let proofs = (prove(bob, "held.json"), prove(&nobody, "absent.json"));
+    let again = setup.shell.run(&["ledger", "prove", bob, "--out", text(&setup.home.join("held.json"))]);
+    says(&again, 1, &["can't be made"]);
+    says(&setup.shell.run(&["ledger", "prove", "--out", "x.json"]), 2, &["ACCOUNT"]);
+    says(&setup.shell.run(&["ledger", "prove", "--key", "6g", "--out", "x.json"]), 2, &["is not hexadecimal"]);
+    let outside = setup.shell.run(&["ledger", "prove", "--key", "6d74", "--out", "x.json"]);
+    says(&outside, 4, &["key 6d74 is not in the committed state"]);
+    proofs
+}
+
+/// Whichever digit of a proof is another one: it is refused, with a reason.
+fn no_digit_may_change(proof: &str, verify: impl Fn(&str) -> Answer) {
+    let places = places(proof);
+    assert!(places.len() >= 20, "a proof has hashes, signatures and numbers: {proof}");
     for place in places {
-        let mut changed = receipt.clone().into_bytes();
+        let mut changed = proof.to_owned().into_bytes();
         changed[place] = flip(changed[place]);
         let answer = verify(std::str::from_utf8(&changed).unwrap());
-        let around = receipt.get(place.saturating_sub(60)..place + 10);
+        let around = proof.get(place.saturating_sub(60)..place + 10);
         assert!(answer.code.is_some_and(|code| code != 0), "a bit flipped in {around:?} passes: {answer:?}");
         assert!(answer.stderr.starts_with("mesh30k: ") && answer.stderr.len() > 20, "no reason: {answer:?}");
     }
-    let other = verify(&receipt.replace(&hex_text(&receipt, "tx_root"), &"0".repeat(64)));
-    says(&other, 1, &["the certificate is for another block"]);
 }
 
 /// One digit of every hexadecimal text and of every number of a JSON document.

@@ -14,6 +14,7 @@ use mesh30k_node::content::hash_file;
 use mesh30k_testnet::carbon::utc;
 use serde::Serialize;
 
+use crate::cmd::prove;
 use crate::exit::{RefusedError, UsageError};
 use crate::output::{json, line};
 use crate::session::{FINAL_TIMEOUT, Session};
@@ -109,8 +110,8 @@ fn anchored(file: &Path, hash: Hash, receipt: &Receipt, proof: PathBuf) -> Ancho
         file: file.to_owned(),
         hash,
         account: receipt.transaction.tx.account,
-        height: receipt.header.height,
-        time: receipt.header.time,
+        height: receipt.finality.header.height,
+        time: receipt.finality.header.time,
         id: receipt.id(),
         proof,
     }
@@ -134,9 +135,9 @@ fn fault(receipt: &Receipt, genesis: &Genesis, hash: &Hash) -> Option<String> {
 }
 
 fn check(session: &Session, file: &Path, hash: Hash, genesis: Option<&Path>, proof: PathBuf) -> Result<()> {
-    let receipt: Receipt = super::read_json(&proof)?;
+    let receipt: Receipt = prove::read_json(&proof)?;
     let genesis: Genesis = match genesis {
-        Some(path) => super::read_json(path)?,
+        Some(path) => prove::read_json(path)?,
         None => session.client()?.get("/v1/genesis")?,
     };
     if let Some(fault) = fault(&receipt, &genesis, &hash) {

@@ -110,6 +110,7 @@ pub fn obey(
         store.commit(&FinalBlock { stored: &stored, changes, transactions, position: None })?;
     }
     let order = &signed.order;
-    store.restart(&restart(store, order.epoch, order.round, &order.validators)?, signed)?;
+    let changes = restart(store, order.epoch, order.round, &order.validators)?;
+    store.hand_over(&changes, &signed.handover(&operators), Some(signed))?;
     Ok(store.final_tip()?.unwrap_or(tip))
 }

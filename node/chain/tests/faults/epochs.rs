@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use mesh30k_chain::{LedgerStore, StoredBlock};
+use mesh30k_ledger::finality_proof::FinalityProof;
+use mesh30k_ledger::handover::leading_to;
 use mesh30k_ledger::query;
-use mesh30k_ledger::types::{Epoch, NodeId};
+use mesh30k_ledger::types::{Epoch, Height, NodeId};
 use openraft::type_config::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
 
@@ -37,6 +40,23 @@ fn epoch_of(scene: &Scene, node: NodeId) -> Option<Epoch> {
     scene.world.common.process(node).map(|process| process.epoch)
 }
 
+/// Whoever has nothing but the genesis believes every final block, through the change.
+fn the_genesis_is_enough(scene: &Scene, store: &LedgerStore, last: u64) {
+    let (genesis, all) = (&scene.world.common.genesis, store.handovers().unwrap());
+    let mut led = 0;
+    for height in 1..=last {
+        let StoredBlock { block, certificate, commitment, .. } = store.block(Height(height)).unwrap().unwrap();
+        let handovers = leading_to(&genesis.validators, &all, &certificate).to_vec();
+        led = handovers.len();
+        let proof = FinalityProof { header: block.header, commitment, certificate, handovers };
+        assert_eq!(proof.verify(genesis), Ok(()), "block {height}");
+        // Without the way to it, nothing of the new set is believed.
+        let bare = FinalityProof { handovers: Vec::new(), ..proof };
+        assert_eq!(bare.verify(genesis).is_ok(), led == 0);
+    }
+    assert_eq!((led, all.len()), (1, 1));
+}
+
 #[test]
 fn a_seat_is_taken_and_the_others_go_on() {
     each_seed(|seed| async move {
@@ -55,6 +75,7 @@ fn a_seat_is_taken_and_the_others_go_on() {
         assert_eq!(scene.halted(), [], "{}", scene.told());
         let process = scene.world.common.process(stay[0]).unwrap();
         assert_eq!(query::validator_set(&process.store).unwrap().0.len(), 4);
+        the_genesis_is_enough(&scene, &process.store, before + 10);
         let seen = |scene: &Scene| {
             let truth = scene.world.common.truth.lock().unwrap();
             let line = format!("{OBSERVER} holds block {} final", before + 20);
