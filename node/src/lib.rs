@@ -19,6 +19,7 @@ pub mod lanes;
 pub mod ledger;
 pub mod mesh;
 pub mod node;
+pub mod offences;
 pub mod priority;
 pub mod process_groups;
 mod pulse;

@@ -1,5 +1,7 @@
 //! `mesh30k stake`: what accounts answer with for what they do.
 
+mod prove;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use mesh30k_ledger::ops::{Bond, Operation, Unbond};
@@ -36,6 +38,11 @@ pub(crate) enum Stake {
     /// Ask money back; it is free after the unbonding time and answers until then.
     #[command(after_help = "Example: mesh30k stake withdraw 5 --duty host --key alice")]
     Withdraw(StakeArgs),
+    /// Show that a validator voted twice at one height: it loses part of its bond, and you get part of that.
+    #[command(
+        after_help = "Examples:\n  mesh30k stake prove halted.json --key alice\n  mesh30k stake prove votes.json --key alice"
+    )]
+    Prove(prove::ProveArgs),
 }
 
 /// How much of what.
@@ -58,6 +65,7 @@ impl Stake {
             Self::List => list(session),
             Self::Add(args) => add(session, &args),
             Self::Withdraw(args) => withdraw(session, &args),
+            Self::Prove(args) => prove::prove(session, &args),
         }
     }
 }
