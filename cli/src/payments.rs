@@ -91,12 +91,16 @@ fn is_heading(line: &str) -> bool {
 }
 
 fn fields(line: &str) -> Vec<&str> {
-    let unquoted =
-        |field: &'_ str| -> usize { usize::from(field.len() >= 2 && field.starts_with('"') && field.ends_with('"')) };
-    line.split(',')
-        .map(str::trim)
-        .map(|field| field.get(unquoted(field)..field.len() - unquoted(field)).unwrap_or(field))
-        .collect()
+    line.split(',').map(str::trim).map(unquoted).collect()
+}
+
+fn unquoted(field: &str) -> &str {
+    field.strip_prefix('"').and_then(|field| field.strip_suffix('"')).unwrap_or(field)
+}
+
+/// As much of a line as is shown.
+fn short(line: &str) -> String {
+    line.chars().take(60).collect()
 }
 
 fn payment(line: &str) -> Result<(String, Uftns), String> {
@@ -108,7 +112,13 @@ fn payment(line: &str) -> Result<(String, Uftns), String> {
     } else {
         match fields(line).as_slice() {
             [to, amount] => ((*to).to_owned(), (*amount).to_owned()),
-            found => return Err(format!("it has {} fields, not the two of `ACCOUNT,AMOUNT`", found.len())),
+            found => {
+                return Err(format!(
+                    "`{}` has not the two fields of `ACCOUNT,AMOUNT`, but {}",
+                    short(line),
+                    found.len()
+                ));
+            }
         }
     };
     if to.is_empty() {
@@ -145,8 +155,8 @@ mod tests {
             "to,amount\nbob,1\nbob\nbob,1,2\n,1\nbob,1.2345678\nbob,0\nto,amount\n{\"to\":\"bob\",\"amount\":1}\n";
         let said = read(text).unwrap_err().to_string();
         for part in [
-            "line 3: it has 1 fields",
-            "line 4: it has 3 fields",
+            "line 3: `bob` has not the two fields of `ACCOUNT,AMOUNT`, but 1",
+            "line 4: `bob,1,2` has not the two fields of `ACCOUNT,AMOUNT`, but 3",
             "line 5: it does not say who",
             "line 6: amount `1.2345678` has more than six decimals",
             "line 7: amount is 0 for bob",

@@ -11,6 +11,7 @@ use mesh30k_ledger::keys::{PublicKey, SecretKey};
 use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::types::{AccountId, TimeMs};
 use mesh30k_node::api::types::Status;
+use mesh30k_node::clock::wall_ms;
 use mesh30k_node::identity::read_account_key;
 use mesh30k_node::keystore::{KeyName, Keystore, PASSPHRASE_VARIABLE, Passphrase};
 use mesh30k_testnet::client::ApiClient;
@@ -181,9 +182,10 @@ impl Session {
         Ok(Wallet::of_account(client, key, account)?)
     }
 
-    /// Block time of the last final block.
+    /// The ledger's time as it is about now: an idle ledger's last block may be seconds old.
     pub(crate) fn now(&self) -> Result<TimeMs> {
-        Ok(self.client()?.get::<Status>("/v1/status")?.final_time)
+        let status: Status = self.client()?.get("/v1/status")?;
+        Ok(status.final_time.max(TimeMs(wall_ms())))
     }
 }
 

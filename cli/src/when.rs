@@ -39,16 +39,11 @@ impl Span {
 
 impl When {
     /// The instant, for whom it is `now`.
-    pub(crate) const fn from(self, now: TimeMs) -> TimeMs {
+    pub(crate) const fn seen_at(self, now: TimeMs) -> TimeMs {
         match self {
             Self::At(time) => time,
             Self::In(span) => now.plus_ms(span.ms),
         }
-    }
-
-    /// Whether it can only be told by somebody who knows what time it is.
-    pub(crate) const fn is_ahead(self) -> bool {
-        matches!(self, Self::In(_))
     }
 }
 
@@ -180,7 +175,7 @@ mod tests {
         let drawn = |ms| Span::of_ms(ms).to_string();
         assert_eq!([drawn(604_800_000), drawn(129_600_000), drawn(61_500)], ["7 d", "1 d 12 h", "1 m 1 s"]);
         assert_eq!([drawn(0), drawn(999)], ["0 ms", "999 ms"]);
-        assert_eq!("+36h".parse::<When>().unwrap().from(TimeMs(1)), TimeMs(129_600_001));
+        assert_eq!("+36h".parse::<When>().unwrap().seen_at(TimeMs(1)), TimeMs(129_600_001));
     }
 
     #[test]

@@ -203,8 +203,8 @@ pub(crate) struct OrderArgs {
     /// Of work: held for carbon, premium and royalty of each part, in FTNS; what the node advises, when not given.
     #[arg(long, requires = "task")]
     reserve: Option<Uftns>,
-    /// What is not paid by then comes back.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=HOURS_MAX))]
+    /// What is not paid by then comes back. A seller who claims the price needs a day and an hour of it.
+    #[arg(long, default_value_t = 72, value_parser = clap::value_parser!(u64).range(1..=HOURS_MAX))]
     hours: u64,
     /// The key that pays.
     #[arg(long)]

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use mesh30k_ledger::ops::{BatchTransfer, Operation, TransferItem};
 use mesh30k_ledger::types::Uftns;
+use mesh30k_testnet::wallet::WalletError;
 use serde::Serialize;
 
 use crate::exit::UsageError;
@@ -50,10 +51,11 @@ pub(super) fn pay(session: &Session, args: &PayArgs) -> Result<()> {
         return plan(session, &payments, &transfers, total);
     }
     let count = transfers.len();
-    let row = session
-        .wallet(&args.from)?
-        .execute(Operation::BatchTransfer(BatchTransfer { transfers }), FINAL_TIMEOUT)
-        .context("none of them was paid")?;
+    let wallet = session.wallet(&args.from)?;
+    let row = match wallet.execute(Operation::BatchTransfer(BatchTransfer { transfers }), FINAL_TIMEOUT) {
+        Err(error @ WalletError::Rejected { .. }) => return Err(error).context("none of them was paid"),
+        other => other?,
+    };
     if session.wants_json() {
         return json(&row);
     }

@@ -73,8 +73,11 @@ pub(super) fn set(session: &Session, order: Order<'_>, at: When, timing: &Timing
     let total = amount.checked_mul(u64::from(times));
     let total = total.ok_or_else(|| UsageError(format!("{times} times {amount} is more than there can be")))?;
     let wallet = session.wallet(from)?;
-    // Only what is told by its distance from now needs the ledger's time.
-    let first_at = at.from(if at.is_ahead() { session.now()? } else { Default::default() });
+    let now = session.now()?;
+    let first_at = at.seen_at(now);
+    if first_at <= now {
+        return Err(UsageError(format!("{} is past, it is {} on the ledger", utc(first_at), utc(now))).into());
+    }
     let op = ScheduleOperation { to, amount, times, first_at, every_ms, memo };
     let row = wallet.execute(Operation::Schedule(op), FINAL_TIMEOUT)?;
     if session.wants_json() {
