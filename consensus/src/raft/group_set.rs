@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use futures::future::join_all;
 use openraft::type_config::AsyncRuntime;
 
 use crate::app::Application;
 use crate::group::{GroupId, MemberId, StoreId};
 use crate::raft::frame::{PeerCheck, Sender};
-use crate::raft::{Group, GroupConfig, GroupError, serve};
+use crate::raft::{Group, GroupConfig, GroupError, HAND_OVER_MAX, serve};
 use crate::storage::KvStore;
 use crate::transport::{RaftLane, Transport};
 
@@ -94,8 +95,22 @@ impl<RT: AsyncRuntime> GroupSet<RT> {
         Ok(())
     }
 
-    /// Stops all groups.
+    /// Hands on the leadership of all groups that this node leads, at once; returns after [`HAND_OVER_MAX`] at the latest. Whether
+    /// it leads none then.
+    pub async fn hand_over_all(&self) -> bool {
+        let groups = self.ids().into_iter().filter_map(|id| self.get(id));
+        let handed = join_all(groups.map(|group| async move { group.hand_over(HAND_OVER_MAX).await })).await;
+        handed.into_iter().all(|is_without| is_without)
+    }
+
+    /// Stops all groups; those that this node leads are led by others then, where there are others.
     pub async fn stop_all(&self) {
+        self.hand_over_all().await;
+        self.end_all().await;
+    }
+
+    /// Stops all groups without a word to the others, as a crash would.
+    pub async fn end_all(&self) {
         for id in self.ids() {
             // Stopped meanwhile by somebody else is stopped.
             self.stop(id).await.ok();

@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, InitializeError, RaftError};
 use openraft::impls::EmptyNode;
-use openraft::type_config::AsyncRuntime;
-use openraft::{ChangeMembers, Raft};
+use openraft::type_config::{AsyncRuntime, TypeConfigExt};
+use openraft::{ChangeMembers, Instant as _, Raft};
 
 use crate::app::{Application, LogPosition};
 use crate::group::{GroupId, MemberId};
 use crate::raft::frame::{PeerCheck, Sender};
 use crate::raft::gate::Gate;
 use crate::raft::network::Network;
+use crate::raft::succession::{Heir, TAKE_OVER_MAX, successor};
 use crate::raft::type_config::{RaftConfig, position};
 use crate::raft::{
     GroupConfig, GroupError, Leadership, LeadershipWatch, LogStore, Opaque, ProposeError, RaftLog, StateMachine, serve,
@@ -210,6 +212,57 @@ impl<RT: AsyncRuntime> Group<RT> {
     /// [`GroupError::Stopped`].
     pub async fn transfer_leader(&self, to: MemberId) -> Result<(), GroupError> {
         self.raft.trigger().transfer_leader(to).await.map_err(|fatal| self.stopped(&fatal))
+    }
+
+    /// Hands leadership on if this node has it, and returns once another leads: to the voter that is furthest along among those
+    /// heard of lately, to the next one if that does not take it. Returns early when there is nobody, and after `within` whatever
+    /// comes of it. Whether this node is without the office then.
+    pub async fn hand_over(&self, within: Duration) -> bool {
+        if !self.is_leader() {
+            return true;
+        }
+        let handed = RaftConfig::<RT>::timeout(within, self.ask_each_in_turn()).await;
+        if handed.is_err() || self.is_leader() {
+            tracing::warn!(group = %self.id(), "no other voter took over leadership; the others have to elect");
+        }
+        !self.is_leader()
+    }
+
+    async fn ask_each_in_turn(&self) {
+        let mut asked = BTreeMap::new();
+        while self.is_leader() {
+            let Some(to) = self.successor(&asked) else { return };
+            *asked.entry(to).or_default() += 1;
+            if self.transfer_leader(to).await.is_err() {
+                return;
+            }
+            // Who does not answer in time is asked again after the others.
+            RaftConfig::<RT>::timeout(TAKE_OVER_MAX, self.another_leads()).await.ok();
+        }
+        self.another_leads().await;
+    }
+
+    fn successor(&self, asked: &BTreeMap<MemberId, u32>) -> Option<MemberId> {
+        let receiver = self.raft.metrics();
+        let metrics = receiver.borrow_watched();
+        let (matched, heard) = (metrics.replication.as_ref()?, metrics.heartbeat.as_ref()?);
+        let lease = Duration::from_millis(self.config.timing.election_max_ms);
+        let others = metrics.membership_config.voter_ids().filter(|member| *member != self.config.me);
+        successor(others.map(|member| Heir {
+            member,
+            matched: matched.get(&member).and_then(Option::as_ref).map(|id| id.index),
+            is_heard: heard.get(&member).and_then(Option::as_ref).is_some_and(|at| at.elapsed() < lease),
+            asked: asked.get(&member).copied().unwrap_or_default(),
+        }))
+    }
+
+    async fn another_leads(&self) {
+        let mut watch = self.watch();
+        while let Some(now) = watch.changed().await {
+            if now.leader.is_some_and(|leader| leader != self.config.me) {
+                return;
+            }
+        }
     }
 
     /// Lets a node follow without a vote; returns once it has caught up. Leader only.

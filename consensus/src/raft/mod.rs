@@ -14,6 +14,7 @@ mod opaque;
 mod raft_log;
 mod serve;
 mod state_machine;
+mod succession;
 mod type_config;
 
 pub use config::{Durability, GroupConfig, Retention, Timing};
@@ -26,4 +27,5 @@ pub use log_adapter::LogStore;
 pub use opaque::Opaque;
 pub use raft_log::RaftLog;
 pub use state_machine::StateMachine;
+pub use succession::HAND_OVER_MAX;
 pub use type_config::RaftConfig;

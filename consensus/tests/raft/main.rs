@@ -3,6 +3,7 @@
 
 mod decay;
 mod frames;
+mod handover;
 #[cfg(feature = "rocksdb")]
 mod real;
 mod recorder;

@@ -105,8 +105,15 @@ impl Cluster {
             Faults::Kill => usize::MAX,
         };
         let report = member.disk.crash(keep);
-        set.stop_all().await;
+        set.end_all().await;
         Some(report.lost_batches)
+    }
+
+    /// The process is told to stop, and the others hear of it.
+    pub async fn stop(&mut self, me: MemberId) {
+        let Some((set, ..)) = self.members.get_mut(&me).unwrap().running.take() else { return };
+        set.stop_all().await;
+        self.net.disconnect(me);
     }
 
     pub fn group(&self, member: MemberId) -> Option<Group<SimRuntime>> {

@@ -3,7 +3,7 @@
 //! `MESH30K_SIM_SEEDS` sets how many seeds each test runs (default 4), `MESH30K_SIM_FIRST_SEED` where they begin; a
 //! failing seed is named in the panic.
 
-mod cluster;
+pub(crate) mod cluster;
 #[allow(dead_code, reason = "shared with node/chain/tests/faults, which use more of it")]
 pub(crate) mod net;
 mod scenario;

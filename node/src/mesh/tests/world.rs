@@ -280,7 +280,7 @@ impl TestNode {
         self.mesh.abort();
         self.events.abort();
         self.control.shutdown().await;
-        self.groups.stop_all().await;
+        self.groups.end_all().await;
     }
 }
 

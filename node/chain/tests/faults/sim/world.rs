@@ -228,7 +228,7 @@ impl World {
         host.ink.lose_unsynced();
         self.tell(format!("{me} crashes: {} batches lost, {} kept", report.lost_batches, report.kept_batches));
         self.count("crash");
-        process.set.stop_all().await;
+        process.set.end_all().await;
     }
 
     /// Processes that ended by themselves (their storage failed) are swept away.
