@@ -186,6 +186,9 @@ pub enum ProposeError {
         /// The bound.
         limit: usize,
     },
+    /// Nothing was proposed; this node's disk is nearly full.
+    #[error("the disk of this node is nearly full: it proposes nothing until there is room")]
+    ReadOnly,
     /// The leader lost its office: the entry may yet be ordered or not. Look before proposing it again.
     #[error("leadership was lost before the entry was ordered; it may still be; the leader is {leader:?}")]
     Uncertain {

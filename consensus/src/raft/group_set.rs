@@ -1,6 +1,7 @@
 //! All groups of a process.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -33,6 +34,7 @@ pub struct GroupSetConfig {
 pub struct GroupSet<RT: AsyncRuntime> {
     config: Arc<GroupSetConfig>,
     groups: Arc<RwLock<BTreeMap<GroupId, Slot<RT>>>>,
+    read_only: Arc<AtomicBool>,
 }
 
 /// A name is taken from the moment its start begins, so that two starts cannot share a log.
@@ -43,7 +45,11 @@ enum Slot<RT: AsyncRuntime> {
 
 impl<RT: AsyncRuntime> Clone for GroupSet<RT> {
     fn clone(&self) -> Self {
-        Self { config: Arc::clone(&self.config), groups: Arc::clone(&self.groups) }
+        Self {
+            config: Arc::clone(&self.config),
+            groups: Arc::clone(&self.groups),
+            read_only: Arc::clone(&self.read_only),
+        }
     }
 }
 
@@ -51,7 +57,7 @@ impl<RT: AsyncRuntime> GroupSet<RT> {
     /// An empty set.
     #[must_use]
     pub fn new(config: GroupSetConfig) -> Self {
-        Self { config: Arc::new(config), groups: Arc::default() }
+        Self { config: Arc::new(config), groups: Arc::default(), read_only: Arc::default() }
     }
 
     /// The preset configuration of a group of this process.
@@ -81,6 +87,9 @@ impl<RT: AsyncRuntime> GroupSet<RT> {
             Ok(running) => groups.insert(group, Slot::Running(running.clone())),
             Err(_) => groups.remove(&group),
         });
+        if let Ok(running) = &started {
+            running.set_read_only(self.read_only.load(Ordering::Relaxed));
+        }
         started
     }
 
@@ -101,6 +110,12 @@ impl<RT: AsyncRuntime> GroupSet<RT> {
         let groups = self.ids().into_iter().filter_map(|id| self.get(id));
         let handed = join_all(groups.map(|group| async move { group.hand_over(HAND_OVER_MAX).await })).await;
         handed.into_iter().all(|is_without| is_without)
+    }
+
+    /// What [`Group::set_read_only`] says, for all groups, and for those that start later.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.read_only.store(read_only, Ordering::Relaxed);
+        self.ids().into_iter().filter_map(|id| self.get(id)).for_each(|group| group.set_read_only(read_only));
     }
 
     /// Stops all groups; those that this node leads are led by others then, where there are others.

@@ -129,6 +129,9 @@ impl<RT: AsyncRuntime> Group<RT> {
         if entry.len() > MAX_ENTRY_BYTES {
             return Err(ProposeError::TooLarge { bytes: entry.len(), limit: MAX_ENTRY_BYTES });
         }
+        if self.gate.is_read_only() {
+            return Err(ProposeError::ReadOnly);
+        }
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let place = Place(&self.in_flight);
         if before >= MAX_PROPOSALS_IN_FLIGHT {
@@ -263,6 +266,13 @@ impl<RT: AsyncRuntime> Group<RT> {
                 return;
             }
         }
+    }
+
+    /// Whether this node may write no more, for want of room on its disk: then it proposes nothing, takes no entries, votes for
+    /// nobody and does not stand for election. It still hears who leads. One that leads should [hand over](Self::hand_over) as well.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.gate.set_read_only(read_only);
+        self.raft.runtime_config().elect(!read_only);
     }
 
     /// Lets a node follow without a vote; returns once it has caught up. Leader only.

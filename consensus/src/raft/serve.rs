@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use openraft::Raft;
+use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::AsyncRuntime;
 
 use crate::group::MemberId;
@@ -27,7 +28,10 @@ pub(crate) async fn serve<RT: AsyncRuntime>(
     lane: RaftLane,
     frame: &[u8],
 ) -> Bytes {
-    let response = match admit::<RT>(check, from, lane, frame) {
+    let is_leader = answering.raft.server_metrics().borrow_watched().state.is_leader();
+    let admitted = admit::<RT>(check, from, lane, frame)
+        .and_then(|request| answering.gate.has_room_for(&request, me.member, is_leader).map(|()| request));
+    let response = match admitted {
         Ok(request) => answer(answering, request).await,
         Err(sentence) => Response::Refused(sentence),
     };

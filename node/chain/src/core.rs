@@ -70,6 +70,9 @@ pub struct Core {
     overlay: Overlay<LedgerStore>,
     executed: VecDeque<Executed>,
     actions: VecDeque<ChainAction>,
+    /// No room on the disk: own votes wait, one for each executed block at most.
+    is_read_only: bool,
+    held: VecDeque<ChainAction>,
     applied: LogPosition,
     verdicts: Arc<Verdicts>,
     mistake: Option<Mistake>,
@@ -86,6 +89,8 @@ impl Core {
             overlay: Overlay::new(store),
             executed: VecDeque::new(),
             actions: VecDeque::new(),
+            is_read_only: false,
+            held: VecDeque::new(),
             applied: LogPosition { term: 0, index: 0 },
             verdicts,
             mistake: None,
@@ -110,10 +115,31 @@ impl Core {
         self.applied = position;
     }
 
-    /// Whether another entry may be applied, or has to wait until a block is final.
+    /// Whether another entry may be applied, or has to wait until a block is final, or until there is room on the disk.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.tracker.has_room() || self.tracker.halted().is_some() || self.has_ended
+        !self.is_read_only && (self.tracker.has_room() || self.tracker.halted().is_some() || self.has_ended)
+    }
+
+    /// Whether nothing new may be written, for want of room on the disk: then nothing is executed, signed or proposed. What is
+    /// executed already becomes final with the votes of the others, which is bounded and has its room in the reserve.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        self.is_read_only = read_only;
+        if !read_only {
+            let (tip, is_voting) = (self.tracker.tip().height, self.tracker.is_voting());
+            let is_due = |action: &ChainAction| {
+                is_voting && matches!(action, ChainAction::SignAndSendVote { vote } if vote.height > tip)
+            };
+            // Before whatever came later: votes are recorded in the order of heights.
+            let due = std::mem::take(&mut self.held).into_iter().filter(is_due);
+            self.actions = due.chain(std::mem::take(&mut self.actions)).collect();
+        }
+    }
+
+    /// What [`Self::set_read_only`] said last.
+    #[must_use]
+    pub const fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// Raft ordered `entry`.
@@ -233,7 +259,12 @@ impl Core {
 
     /// The next thing to carry out.
     pub fn next_action(&mut self) -> Option<ChainAction> {
-        self.actions.pop_front()
+        loop {
+            match self.actions.pop_front()? {
+                vote @ ChainAction::SignAndSendVote { .. } if self.is_read_only => self.held.push_back(vote),
+                action => return Some(action),
+            }
+        }
     }
 
     /// Writes the lowest unfinal block to final state. The overlay keeps its layer until the write is done, so that

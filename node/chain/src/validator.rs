@@ -138,6 +138,9 @@ impl<F: SignFile> Validator<F> {
         let failed = |error: StateError| StorageFailed(error.to_string());
         let now = self.shared.now();
         let mut core = self.shared.core();
+        if core.is_read_only() {
+            return Ok(Proposal::Wait { until: None });
+        }
         let next_due = query::next_due(core.state()).map_err(failed)?;
         let pause = |until| Ok(Proposal::Wait { until });
         // Asked twice: gathering candidates is work, and what waits may be ordered already, here or by another leader.

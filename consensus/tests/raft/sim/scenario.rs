@@ -161,7 +161,7 @@ async fn client(group: Group<SimRuntime>, entry: Vec<u8>, clients: Arc<Mutex<Cli
     let mut clients = clients.lock().unwrap();
     match tried {
         Ok(Ok(proposed)) => clients.acknowledged.push((entry, proposed.position)),
-        Ok(Err(ProposeError::NotLeader { .. } | ProposeError::Busy { .. })) => {}
+        Ok(Err(ProposeError::NotLeader { .. } | ProposeError::Busy { .. } | ProposeError::ReadOnly)) => {}
         Ok(Err(ProposeError::Uncertain { .. } | ProposeError::Stopped)) | Err(_) => clients.uncertain += 1,
         Ok(Err(error @ ProposeError::TooLarge { .. })) => panic!("{error}"),
     }

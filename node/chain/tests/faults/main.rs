@@ -4,6 +4,7 @@
 
 mod clocks;
 mod epochs;
+mod full_disk;
 mod malice;
 mod plants;
 mod recovery;

@@ -141,6 +141,11 @@ impl Truth {
         }
     }
 
+    /// How many votes left a validator.
+    pub fn votes_of(&self, node: NodeId) -> usize {
+        self.votes.keys().filter(|(voter, ..)| *voter == node).count()
+    }
+
     /// A block became final on a validator or an observer.
     pub fn on_final(&mut self, node: NodeId, finalized: &Finalized) {
         if self.liars.contains(&node) {

@@ -391,6 +391,12 @@ impl World {
         }
     }
 
+    /// No write succeeds on this disk any more, or they do again.
+    pub fn fill(&self, node: NodeId, full: bool) {
+        self.hosts[&node].disk.fill(full);
+        self.tell(format!("the disk of {node} {}", if full { "is full" } else { "has room" }));
+    }
+
     /// All disks tell lies about syncs from now on, or the truth.
     pub fn lie(&self, lies: bool) {
         for host in self.hosts.values() {
