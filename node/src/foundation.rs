@@ -11,6 +11,7 @@ use mesh30k_ledger::types::{Hash, NodeId};
 use mesh30k_p2p::{AcceptError, Control, Events, SpawnError};
 
 use crate::config::LedgerSettings;
+use crate::disk::DiskHandle;
 use crate::identity::NodeIdentity;
 use crate::lanes;
 use crate::ledger::{self, Announcer, LedgerHandle, LedgerParts, LedgerStartError};
@@ -53,6 +54,8 @@ pub struct FoundationParts<'a> {
     pub network: mesh30k_p2p::Config,
     /// Counters.
     pub metrics: Metrics,
+    /// Room on the disk.
+    pub disk: DiskHandle,
 }
 
 /// A running foundation.
@@ -69,7 +72,7 @@ pub struct Foundation {
     pub validator: Option<NodeId>,
     /// Takes gossiped blocks.
     pub announcer: Announcer,
-    groups: Arc<ProcessGroups>,
+    pub(crate) groups: Arc<ProcessGroups>,
 }
 
 impl Foundation {
@@ -81,7 +84,8 @@ impl Foundation {
         let (control, events) = mesh30k_p2p::spawn(parts.network)?;
         let roster = SharedRoster::default();
         let kv = Arc::clone(&parts.kv);
-        let service = ledger::start(LedgerParts {
+        // Reads much: whoever asks meanwhile still gets an answer.
+        let ledger = LedgerParts {
             genesis: parts.genesis,
             kv: parts.kv,
             settings: parts.ledger,
@@ -92,7 +96,9 @@ impl Foundation {
             control: control.clone(),
             roster: roster.clone(),
             metrics: parts.metrics,
-        })?;
+            disk: parts.disk,
+        };
+        let service = tokio::task::block_in_place(|| ledger::start(ledger))?;
         // Nobody knows a topic before it is subscribed to; the swarm remembers it for peers to come.
         if let Err(error) = control.subscribe(lanes::TOPIC_BLOCK).await {
             tracing::warn!(%error, "blocks will come by asking only");

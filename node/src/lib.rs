@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod content;
 pub mod datadir;
+pub mod disk;
 pub mod execution;
 pub mod foundation;
 pub mod grid;

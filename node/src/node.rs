@@ -11,13 +11,15 @@ use mesh30k_core::beat::AgentReport;
 use mesh30k_core::hosted::{Replay, ReplayError};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::ops::MAX_ADDRESSES;
-use mesh30k_ledger::types::{AgentClass, Hash, NodeId, Region, RegionError};
+use mesh30k_ledger::types::{AgentClass, Hash, NodeId, Region, RegionError, TimeMs};
 use mesh30k_p2p::{AcceptError, Control, Event, Events, Multiaddr, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{ApiParts, ApiState, Member};
-use crate::config::{AgentSettings, Config, ListenError, bind};
+use crate::api::{ApiParts, ApiState, Member, Starting};
+use crate::clock;
+use crate::config::{AgentSettings, Config, ListenError, NodeSettings, bind};
 use crate::datadir::{self, DataDir, DataDirError};
+use crate::disk::{self, DiskHandle, DiskTask, DiskWatch};
 use crate::foundation::{Foundation, FoundationError, FoundationParts};
 use crate::grid::{self, GridHandle};
 use crate::harness::Harness;
@@ -57,6 +59,28 @@ pub enum NodeError {
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// Room on the disk.
+    #[error("the free room on the disk of {path} can't be read")]
+    Disk {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Limits of the room that the disk can't have.
+    #[error(
+        "node.disk_resume_mib = {resume_mib} MiB is more than the whole disk of {path} has, {total_mib} MiB: this node would never \
+         write anything; lower it and node.disk_read_only_mib, or take a larger disk"
+    )]
+    SmallDisk {
+        /// The data directory.
+        path: PathBuf,
+        /// The limit.
+        resume_mib: u64,
+        /// What there is.
+        total_mib: u64,
+    },
     /// The keys.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -117,9 +141,14 @@ impl Node {
             address: config.api.listen,
             source,
         })?;
+        let unusable = |source| ListenError::Refused { key: "api.listen", address: config.api.listen, source };
+        let starting = Starting::serve(&listener, "opening the database").map_err(unusable)?;
+        let disk = open_disk(&data, &config.node)?;
         let store_id = Hash(data.store_id());
-        let kv = Arc::new(RocksStore::open_with(&data.db(), config.ledger.memory(), abort_on_fatal())?);
+        let open = || RocksStore::open_with(&data.db(), config.ledger.memory(), abort_on_fatal());
+        let kv = Arc::new(tokio::task::block_in_place(open)?);
         data.note_database()?;
+        starting.doing("reading the ledger and its log");
         let mut foundation = Foundation::start(FoundationParts {
             network: network_config(config, &genesis, identity.transport()?, &store_id)?,
             genesis,
@@ -130,6 +159,7 @@ impl Node {
             dir: data.path().to_owned(),
             sign_log: data.sign_log(),
             metrics: metrics.clone(),
+            disk: disk.clone(),
         })
         .await?;
         progress(&format!("identity {}", foundation.control.local_peer_id()));
@@ -146,6 +176,8 @@ impl Node {
             replay: replay_note(&config.agents),
             grid: grid.clone(),
         });
+        watch_disk(&foundation, disk, &metrics, &stop);
+        starting.is_over();
         tokio::spawn(serve_api(listener, state, stop.clone()));
         progress(&format!("API at http://{api}"));
         let profile = profile(config, &identity, store_id, &foundation)?;
@@ -182,6 +214,27 @@ impl Node {
         self.groups.stop_all().await;
         self.foundation.control.shutdown().await;
     }
+}
+
+/// Looks at the disk for the first time. Limits that could never be kept are refused.
+fn open_disk(data: &DataDir, settings: &NodeSettings) -> Result<DiskHandle, NodeError> {
+    let (path, limits) = (data.path().to_owned(), settings.disk_limits());
+    let reading = disk::read(&path).map_err(|source| NodeError::Disk { path: path.clone(), source })?;
+    if reading.total_bytes < limits.resume_bytes {
+        let (resume_mib, total_mib) = (settings.disk_resume_mib, reading.total_bytes >> 20);
+        return Err(NodeError::SmallDisk { path, resume_mib, total_mib });
+    }
+    let mut watch = DiskWatch::new(limits);
+    watch.observe(TimeMs(clock::wall_ms()), reading);
+    let handle = DiskHandle::new(path, limits);
+    handle.show(watch.state(), reading);
+    Ok(handle)
+}
+
+/// Watches the room on the disk from now on.
+fn watch_disk(foundation: &Foundation, disk: DiskHandle, metrics: &Metrics, stop: &CancellationToken) {
+    let (ledger, groups) = (foundation.ledger.clone(), Arc::clone(&foundation.groups));
+    tokio::spawn(disk::run(DiskTask { disk, ledger, groups, metrics: metrics.clone(), stop: stop.clone() }));
 }
 
 pub(crate) fn read_genesis(path: &Path) -> Result<Genesis, NodeError> {

@@ -82,7 +82,7 @@ mod tests {
         ChainContext { chain: ChainId::new("mesh30k-test").unwrap(), genesis: Hash::of(b"genesis") }
     }
 
-    fn vote(validator: u8, round: u64, block: &[u8]) -> SignedVote {
+    fn vote(validator: u8, round: u32, block: &[u8]) -> SignedVote {
         let vote = Vote {
             phase: Phase::First,
             context: context(),
@@ -98,7 +98,7 @@ mod tests {
         vote.sign(&SecretKey::from_seed([validator; 32]))
     }
 
-    fn certificate(validators: &[u8], round: u64, block: &[u8]) -> Certificate {
+    fn certificate(validators: &[u8], round: u32, block: &[u8]) -> Certificate {
         Certificate::assemble(&validators.iter().map(|one| vote(*one, round, block)).collect::<Vec<_>>()).unwrap()
     }
 

@@ -29,6 +29,12 @@ impl ProcessGroups {
         Self { store_id, kv, control, roster, made: Mutex::new(None) }
     }
 
+    /// The set, if it was made.
+    #[must_use]
+    pub fn made(&self) -> Option<GroupSet<RaftRuntime>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The set, of which this node is the member `me` in every group.
     ///
     /// # Errors

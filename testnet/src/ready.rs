@@ -166,7 +166,7 @@ impl<'a> Progress<'a> {
 mod tests {
     use super::*;
     use mesh30k_ledger::types::{ClusterId, Hash, Height, NodeId, SectorId, TimeMs};
-    use mesh30k_node::api::types::{ClusterRow, SectorRow};
+    use mesh30k_node::api::types::{ClusterRow, DiskRow, SectorRow};
 
     fn status(not_ready: &[&str]) -> Option<Status> {
         Some(Status {
@@ -182,6 +182,7 @@ mod tests {
             ordered_height: Height(0),
             leader: None,
             halted: None,
+            disk: DiskRow::default(),
             pool: 0,
             hosted_agents: 0,
             replay: String::new(),

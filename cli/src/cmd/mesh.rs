@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use mesh30k_core::registry::Extreme;
 use mesh30k_ledger::types::{AgentClass, AgentId, Region, SectorId};
-use mesh30k_node::api::types::{AgentRow, HistoryAnswer, MeshTree, StatisticsRow, Status};
+use mesh30k_node::api::types::{AgentRow, DiskRow, HistoryAnswer, MeshTree, StatisticsRow, Status};
 use mesh30k_node::clock::wall_ms;
 use mesh30k_testnet::operations::{self, FindOrder};
 
@@ -284,6 +284,8 @@ fn status(session: &Session) -> Result<()> {
         or_dash(status.leader),
         status.pool
     ));
+    let DiskRow { state, free_bytes, total_bytes } = &status.disk;
+    line(format!("disk: {state}, {} MiB free of {}", free_bytes >> 20, total_bytes >> 20));
     if let Some(reason) = &status.halted {
         line(format!("HALTED: {reason}"));
     }

@@ -124,7 +124,9 @@ fn submit_problem(error: &SubmitError) -> ApiError {
     match error {
         SubmitError::Rejected(_) => ApiError::refused(sentence(error)),
         SubmitError::Pool(PoolRefusal::NonceTaken { .. }) => ApiError::conflict(sentence(error)),
-        SubmitError::Pool(_) | SubmitError::Halted(_) | SubmitError::Closed => ApiError::unavailable(sentence(error)),
+        SubmitError::Pool(_) | SubmitError::Halted(_) | SubmitError::ReadOnly(_) | SubmitError::Closed => {
+            ApiError::unavailable(sentence(error))
+        }
         SubmitError::State(_) => ApiError::internal(error),
     }
 }

@@ -14,6 +14,7 @@ mod proofs;
 mod server;
 mod stakes;
 mod standing;
+mod starting;
 mod state;
 mod status;
 mod tasks;
@@ -22,4 +23,5 @@ pub mod types;
 mod words;
 
 pub use server::{ServeError, serve};
+pub use starting::Starting;
 pub use state::{ApiParts, ApiState, Member};

@@ -101,11 +101,12 @@ fn routes() -> Router<ApiState> {
 
 /// What holds for every route: who may ask, how much, and how it is told that a path or method does not exist.
 fn protected(routes: Router, port: u16) -> Router {
-    routes
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(no_such_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(Guard::new(port), guard))
+    guarded(routes.fallback(no_such_path).method_not_allowed_fallback(no_such_method), port)
+}
+
+/// Who may ask, and how much.
+pub(super) fn guarded(routes: Router, port: u16) -> Router {
+    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(middleware::from_fn_with_state(Guard::new(port), guard))
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {

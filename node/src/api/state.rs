@@ -96,6 +96,7 @@ impl ApiState {
     pub(super) fn not_ready(&self) -> Vec<String> {
         let mut missing: Vec<String> =
             self.ledger().halted().map(|reason| format!("the chain is halted: {reason}")).into_iter().collect();
+        missing.extend(self.ledger().disk().refusal());
         missing.extend(self.ledger().stalled());
         match self.0.member.get() {
             Some(member) => {

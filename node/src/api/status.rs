@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::types::Status;
+use super::types::{DiskRow, Status};
+use crate::disk::DiskReading;
 use crate::telemetry::CONTENT_TYPE;
 
 /// The process answers.
@@ -35,6 +36,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
     let chain = ledger.chain_status();
     let context = ledger.context();
     let node = state.node();
+    let (disk, DiskReading { free_bytes, total_bytes }) = ledger.disk().seen();
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         chain: context.chain.to_string(),
@@ -48,6 +50,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
         ordered_height: chain.ordered_height,
         leader: chain.leader,
         halted: chain.halted,
+        disk: DiskRow { state: disk.as_str().to_owned(), free_bytes, total_bytes },
         pool: chain.pool,
         hosted_agents: node.map_or(0, |node| ledger.roster().hosted_by(node).count()),
         replay: state.replay().to_owned(),

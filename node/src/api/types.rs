@@ -3,6 +3,7 @@
 mod accounts;
 mod carbon;
 mod gather;
+mod health;
 mod market;
 mod registry;
 mod standing;
@@ -22,6 +23,7 @@ pub use carbon::{
     OwnIntensity, SignalRow, WorkerAnswer,
 };
 pub use gather::GatherAnswer;
+pub use health::{DiskRow, STARTING, StartingAnswer};
 pub use market::{ListingRow, OrderAnswer, QuotaOfferRow, QuotaRow, ReserveAnswer};
 pub use registry::{FoundRow, HistoryAnswer, PeriodRow, StatisticsRow};
 pub use standing::{
@@ -66,6 +68,8 @@ pub struct Status {
     pub leader: Option<NodeId>,
     /// Why the chain stands still, when it does.
     pub halted: Option<String>,
+    /// Room on the disk of the data directory, and whether anything is written.
+    pub disk: DiskRow,
     /// Transactions waiting here.
     pub pool: usize,
     /// Agents hosted by this node.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::error::{ConfigError, Origin};
 use super::schema::{self, KEYS, SECTIONS, Value};
-use super::settings::Config;
+use super::settings::{Config, NodeSettings};
 
 /// Largest configuration file, bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -113,7 +113,30 @@ impl Layers {
                 section.insert(name.to_owned(), value);
             }
         }
-        table.try_into().map_err(|error: toml::de::Error| ConfigError::Assembly { message: error.to_string() })
+        let built = table.try_into();
+        let config: Config =
+            built.map_err(|error: toml::de::Error| ConfigError::Assembly { message: error.to_string() })?;
+        self.check_disk(&config.node)?;
+        Ok(config)
+    }
+
+    /// Two keys that only make sense together.
+    fn check_disk(&self, node: &NodeSettings) -> Result<(), ConfigError> {
+        let (lower, upper) = (node.disk_read_only_mib, node.disk_resume_mib);
+        if upper > lower {
+            return Ok(());
+        }
+        // Named is the one that somebody set.
+        let key = ["node.disk_resume_mib", "node.disk_read_only_mib"]
+            .into_iter()
+            .find(|key| self.origin(key) != Origin::Default)
+            .unwrap_or("node.disk_resume_mib");
+        let value = if key == "node.disk_resume_mib" { upper } else { lower };
+        let reason = format!(
+            "a node that stops writing below node.disk_read_only_mib = {lower} MiB can only go on above that, not at \
+             node.disk_resume_mib = {upper} MiB"
+        );
+        Err(ConfigError::Refused { origin: self.origin(key), key: key.to_owned(), value: value.to_string(), reason })
     }
 }
 

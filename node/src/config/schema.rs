@@ -107,6 +107,20 @@ pub(super) const KEYS: &[Key] = &[
         "Share of on-site or contracted renewable power (not the grid's own share).",
     ),
     key(
+        "node.disk_read_only_mib",
+        Kind::Integer(1, 1_048_576),
+        "256",
+        "MiB",
+        "With less room on the disk of the data folder this node writes nothing new: it takes no transactions and votes for nothing.",
+    ),
+    key(
+        "node.disk_resume_mib",
+        Kind::Integer(2, 1_048_576),
+        "384",
+        "MiB",
+        "With this much room it goes on by itself; above node.disk_read_only_mib.",
+    ),
+    key(
         "p2p.listen",
         Kind::Addresses,
         r#"["/ip4/0.0.0.0/tcp/7430"]"#,

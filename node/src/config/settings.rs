@@ -9,6 +9,7 @@ use mesh30k_consensus::storage::RocksMemory;
 use mesh30k_ledger::types::AgentClass;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::DiskLimits;
 use crate::execution::{HostFunction, Limits};
 
 /// All settings of a node. Made by [`super::Layers::finish`]; `Default` is the table's defaults where nothing is set.
@@ -57,6 +58,21 @@ pub struct NodeSettings {
     pub region: String,
     /// Own renewable share, millionths.
     pub renewable_ppm: u32,
+    /// Free room below which nothing new is written, MiB.
+    pub disk_read_only_mib: u64,
+    /// Free room from which on it is again, MiB.
+    pub disk_resume_mib: u64,
+}
+
+impl NodeSettings {
+    /// How much room on the disk is too little.
+    #[must_use]
+    pub const fn disk_limits(&self) -> DiskLimits {
+        DiskLimits {
+            read_only_bytes: self.disk_read_only_mib.saturating_mul(1 << 20),
+            resume_bytes: self.disk_resume_mib.saturating_mul(1 << 20),
+        }
+    }
 }
 
 /// Section `p2p`.

@@ -23,6 +23,8 @@ fn the_defaults_hold_together() {
     assert_eq!(config.tasks.ceiling(), crate::execution::Limits::default());
     assert_eq!(config.tasks.granted(), crate::execution::HostFunction::ALL);
     assert!(!config.harness.enabled);
+    let room = config.node.disk_limits();
+    assert_eq!((room.read_only_bytes, room.resume_bytes), (256 << 20, 384 << 20));
     assert_eq!(config.ledger.memory(), RocksMemory::default());
     let small = from("[ledger]\nblock_cache_mib = 3\nmemtable_mib = 2").unwrap().ledger.memory();
     assert_eq!((small.block_cache_bytes, small.memtable_bytes), (3 * 1_048_576, 2 * 1_048_576));
@@ -68,6 +70,9 @@ fn each_wrong_value_names_field_value_and_limit() {
         ("[agents]\nclasses = \"A=0\"", "at least one class"),
         ("[node]\nregion = \"de\"", "two capital letters"),
         ("[node]\nrenewable_ppm = 1000001", "0 to 1000000 (millionths)"),
+        ("[node]\ndisk_read_only_mib = 0", "node.disk_read_only_mib = 0 is out of range: 1 to 1048576 (MiB)"),
+        ("[node]\ndisk_resume_mib = 256", "node.disk_resume_mib = \"256\" is refused: a node that stops writing below"),
+        ("[node]\ndisk_read_only_mib = 400", "node.disk_read_only_mib = \"400\" is refused: a node that stops writing"),
         ("[api]\nlisten = \"0.0.0.0:7400\"", "loopback only"),
         ("[api]\nlisten = \"localhost\"", "like 127.0.0.1:7400"),
         ("[p2p]\nlisten = [\"127.0.0.1:1\"]", "libp2p address"),

@@ -68,7 +68,8 @@ impl ValidatorDriver {
             }
             let propose_at = self.propose();
             let tip = self.shared.core().tracker.executed_tip().0;
-            if let Some(wanted) = catch_up.due(now(), tip, self.group.is_leader()) {
+            let wanted = catch_up.due(now(), tip, self.group.is_leader());
+            if let Some(wanted) = wanted.filter(|_| !self.ledger.disk().is_read_only()) {
                 self.ask_for_blocks(wanted);
             }
             let pause = self.pause(propose_at);

@@ -84,6 +84,9 @@ impl Epochs {
     }
 
     async fn run(mut self, first: Part, groups: Arc<ProcessGroups>) {
+        if matches!(first, Part::Observer(_)) {
+            self.ledger.disk().writable().await;
+        }
         let mut part = match first {
             Part::Observer(_) if self.ledger.halted().is_none() && self.catch_up().await => self.go_on(&groups).await,
             other => other,

@@ -35,6 +35,7 @@ use super::recent::RecentFinals;
 use super::submission::Outbox;
 use super::wire::{ANNOUNCED_BLOCK_BYTES_MAX, ANNOUNCED_BLOCK_TRANSACTIONS_MAX, Announcement};
 use crate::clock;
+use crate::disk::DiskHandle;
 use crate::lanes;
 use crate::raft_runtime::RaftRuntime;
 use crate::roster::{Roster, RosterNode, SharedRoster};
@@ -111,6 +112,7 @@ struct Inner {
     validator: ArcSwapOption<ValidatorSide>,
     control: Control,
     metrics: Metrics,
+    disk: DiskHandle,
 }
 
 /// The ledger of this node.
@@ -128,6 +130,7 @@ pub(crate) struct HandleParts {
     pub(crate) control: Control,
     pub(crate) metrics: Metrics,
     pub(crate) admission: Admission,
+    pub(crate) disk: DiskHandle,
 }
 
 impl LedgerHandle {
@@ -152,6 +155,7 @@ impl LedgerHandle {
             validator: ArcSwapOption::empty(),
             control: parts.control,
             metrics: parts.metrics,
+            disk: parts.disk,
         }))
     }
 
@@ -265,7 +269,8 @@ impl LedgerHandle {
     pub fn stalled(&self) -> Option<String> {
         let tip = *self.0.finals.borrow();
         let still_ms = clock::wall_ms().saturating_sub(tip.time.0);
-        (self.halted().is_none() && tip.height.0 > 0 && still_ms > STALLED_MS).then(|| {
+        let is_waiting = self.halted().is_some() || self.disk().is_read_only();
+        (!is_waiting && tip.height.0 > 0 && still_ms > STALLED_MS).then(|| {
             format!(
                 "no block has become final here for {} s, the last is {}: fewer than two thirds of the validators agree or can be \
                  reached; if so many are lost for good, see `{RECOVER_COMMAND}` and docs/operating/recovery.md",
@@ -302,8 +307,25 @@ impl LedgerHandle {
         self.0.halt_path.clone()
     }
 
+    /// Room on the disk of this node.
+    #[must_use]
+    pub fn disk(&self) -> &DiskHandle {
+        &self.0.disk
+    }
+
+    /// Tells the validator's side whether there is room to write; an observer's loop asks [`Self::disk`].
+    pub(crate) fn set_read_only(&self, read_only: bool) {
+        if let Some(side) = self.validator() {
+            side.shared.core().set_read_only(read_only);
+            side.shared.wake();
+        }
+    }
+
     /// What this node is in the epoch that begins: a validator, or not.
     pub(crate) fn set_validator(&self, side: Option<ValidatorSide>) {
+        if let Some(side) = &side {
+            side.shared.core().set_read_only(self.disk().is_read_only());
+        }
         self.0.validator.store(side.map(Arc::new));
     }
 

@@ -73,6 +73,9 @@ impl ObserverDriver {
     pub(crate) async fn run(mut self, feed: &mut mpsc::Receiver<Feed>) -> Ended {
         let mut tip_timer = pulse::interval(TIP_EVERY);
         loop {
+            if self.ledger.disk().is_read_only() && !self.wait_for_room(feed).await {
+                return Ended::Closed;
+            }
             let pause = self.pause();
             let actions = tokio::select! {
                 fed = feed.recv() => match fed {
@@ -90,6 +93,19 @@ impl ObserverDriver {
             self.carry_out_all(actions);
             if self.is_epoch_over {
                 return Ended::EpochOver;
+            }
+        }
+    }
+
+    /// Takes nothing in while there is no room on the disk; what is missed is fetched afterwards. False once the feed has closed.
+    async fn wait_for_room(&self, feed: &mut mpsc::Receiver<Feed>) -> bool {
+        let disk = self.ledger.disk().clone();
+        loop {
+            tokio::select! {
+                () = disk.writable() => return true,
+                fed = feed.recv() => if fed.is_none() {
+                    return false;
+                }
             }
         }
     }

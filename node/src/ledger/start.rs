@@ -26,6 +26,7 @@ use super::sync::SyncServer;
 use super::wire::Announcement;
 use super::{admission, submission};
 use crate::config::LedgerSettings;
+use crate::disk::DiskHandle;
 use crate::identity::NodeIdentity;
 use crate::lanes;
 use crate::process_groups::ProcessGroups;
@@ -106,6 +107,8 @@ pub struct LedgerParts<'a> {
     pub roster: SharedRoster,
     /// Counters.
     pub metrics: Metrics,
+    /// Room on the disk.
+    pub disk: DiskHandle,
 }
 
 /// A ledger that is ready to run.
@@ -125,7 +128,8 @@ pub struct LedgerService {
 /// # Errors
 /// [`LedgerStartError`], each with what to do.
 pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> {
-    let LedgerParts { genesis, kv, settings, identity, store_id, dir, sign_log, control, roster, metrics } = parts;
+    let LedgerParts { genesis, kv, settings, identity, store_id, dir, sign_log, control, roster, metrics, disk } =
+        parts;
     let context = genesis.context();
     let store = LedgerStore::with_records(kv, settings.records_bytes());
     if query::is_initialized(&store)? {
@@ -153,6 +157,7 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         control: control.clone(),
         metrics,
         admission,
+        disk,
     });
     handle.refresh_roster();
     let sync = SyncServer::new(handle.clone(), settings.snapshot_after_blocks);

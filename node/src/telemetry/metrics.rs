@@ -81,6 +81,10 @@ pub struct Metrics {
     pub freezes: IntCounter,
     /// Scopes frozen now.
     pub frozen_scopes: IntGauge,
+    /// Free room on the disk of the data directory.
+    pub disk_free_bytes: IntGauge,
+    /// 1 while nothing is written for want of room.
+    pub disk_read_only: IntGauge,
     /// Task time by the host's clock.
     pub task_ms: Histogram,
     /// Energy of tasks run here.
@@ -126,6 +130,8 @@ impl Metrics {
             beats: counter(r, "mesh30k_registry_beats_total", "Heartbeat batches sent or folded.")?,
             freezes: counter(r, "mesh30k_freeze_orders_total", "Freeze orders applied.")?,
             frozen_scopes: gauge(r, "mesh30k_freeze_scopes", "Scopes frozen now.")?,
+            disk_free_bytes: gauge(r, "mesh30k_disk_free_bytes", "Free room on the disk of the data directory.")?,
+            disk_read_only: gauge(r, "mesh30k_disk_read_only", "1 while nothing is written for want of room.")?,
             task_ms: histogram(r, "mesh30k_task_duration_ms", "Wall time of a task.", &TASK_BOUNDS_MS)?,
             task_energy_mj: counter(
                 r,

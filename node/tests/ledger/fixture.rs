@@ -17,6 +17,7 @@ use mesh30k_ledger::transaction::{SignedTransaction, Transaction};
 use mesh30k_ledger::types::{AccountId, ChainId, Epoch, Hash, Height, NodeId, Region, Round, TimeMs, Uftns};
 use mesh30k_node::clock;
 use mesh30k_node::config::LedgerSettings;
+use mesh30k_node::disk::{DiskHandle, DiskLimits};
 use mesh30k_node::foundation::{Foundation, FoundationParts};
 use mesh30k_node::identity::NodeIdentity;
 use mesh30k_node::lanes;
@@ -148,6 +149,7 @@ async fn start(genesis: &Genesis, identity: &NodeIdentity, index: usize, dir: &s
         sign_log: dir.join("sign.log"),
         network,
         metrics: Metrics::new().unwrap(),
+        disk: DiskHandle::new(dir.to_owned(), DiskLimits { read_only_bytes: 1, resume_bytes: 2 }),
     })
     .await
     .unwrap()

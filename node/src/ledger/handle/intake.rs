@@ -22,6 +22,9 @@ pub enum SubmitError {
     /// The chain stands still.
     #[error("the chain is halted: {0}")]
     Halted(String),
+    /// There is too little room on the disk.
+    #[error("{0}")]
+    ReadOnly(String),
     /// State can't be read.
     #[error("the ledger can't be read")]
     State(#[from] StateError),
@@ -62,6 +65,12 @@ impl LedgerHandle {
     pub(crate) fn submit_all(&self, batch: Vec<SignedTransaction>, origin: Origin) -> Vec<Result<TxId, SubmitError>> {
         if let Some(reason) = self.halted() {
             return batch.iter().map(|_| Err(SubmitError::Halted(reason.clone()))).collect();
+        }
+        // What comes from a peer is only kept in memory, for whoever leads.
+        if origin == Origin::Here
+            && let Some(reason) = self.disk().refusal()
+        {
+            return batch.iter().map(|_| Err(SubmitError::ReadOnly(reason.clone()))).collect();
         }
         let ids: Vec<TxId> = batch.iter().map(SignedTransaction::id).collect();
         let mut answers = match self.verdicts_on(&ids, &batch) {
