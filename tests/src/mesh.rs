@@ -157,6 +157,11 @@ impl TestMesh {
         self.process(number).kill();
     }
 
+    /// Tells a node to leave (SIGTERM) and waits until it is gone; false if it had to be killed.
+    pub fn stop(&mut self, number: u32) -> bool {
+        self.process(number).stop()
+    }
+
     /// Starts a node again on what it left.
     ///
     /// # Panics

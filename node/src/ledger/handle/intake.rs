@@ -56,8 +56,12 @@ impl LedgerHandle {
     /// signatures are verified in batches. Waits for its turn.
     ///
     /// # Errors
-    /// When the ledger is not running (any more); each transaction has an answer of its own.
+    /// When the ledger is not running (any more), or has no room on its disk; each transaction has an answer of its own. What this
+    /// node itself submits still goes to those that have room.
     pub async fn admit(&self, batch: Vec<SignedTransaction>) -> Result<Vec<Result<TxId, SubmitError>>, SubmitError> {
+        if let Some(reason) = self.disk().refusal() {
+            return Err(SubmitError::ReadOnly(reason));
+        }
         self.0.admission.admit(batch).await.ok_or(SubmitError::Closed)
     }
 
@@ -65,12 +69,6 @@ impl LedgerHandle {
     pub(crate) fn submit_all(&self, batch: Vec<SignedTransaction>, origin: Origin) -> Vec<Result<TxId, SubmitError>> {
         if let Some(reason) = self.halted() {
             return batch.iter().map(|_| Err(SubmitError::Halted(reason.clone()))).collect();
-        }
-        // What comes from a peer is only kept in memory, for whoever leads.
-        if origin == Origin::Here
-            && let Some(reason) = self.disk().refusal()
-        {
-            return batch.iter().map(|_| Err(SubmitError::ReadOnly(reason.clone()))).collect();
         }
         let ids: Vec<TxId> = batch.iter().map(SignedTransaction::id).collect();
         let mut answers = match self.verdicts_on(&ids, &batch) {
