@@ -19,7 +19,7 @@ use crate::api::{ApiParts, ApiState, Member, Starting};
 use crate::clock;
 use crate::config::{AgentSettings, Config, ListenError, NodeSettings, bind};
 use crate::datadir::{self, DataDir, DataDirError};
-use crate::disk::{self, DiskHandle, DiskTask, DiskWatch};
+use crate::disk::{self, DiskHandle, DiskState, DiskTask, DiskWatch};
 use crate::foundation::{Foundation, FoundationError, FoundationParts};
 use crate::grid::{self, GridHandle};
 use crate::harness::Harness;
@@ -224,7 +224,7 @@ fn open_disk(data: &DataDir, settings: &NodeSettings) -> Result<DiskHandle, Node
         let (resume_mib, total_mib) = (settings.disk_resume_mib, reading.total_bytes >> 20);
         return Err(NodeError::SmallDisk { path, resume_mib, total_mib });
     }
-    let mut watch = DiskWatch::new(limits);
+    let mut watch = DiskWatch::new(limits, DiskState::Writable);
     watch.observe(TimeMs(clock::wall_ms()), reading);
     let handle = DiskHandle::new(path, limits);
     handle.show(watch.state(), reading);

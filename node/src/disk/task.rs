@@ -39,7 +39,7 @@ pub(crate) fn read(path: &Path) -> io::Result<DiskReading> {
 
 /// Runs until the node stops.
 pub(crate) async fn run(task: DiskTask) {
-    let mut watch = DiskWatch::new(task.disk.limits());
+    let mut watch = DiskWatch::new(task.disk.limits(), task.disk.seen().0);
     let mut timer = pulse::interval(LOOK_EVERY);
     loop {
         task.look(&mut watch).await;
@@ -52,7 +52,8 @@ pub(crate) async fn run(task: DiskTask) {
 
 impl DiskTask {
     async fn look(&self, watch: &mut DiskWatch) {
-        let before = watch.state();
+        // As the others know it, who may have looked before this loop did.
+        let was_read_only = self.disk.is_read_only();
         match read(self.disk.path()) {
             Ok(reading) => {
                 let is_told = watch.observe(TimeMs(clock::wall_ms()), reading);
@@ -67,7 +68,7 @@ impl DiskTask {
         }
         let is_read_only = watch.state() == DiskState::ReadOnly;
         self.metrics.disk_read_only.set(i64::from(is_read_only));
-        if is_read_only || watch.state() != before {
+        if is_read_only || was_read_only {
             self.tell(is_read_only).await;
         }
     }

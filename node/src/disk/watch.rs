@@ -56,10 +56,10 @@ pub struct DiskWatch {
 }
 
 impl DiskWatch {
-    /// A watch that has seen nothing yet.
+    /// A watch that begins with what is known.
     #[must_use]
-    pub const fn new(limits: DiskLimits) -> Self {
-        Self { limits, state: DiskState::Writable, told: None }
+    pub const fn new(limits: DiskLimits, state: DiskState) -> Self {
+        Self { limits, state, told: None }
     }
 
     /// What the room allows, as of the last look.
@@ -102,15 +102,22 @@ mod tests {
 
     #[test]
     fn it_stops_below_one_line_and_goes_on_at_the_other() {
-        let mut watch = DiskWatch::new(LIMITS);
+        let mut watch = DiskWatch::new(LIMITS, DiskState::Writable);
         let seen = [900, 383, 256, 255, 383, 384, 300].map(|free| look(&mut watch, 0, free).0);
         let [low, full, room] = [DiskState::Low, DiskState::ReadOnly, DiskState::Writable];
         assert_eq!(seen, [room, low, low, full, full, room, low]);
     }
 
     #[test]
+    fn who_begins_without_room_waits_for_the_upper_line() {
+        let mut watch = DiskWatch::new(LIMITS, DiskState::ReadOnly);
+        assert_eq!(look(&mut watch, 0, 300), (DiskState::ReadOnly, true));
+        assert_eq!(look(&mut watch, 0, 384), (DiskState::Writable, true));
+    }
+
+    #[test]
     fn too_little_room_is_said_at_once_and_each_minute() {
-        let mut watch = DiskWatch::new(LIMITS);
+        let mut watch = DiskWatch::new(LIMITS, DiskState::Writable);
         assert_eq!(look(&mut watch, 0, 900), (DiskState::Writable, false));
         assert_eq!(look(&mut watch, 1_000, 10), (DiskState::ReadOnly, true));
         assert_eq!(look(&mut watch, 60_999, 10), (DiskState::ReadOnly, false));
@@ -126,7 +133,7 @@ mod tests {
             lower in 1_u64..1_000, gap in 1_u64..1_000, frees in prop::collection::vec(0_u64..2_500, 1..100),
         ) {
             let limits = DiskLimits { read_only_bytes: lower, resume_bytes: lower + gap };
-            let mut watch = DiskWatch::new(limits);
+            let mut watch = DiskWatch::new(limits, DiskState::Writable);
             let mut changes = 0;
             let mut crossings = 0;
             let mut was_below = false;
