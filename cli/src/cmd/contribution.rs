@@ -158,7 +158,8 @@ fn standing(session: &Session, account: &str) -> Result<()> {
         return json(&answer);
     }
     let names = session.names();
-    line(format!("{} {account}", names.of(&account)));
+    let name = names.of(&account);
+    line(if name == account.to_string() { name } else { format!("{name} {account}") });
     line(format!(
         "  reputation {:>4} of 1000 │{:<BAR_WIDTH$}│",
         answer.reputation,

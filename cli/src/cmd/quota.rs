@@ -5,12 +5,12 @@ use clap::Subcommand;
 use mesh30k_ledger::ops::{DrawQuota, OfferQuota, Operation, ReserveQuota, TakeQuota, WithdrawQuota};
 use mesh30k_ledger::records::QuotaRecord;
 use mesh30k_ledger::types::{EscrowId, Hash, Uftns};
-use mesh30k_node::api::types::{QuotaOfferRow, QuotaRow};
+use mesh30k_node::api::types::{EscrowAnswer, QuotaOfferRow, QuotaRow};
 use mesh30k_testnet::carbon::utc;
 
 use super::market::capability;
-use crate::output::{json, line, table};
-use crate::session::Session;
+use crate::output::{json, line, or_dash, table};
+use crate::session::{FINAL_TIMEOUT, Session};
 
 /// The right to work at the voted price, lent, sold and set aside.
 #[derive(Subcommand)]
@@ -107,7 +107,7 @@ impl Quota {
             Self::Reserve { escrow, units, key } => {
                 session.done(&key, Operation::ReserveQuota(ReserveQuota { escrow, units }), "quota set aside")
             }
-            Self::Draw { escrow, units, key } => session.told(&key, Operation::DrawQuota(DrawQuota { escrow, units })),
+            Self::Draw { escrow, units, key } => draw(session, escrow, units, &key),
         }
     }
 }
@@ -130,6 +130,19 @@ fn show(session: &Session, account: &str) -> Result<()> {
     });
     let headings = ["capability", "own", "lent", "offered", "borrowed", "drawn", "yielded", "set aside", "free"];
     line(table(&headings, &[1, 2, 3, 4, 5, 6, 7, 8], cells.collect()));
+    Ok(())
+}
+
+fn draw(session: &Session, escrow: EscrowId, units: u64, key: &str) -> Result<()> {
+    let row = session.wallet(key)?.execute(Operation::DrawQuota(DrawQuota { escrow, units }), FINAL_TIMEOUT)?;
+    if session.wants_json() {
+        return json(&row);
+    }
+    let seen: EscrowAnswer = session.client()?.get(&format!("/v1/escrows/{escrow}"))?;
+    // Gone again already when the emergency ended just now.
+    let (units, tasks) = seen.draw.map_or((0, 0), |draw| (draw.units(), draw.taken.len()));
+    line(format!("{units} units of quota of {tasks} less urgent tasks drawn: final in block {}", or_dash(row.height)));
+    line("  they go back when the emergency or the task ends");
     Ok(())
 }
 

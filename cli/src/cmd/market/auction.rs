@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use mesh30k_ledger::ops::{OpenAuction, Operation};
-use mesh30k_ledger::records::AuctionRecord;
+use mesh30k_ledger::records::{AuctionRecord, EscrowStatus};
 use mesh30k_ledger::types::{AccountId, Hash, TimeMs, Uftns};
 use mesh30k_node::api::types::{AuctionAnswer, AuctionRow, BidRow, Status};
 use mesh30k_testnet::carbon::{self as units, CarbonMass};
@@ -270,11 +270,15 @@ fn bid_table(bids: &[BidRow], names: &Names) -> comfy_table::Table {
 fn outcome_lines(answer: &AuctionAnswer, names: &Names) -> Vec<String> {
     let AuctionAnswer { auction, record, time, escrow, .. } = answer;
     match (phase(record, *time), record.winner, escrow) {
-        (Phase::Over, Some(winner), Some(escrow)) => vec![
-            format!("won by {} for {}", names.of(&winner), escrow.amount_per_part),
-            format!("  escrow of the same name: {} of 1 parts paid, {} locked", escrow.released_parts, escrow.locked),
-            format!("  the opener has it done: mesh30k task work {auction} MODULE --key KEY"),
-        ],
+        (Phase::Over, Some(winner), Some(escrow)) => {
+            let won = format!("won by {} for at most {}", names.of(&winner), escrow.amount_per_part);
+            let next = if escrow.status == EscrowStatus::Open {
+                format!("  the opener has it done: mesh30k task work {auction} MODULE --key KEY")
+            } else {
+                format!("  escrow of the same name: {} of 1 parts paid", escrow.released_parts)
+            };
+            vec![won, next]
+        }
         (Phase::Over, ..) => vec!["nobody's bid was opened in time; what was locked went back".to_owned()],
         (Phase::Opening, ..) if answer.bids.iter().any(|bid| bid.opened.is_none()) => {
             vec!["a bid that is still sealed at the end loses its bond".to_owned()]
@@ -353,7 +357,8 @@ fn reveal(session: &Session, auction: &Hash, wait: bool, key: &str) -> Result<()
         return json(&row);
     }
     line(format!("bid of {} opened: final in block {}", kept.price, or_dash(row.height)));
-    line(format!("  who wins is known {}", from_now(seen.time, seen.record.reveal_until)));
+    let now = session.client()?.get::<Status>("/v1/status")?.final_time;
+    line(format!("  who wins is known {}", from_now(now, seen.record.reveal_until)));
     Ok(())
 }
 
