@@ -1,6 +1,8 @@
 //! Carbon by the binary: against a small mesh of real processes, and a recorded day without one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod duties;
+
 use std::fs;
 
 use mesh30k_tests::cli::{Answer, Shell};
@@ -58,6 +60,7 @@ fn a_running_mesh_tells_who_paid_what_to_the_unit() {
     assert!(shell.run(&["carbon", "emergency"]).stdout.contains("No climate emergency is in force"));
     assert_eq!(shell.run(&["carbon", "report", "--by", "colour"]).code, Some(2));
     a_worker_knows_what_it_owes(&shell, &mesh, &book);
+    duties::words_of_officers_count(&shell, &mesh);
 }
 
 /// What accrues is the missing renewable share of what the receipts say, and the shown figures are the ledger's.
