@@ -1,10 +1,10 @@
-//! A list of payments in a file: CSV or JSON lines, every mistake named with its line.
+//! A list of payments in a file: CSV or JSON lines, every bad line named.
 
 use mesh30k_ledger::ops::MAX_TRANSFERS;
 use mesh30k_ledger::types::Uftns;
 use serde::Deserialize;
 
-/// Mistakes that are told at once, at most.
+/// Bad lines that are told at once, at most.
 const MISTAKES_MAX: usize = 10;
 
 /// One payment as it is written.
@@ -19,7 +19,7 @@ pub(crate) struct Payment {
 
 /// What is wrong in a list: a sentence a line, and how many more there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mistakes {
+pub(crate) struct BadLines {
     said: Vec<String>,
     more: usize,
 }
@@ -32,7 +32,7 @@ struct Row {
     amount: String,
 }
 
-impl Mistakes {
+impl BadLines {
     /// Adds one; beyond a bound they are only counted.
     pub(crate) fn add(&mut self, line: usize, what: impl std::fmt::Display) {
         if self.said.len() < MISTAKES_MAX {
@@ -47,7 +47,7 @@ impl Mistakes {
     }
 }
 
-impl std::fmt::Display for Mistakes {
+impl std::fmt::Display for BadLines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.said.join("; "))?;
         if self.more > 0 {
@@ -59,8 +59,8 @@ impl std::fmt::Display for Mistakes {
 
 /// Reads a list. Lines of JSON begin with `{`; others are `to,amount`, under that heading or none. Empty lines and those
 /// that begin with `#` count for nothing.
-pub(crate) fn read(text: &str) -> Result<Vec<Payment>, Mistakes> {
-    let (mut payments, mut mistakes) = (Vec::new(), Mistakes::default());
+pub(crate) fn read(text: &str) -> Result<Vec<Payment>, BadLines> {
+    let (mut payments, mut bad_lines) = (Vec::new(), BadLines::default());
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).zip(1_usize..);
     let meant = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
     for (place, (line, number)) in meant.enumerate() {
@@ -70,20 +70,20 @@ pub(crate) fn read(text: &str) -> Result<Vec<Payment>, Mistakes> {
         match payment(line) {
             Ok((to, amount)) if payments.len() < MAX_TRANSFERS => payments.push(Payment { line: number, to, amount }),
             Ok(_) => {
-                mistakes
+                bad_lines
                     .add(number, format!("it is payment {}, and one file holds {MAX_TRANSFERS} at most", place + 1));
                 break;
             }
-            Err(why) => mistakes.add(number, why),
+            Err(why) => bad_lines.add(number, why),
         }
     }
-    if payments.is_empty() && mistakes.is_empty() {
-        mistakes.add(
+    if payments.is_empty() && bad_lines.is_empty() {
+        bad_lines.add(
             1,
             "there is no payment in the file; a line is `ACCOUNT,AMOUNT` or {\"to\":ACCOUNT,\"amount\":AMOUNT}",
         );
     }
-    if mistakes.is_empty() { Ok(payments) } else { Err(mistakes) }
+    if bad_lines.is_empty() { Ok(payments) } else { Err(bad_lines) }
 }
 
 fn is_heading(line: &str) -> bool {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_with_its_line() {
+    fn every_bad_line_is_told_with_its_line() {
         let text =
             "to,amount\nbob,1\nbob\nbob,1,2\n,1\nbob,1.2345678\nbob,0\nto,amount\n{\"to\":\"bob\",\"amount\":1}\n";
         let said = read(text).unwrap_err().to_string();

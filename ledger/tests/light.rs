@@ -244,7 +244,7 @@ fn the_genesis_is_enough_after_a_recovery_too() {
         recovered.led(Vec::new()),
         Err(FinalityProofError::Authority(AuthorityError::OtherEpoch { epoch: Epoch(1), known_epoch: Epoch(0), .. }))
     ));
-    let mut alone = recovered.kept.finality.clone();
+    let mut alone = recovered.kept.finality;
     alone.handovers.clear();
     assert!(matches!(
         alone.verify(&genesis()),

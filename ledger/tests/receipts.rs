@@ -39,7 +39,7 @@ fn a_receipt_holds_against_the_genesis_alone() {
         Receipt::build(
             &World::new().block(1, vec![]),
             &World::new().try_run(1, vec![]).unwrap().1,
-            receipt.finality.clone(),
+            receipt.finality,
             0
         )
         .is_none()

@@ -319,13 +319,13 @@ async fn a_busy_host_takes_the_most_urgent_first() {
         async move { runner.run(first).await }
     });
     tokio::task::yield_now().await;
-    let (done, mut order) = tokio::sync::mpsc::unbounded_channel();
+    let (done, mut order) = tokio::sync::mpsc::channel(Purpose::ALL.len());
     for purpose in Purpose::ALL.into_iter().rev() {
         let (runner, done) = (runner.clone(), done.clone());
         let work = Job { standing: standing(purpose), ..job(with_run("(i64.const 0)"), 1_000) };
         tokio::spawn(async move {
             runner.run(work).await.unwrap();
-            done.send(purpose).unwrap();
+            done.send(purpose).await.unwrap();
         });
         tokio::task::yield_now().await;
     }

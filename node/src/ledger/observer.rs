@@ -166,7 +166,7 @@ impl ObserverDriver {
         let commitment = match self.execute(block, certificate) {
             Ok(Some(commitment)) => commitment,
             Ok(None) => return self.observer.on_refused(now(), height),
-            Err(halt) => return vec![halt],
+            Err(report) => return vec![ObserverAction::Halt { report }],
         };
         let mut actions = self.observer.on_applied(now(), height, commitment);
         actions.extend(self.observer.tick(now()));
@@ -177,8 +177,8 @@ impl ObserverDriver {
     /// Executes a block, and makes it final if it leads to what its certificate says; nothing where execution refuses it.
     ///
     /// # Errors
-    /// What to do where the books do not balance after it.
-    fn execute(&mut self, block: Block, certificate: Certificate) -> Result<Option<Commitment>, ObserverAction> {
+    /// Why this node halts, where the books do not balance after it.
+    fn execute(&mut self, block: Block, certificate: Certificate) -> Result<Option<Commitment>, Box<HaltReport>> {
         let height = block.header.height;
         let store = self.ledger.store().clone();
         let execution = match execute_with(&store, &block, self.ledger.verdicts().as_ref()) {
@@ -212,7 +212,7 @@ impl ObserverDriver {
     }
 
     /// Nothing is built on books that do not balance.
-    fn books_broken(&mut self, height: Height, breach: &Breach) -> ObserverAction {
+    fn books_broken(&mut self, height: Height, breach: &Breach) -> Box<HaltReport> {
         let (tip, context) = (self.observer.tip(), self.ledger.context());
         let at = HaltContext {
             context: &context,
@@ -222,7 +222,7 @@ impl ObserverDriver {
         };
         let report = HaltReport::books_broken(height, &breach.to_string(), &at);
         self.observer.resume_halt(report.clone());
-        ObserverAction::Halt { report: Box::new(report) }
+        Box::new(report)
     }
 
     /// The epoch and the round this node is in.
@@ -270,7 +270,7 @@ impl ObserverDriver {
                 "a block that the operators kept has another result here: this node's state or build is faulty; move its data \
                  directory away and join as a new node"
             ),
-            Err(halt) => return vec![halt],
+            Err(report) => return vec![ObserverAction::Halt { report }],
         }
         Vec::new()
     }

@@ -76,8 +76,8 @@ impl<'a> People<'a> {
     /// The node's number here that the ledger knows as `id`.
     pub(crate) fn number_of(&self, id: u64) -> u32 {
         let is_it = |status: Status| status.node.is_some_and(|node| node.0 == id);
-        let numbers = self.mesh.numbers().into_iter();
-        numbers.filter(|number| self.mesh.status(*number).is_ok_and(is_it)).next().expect("a node of the mesh")
+        let mut numbers = self.mesh.numbers().into_iter();
+        numbers.find(|number| self.mesh.status(*number).is_ok_and(is_it)).expect("a node of the mesh")
     }
 }
 

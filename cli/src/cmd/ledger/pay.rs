@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::exit::UsageError;
 use crate::output::{json, line, or_dash, table};
-use crate::payments::{self, Mistakes, Payment};
+use crate::payments::{self, BadLines, Payment};
 use crate::session::{FINAL_TIMEOUT, Session};
 
 /// Largest file that is read: a thousand lines have room in a quarter of it.
@@ -41,7 +41,7 @@ struct Planned {
 
 pub(super) fn pay(session: &Session, args: &PayArgs) -> Result<()> {
     let path = &args.file;
-    let wrong = |mistakes: Mistakes| UsageError(format!("{}: {mistakes}", path.display()));
+    let wrong = |bad_lines: BadLines| UsageError(format!("{}: {bad_lines}", path.display()));
     let payments = payments::read(&read(path)?).map_err(wrong)?;
     let transfers = resolve(session, &payments).map_err(wrong)?;
     let total = transfers.iter().try_fold(Uftns::ZERO, |sum, item| sum.checked_add(item.amount));
@@ -80,15 +80,15 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// Finds the account of each.
-fn resolve(session: &Session, payments: &[Payment]) -> Result<Vec<TransferItem>, Mistakes> {
-    let (mut transfers, mut mistakes) = (Vec::new(), Mistakes::default());
+fn resolve(session: &Session, payments: &[Payment]) -> Result<Vec<TransferItem>, BadLines> {
+    let (mut transfers, mut bad_lines) = (Vec::new(), BadLines::default());
     for Payment { line, to, amount } in payments {
         match session.account(to) {
             Ok(to) => transfers.push(TransferItem { to, amount: *amount }),
-            Err(error) => mistakes.add(*line, crate::output::sentence(&error)),
+            Err(error) => bad_lines.add(*line, crate::output::sentence(&error)),
         }
     }
-    if mistakes.is_empty() { Ok(transfers) } else { Err(mistakes) }
+    if bad_lines.is_empty() { Ok(transfers) } else { Err(bad_lines) }
 }
 
 fn plan(session: &Session, payments: &[Payment], transfers: &[TransferItem], total: Uftns) -> Result<()> {
