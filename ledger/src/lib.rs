@@ -40,6 +40,7 @@ mod offices;
 pub mod operators;
 pub mod ops;
 pub mod outcome;
+mod outcome_view;
 pub mod parameters;
 pub mod placement;
 pub mod pricing;

@@ -3,16 +3,13 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::encode;
 pub use crate::due_event::DueEvent;
 use crate::keys::PublicKey;
 use crate::pricing::Price;
 use crate::priority::Purpose;
 use crate::records::{Contribution, Declared, Duty, Safety};
 use crate::rejection::Rejection;
-use crate::types::{
-    AccountId, AgentId, EscrowId, Hash, NodeId, ProposalId, Region, Scope, SectorId, TimeMs, TxId, Uftns,
-};
+use crate::types::{AccountId, AgentId, EscrowId, Hash, NodeId, ProposalId, Region, Scope, SectorId, TimeMs, Uftns};
 
 /// What became of a transaction in a block.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -475,35 +472,4 @@ pub enum Effect {
         /// Whether it counts now.
         in_force: bool,
     },
-}
-
-impl Outcome {
-    /// Whether it was carried out.
-    #[must_use]
-    pub const fn is_executed(&self) -> bool {
-        matches!(self, Self::Executed { .. })
-    }
-
-    /// What was paid.
-    #[must_use]
-    pub const fn fee(&self) -> Uftns {
-        match self {
-            Self::Executed { fee, .. } | Self::Rejected { fee, .. } => *fee,
-        }
-    }
-
-    /// Why not, if not.
-    #[must_use]
-    pub const fn rejection(&self) -> Option<&Rejection> {
-        match self {
-            Self::Executed { .. } => None,
-            Self::Rejected { rejection, .. } => Some(rejection),
-        }
-    }
-
-    /// The leaf that stands for it in the outcomes root.
-    #[must_use]
-    pub fn leaf(&self, tx: &TxId) -> Hash {
-        Hash::derive("mesh30k outcome leaf v1", &[&tx.0, &encode(self)])
-    }
 }

@@ -229,13 +229,6 @@ impl Client {
             (_, Effect::ContributionAttested { evidence, attestations: 2.., .. }) => {
                 self.contributions.retain(|known| known != evidence);
             }
-            (_, Effect::Declared { account, what, in_force: false }) => {
-                self.declarations.retain(|(known, _)| known != account);
-                remember(&mut self.declarations, (*account, *what));
-            }
-            (_, Effect::Attested { account, what, in_force: true, .. }) => {
-                self.declarations.retain(|known| known != &(*account, *what));
-            }
             (_, Effect::SavingClaimed { evidence, .. }) => remember(&mut self.savings, *evidence),
             (_, Effect::SavingAttested { evidence, issued_ug: 1.., .. }) => {
                 self.savings.retain(|known| known != evidence);
@@ -267,6 +260,20 @@ impl Client {
             DueEvent::ClaimLapsed { escrow, part } => self.settled(escrow, *part),
             DueEvent::ListingEnded { listing, .. } => self.listings.retain(|offer| offer.id != *listing),
             DueEvent::FreezeEnded { scope } => self.frozen.retain(|known| known != scope),
+            _ => {}
+        }
+    }
+
+    /// What accounts said of themselves, and what came of it.
+    pub fn said(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Declared { account, what, in_force: false } => {
+                self.declarations.retain(|(known, _)| known != account);
+                remember(&mut self.declarations, (*account, *what));
+            }
+            Effect::Attested { account, what, in_force: true, .. } => {
+                self.declarations.retain(|known| known != &(*account, *what));
+            }
             _ => {}
         }
     }

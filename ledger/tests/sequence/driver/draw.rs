@@ -78,8 +78,7 @@ impl Client {
                 240..246 => self.rule(rng),
                 246..249 => self.collect(rng),
                 249..250 => Some(self.declare_hardware(rng)),
-                256..258 => Some(self.declare_self(rng)),
-                258..262 => self.attest_other(rng),
+                256..262 => self.declare_or_attest(rng),
                 _ => self.review_offer(rng),
             };
             if let Some(draft) = draft {

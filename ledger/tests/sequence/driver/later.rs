@@ -96,8 +96,12 @@ impl Client {
         Draft { from: key(rng.random_range(1..=4)), op: Operation::DeclareHardware(op) }
     }
 
+    pub fn declare_or_attest(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        if rng.random_ratio(1, 3) { Some(self.declare_self(rng)) } else { self.attest_other(rng) }
+    }
+
     /// Where somebody is, or a node's renewable share: mostly more than before, else nobody had to look.
-    pub fn declare_self(&self, rng: &mut ChaCha8Rng) -> Draft {
+    fn declare_self(&self, rng: &mut ChaCha8Rng) -> Draft {
         let is_node = rng.random_ratio(1, 2);
         let from = if is_node { key(rng.random_range(1..=4)) } else { self.anybody(rng) };
         let what = if is_node {
@@ -108,7 +112,7 @@ impl Client {
         Draft { from, op: Operation::Declare(Declare { what, evidence: Hash(rng.random()) }) }
     }
 
-    pub fn attest_other(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+    fn attest_other(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
         let (account, what) = one(&self.declarations, rng)?;
         let from = if rng.random_ratio(1, 10) { self.anybody(rng) } else { key(rng.random_range(1..=4)) };
         Some(Draft { from, op: Operation::Attest(Attest { account, what }) })

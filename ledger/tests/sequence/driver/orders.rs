@@ -115,6 +115,7 @@ impl Client {
     }
 
     pub fn traded(&mut self, tx: &Transaction, id: TxId, effect: &Effect) {
+        self.said(effect);
         match &tx.op {
             Operation::RegisterContent(op) => {
                 op.owners.iter().for_each(|share| remember(&mut self.owned, (op.content, share.owner)));
