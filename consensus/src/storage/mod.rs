@@ -4,6 +4,8 @@ mod batch;
 mod error;
 mod fatal;
 #[cfg(any(test, feature = "rocksdb"))]
+mod files;
+#[cfg(any(test, feature = "rocksdb"))]
 mod flusher;
 mod kv;
 mod memory;

@@ -9,6 +9,7 @@ use rocksdb::{
     LogLevel, LruCacheOptions, Options, ReadOptions,
 };
 
+use crate::storage::files;
 use crate::storage::flusher::Flusher;
 use crate::storage::{Durable, FatalHandler, KeyValue, KvStore, ScanLimit, StoreError, Table, Write, WriteBatch};
 
@@ -49,7 +50,8 @@ impl Default for RocksMemory {
 
 /// RocksDB behind the store trait.
 ///
-/// Recovery tolerates a torn tail of the log and nothing else; missing logs are noticed through the manifest.
+/// Recovery tolerates a torn tail of the log and nothing else; missing older logs are noticed through the manifest, and a folder without
+/// any log or without `CURRENT` is refused before.
 /// After a failed fsync the fatal handler runs and no later write is accepted.
 pub struct RocksStore {
     // Dropped first: the thread holds the database too and has to let go of it before the lock file is free.
@@ -73,6 +75,7 @@ impl RocksStore {
     /// [`StoreError::Locked`] if another process has it open, [`StoreError::Corrupt`] if its files contradict each
     /// other, [`StoreError::Io`] otherwise.
     pub fn open_with(path: &Path, memory: RocksMemory, fatal: FatalHandler) -> Result<Self, StoreError> {
+        files::refuse_incomplete(path)?;
         let options = database_options(memory);
         let mut lru = LruCacheOptions::default();
         lru.set_capacity(memory.block_cache_bytes);

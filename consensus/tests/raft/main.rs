@@ -4,6 +4,7 @@
 mod decay;
 mod frames;
 mod handover;
+mod paused;
 mod read_only;
 #[cfg(feature = "rocksdb")]
 mod real;

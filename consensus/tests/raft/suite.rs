@@ -39,6 +39,7 @@ fn twin_passes_openrafts_suite() {
 
 #[cfg(feature = "rocksdb")]
 mod rocks {
+    use std::path::{Path, PathBuf};
     use std::sync::mpsc::sync_channel;
 
     use mesh30k_consensus::storage::{
@@ -142,5 +143,51 @@ mod rocks {
         std::fs::write(folder.path().join("CURRENT"), b"nonsense").unwrap();
         let refused = RocksStore::open(folder.path(), abort_on_fatal()).map(|_| ());
         assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
+    }
+
+    /// The files whose names begin or end so.
+    fn files(folder: &Path, name: &str) -> Vec<PathBuf> {
+        let all = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let fits = |path: &PathBuf| {
+            let found = path.file_name().unwrap().to_string_lossy();
+            found.starts_with(name) || found.ends_with(name)
+        };
+        all.filter(fits).collect()
+    }
+
+    fn is_whole(store: &RocksStore) -> bool {
+        (0..400_u32).all(|i| store.get(Table::State, &i.to_be_bytes()).unwrap().is_some())
+            && store.get(Table::Misc, b"last").unwrap().is_some()
+    }
+
+    #[test]
+    fn without_any_one_of_its_files_a_database_does_not_start_and_with_it_again_it_does() {
+        let (folder, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let memory = RocksMemory { block_cache_bytes: 256 << 10, memtable_bytes: 64 << 10 };
+        let open = || RocksStore::open_with(folder.path(), memory, abort_on_fatal());
+        let store = open().unwrap();
+        for i in 0..400_u32 {
+            let mut batch = WriteBatch::new();
+            batch.put(Table::State, i.to_be_bytes().to_vec(), blake(i).repeat(32));
+            store.write(&batch).unwrap();
+        }
+        let (tx, rx) = sync_channel(1);
+        let mut batch = WriteBatch::new();
+        batch.put(Table::Misc, b"last".to_vec(), vec![1]);
+        store.write_durable(&batch, Box::new(move |r| tx.send(r).unwrap()));
+        rx.recv().unwrap().unwrap();
+        assert!(is_whole(&store));
+        drop(store);
+        for name in ["CURRENT", "MANIFEST-", ".sst", ".log"] {
+            let taken = files(folder.path(), name);
+            assert!(!taken.is_empty(), "there is no {name}");
+            let to = |path: &PathBuf| aside.path().join(path.file_name().unwrap());
+            taken.iter().for_each(|path| std::fs::rename(path, to(path)).unwrap());
+            let refused = open().map(|_| ()).expect_err(name);
+            assert!(matches!(refused, StoreError::Corrupt { .. } | StoreError::Io { .. }), "{name}: {refused:?}");
+            assert!(!refused.to_string().is_empty());
+            taken.iter().for_each(|path| std::fs::rename(to(path), path).unwrap());
+            assert!(is_whole(&open().unwrap()), "{name} is back");
+        }
     }
 }
