@@ -1,5 +1,6 @@
 //! Files a database cannot have lost by itself. RocksDB does not miss the log it wrote to last: without this look, a folder that lost it would
-//! come back older, and nobody would know. One without `CURRENT` it refuses, too; here that is said by name.
+//! come back older, and nobody would know. Where `CURRENT` is missing, it writes a new one, of an empty database, before it stumbles over
+//! what else is there.
 
 use std::path::Path;
 
