@@ -3,7 +3,7 @@
 mod batch;
 mod error;
 mod fatal;
-#[cfg(any(test, feature = "rocksdb"))]
+#[cfg(feature = "rocksdb")]
 mod files;
 #[cfg(any(test, feature = "rocksdb"))]
 mod flusher;
