@@ -11,16 +11,7 @@ use mesh30k_ledger::finality::{Certificate, SignedVote, Vote};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::handover::{BlockResult, Handover, RestartTerms, SignedRestartTerms};
 use mesh30k_ledger::key_policy::KeyPolicy;
-use mesh30k_ledger::ops::{
-    AcceptDelivery, Anchor, Attest, AttestContribution, AttestSaving, BatchTransfer, Bond, BuyUse, Capabilities,
-    ChangeListing, Choice, ClaimContribution, ClaimDelivery, ClaimPart, ClaimSaving, CollectRoyalties, CreateListing,
-    CreditImport, Declare, DeclareHardware, DeclarePurpose, DisputeClaim, DrawQuota, EnergyMethod, EscrowOpen,
-    EscrowRelease, Freeze, ListingTerms, OfferQuota, OfficeChange, OpenAuction, OpenBid, Operation, OrderedWork,
-    ParameterChange, PlaceOrder, ProposalKind, Propose, ProveEquivocation, RateContent, RateOrder, ReclassifyPurpose,
-    RegisterContent, ReportIntensity, ReserveQuota, RetireCredits, ReviewListing, RotateKey, RuleClaim, Schedule,
-    SealBid, SeatChange, SignalEmergency, TakeQuota, TaskReceipt, TaskReport, Thaw, Transfer, TransferCredits,
-    TransferItem, Unbond, Unschedule, WithdrawListing, WithdrawQuota,
-};
+use mesh30k_ledger::ops::*;
 use mesh30k_ledger::outcome::Outcome;
 use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::priority::Purpose;

@@ -6,6 +6,7 @@
 pub mod checks;
 pub mod client;
 pub mod genesis;
+pub mod ink;
 pub mod linear;
 pub mod malice;
 #[path = "../../../../../consensus/tests/raft/sim/net.rs"]

@@ -12,7 +12,6 @@ use mesh30k_chain::{
     order,
 };
 use mesh30k_consensus::app::{Admission, AppSnapshot, Application, LogPosition, RestoreRefused, Room};
-use mesh30k_consensus::finality::sign_file::{MemorySignFile, SignFile};
 use mesh30k_consensus::finality::{
     ChainTracker, FinalTip, Proposer, SignLog, SignLogExpectation, TrackerConfig, VoteAnswer, VoteKey,
 };
@@ -30,6 +29,7 @@ use openraft::type_config::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
 
 use super::genesis::{START_MS, validator_key};
+use super::ink::Ink;
 use super::malice;
 use super::net::Net;
 use super::now_ms;
@@ -51,38 +51,6 @@ impl Clock {
 
     pub fn now(&self) -> TimeMs {
         TimeMs((START_MS + now_ms()).saturating_add_signed(self.error_ms()))
-    }
-}
-
-/// A sign-log's file, or one that forgets everything (a planted mistake: votes leave without a record).
-#[derive(Clone)]
-pub enum Ink {
-    Kept(MemorySignFile),
-    Forgetful,
-}
-
-impl SignFile for Ink {
-    fn read_all(&mut self) -> io::Result<Option<Vec<u8>>> {
-        match self {
-            Self::Kept(file) => file.read_all(),
-            Self::Forgetful => Ok(None),
-        }
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Self::Kept(file) = self { file.append(bytes) } else { Ok(()) }
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if let Self::Kept(file) = self { file.sync() } else { Ok(()) }
-    }
-
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
-        if let Self::Kept(file) = self { file.truncate(length) } else { Ok(()) }
-    }
-
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Self::Kept(file) = self { file.replace(bytes) } else { Ok(()) }
     }
 }
 

@@ -12,8 +12,9 @@ use mesh30k_ledger::query;
 use mesh30k_ledger::types::{NodeId, TimeMs};
 
 use super::genesis::{START_MS, key, validator_key};
+use super::ink::Ink;
 use super::now_ms;
-use super::process::{Ink, open_sign_log};
+use super::process::open_sign_log;
 use super::world::World;
 
 /// The disk and the sign-log of a machine whose process has ended.

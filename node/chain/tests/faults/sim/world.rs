@@ -18,12 +18,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Plan;
+use super::ink::Ink;
 use super::malice::Malice;
 use super::net::Net;
 use super::now_ms;
 use super::observer::{Feed, Follower, OBSERVER};
 use super::plant::Plant;
-use super::process::{Clock, Ink, Machine, Process};
+use super::process::{Clock, Machine, Process};
 use super::truth::Truth;
 
 pub const ACCOUNTS: u64 = 6;
