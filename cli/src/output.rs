@@ -1,19 +1,16 @@
 //! Tables for people, JSON for programs.
 
-use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use mesh30k_ledger::types::{Hash, TimeMs};
+use mesh30k_node::content::hash_file;
 use serde::Serialize;
 
 use crate::exit::UsageError;
-
-/// Largest file that is read to be hashed.
-const HASHED_BYTES_MAX: u64 = 1 << 30;
 
 /// Prints one line; a closed pipe (`| head`) ends the process quietly.
 pub(crate) fn line(text: impl std::fmt::Display) {
@@ -66,15 +63,13 @@ pub(crate) fn hash_of(text: &str) -> Result<Hash> {
     if let Ok(hash) = text.parse() {
         return Ok(hash);
     }
-    let path = Path::new(text);
-    let Ok(file) = File::open(path) else {
-        return Err(UsageError(format!("`{text}` is neither a hash of 64 hexadecimal digits nor a file")).into());
-    };
-    let bytes = file.metadata().with_context(|| format!("reading {text}"))?.len();
-    if bytes > HASHED_BYTES_MAX {
-        bail!("{text} has {bytes} bytes, at most {HASHED_BYTES_MAX} are hashed; name its BLAKE3 hash instead");
+    match hash_file(Path::new(text)) {
+        Ok(hash) => Ok(hash),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(UsageError(format!("`{text}` is neither a hash of 64 hexadecimal digits nor a file")).into())
+        }
+        Err(error) => Err(error).with_context(|| format!("reading {text}")),
     }
-    Ok(Hash::of(&fs::read(path).with_context(|| format!("reading {text}"))?))
 }
 
 /// An error and its causes as one sentence; a cause that only repeats what was said is left out.
@@ -113,7 +108,7 @@ mod tests {
     fn a_hash_is_named_or_made_of_a_file() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("paper.txt");
-        fs::write(&file, "rain").unwrap();
+        std::fs::write(&file, "rain").unwrap();
         let hash = Hash::of(b"rain");
         assert_eq!(hash_of(file.to_str().unwrap()).unwrap(), hash);
         assert_eq!(hash_of(&hash.to_string()).unwrap(), hash);

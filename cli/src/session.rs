@@ -170,9 +170,7 @@ impl Session {
     pub(crate) fn names(&self) -> Names {
         // A name is a courtesy: without a readable keystore there are none.
         let keys = self.keystore().and_then(|store| Ok(store.list()?)).unwrap_or_default();
-        let named = keys.into_iter();
-        let named = named.map(|key| (KeyPolicy::single(PublicKey(key.public)).account(), key.name.to_string()));
-        Names(named.collect())
+        Names(keys.into_iter().map(|key| (key.account, key.name.to_string())).collect())
     }
 
     /// The wallet of the key called `name`.
