@@ -10,7 +10,7 @@ use mesh30k_consensus::finality::snapshot::{Assembler, Manifest, SnapshotError};
 use mesh30k_ledger::codec::{decode, encode};
 use mesh30k_ledger::finality::ValidatorSet;
 use mesh30k_ledger::query;
-use mesh30k_ledger::types::Height;
+use mesh30k_ledger::types::{Epoch, Height, Round};
 use mesh30k_p2p::{Control, Inbound, Inbox, PeerId};
 
 use super::driver::votes_answer;
@@ -28,6 +28,8 @@ const SNAPSHOT_AGE_DIVISOR: u64 = 4;
 
 struct Served {
     height: Height,
+    /// Whose validators certified it.
+    place: (Epoch, Round),
     manifest: Vec<u8>,
     chunks: Vec<Vec<u8>>,
 }
@@ -155,8 +157,14 @@ impl SyncServer {
     /// The snapshot that is served now, made anew when it has grown old.
     fn snapshot(&self) -> Result<Option<Arc<Served>>, SyncError> {
         let tip = self.ledger.chain_status().tip;
+        let place =
+            self.stored(tip.height)?.map(|stored| stored.block.header).map(|header| (header.epoch, header.round));
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(current) = served.as_ref().filter(|current| current.height.0 + self.age_max > tip.height.0) {
+        // One of validators before these would be refused: who takes it is shown who certifies now.
+        let is_good = |current: &&Arc<Served>| {
+            current.height.0 + self.age_max > tip.height.0 && place.is_none_or(|place| place == current.place)
+        };
+        if let Some(current) = served.as_ref().filter(is_good) {
             return Ok(Some(Arc::clone(current)));
         }
         let made = self.make()?.map(Arc::new);
@@ -168,6 +176,7 @@ impl SyncServer {
         let snapshot = self.ledger.store().snapshot(self.ledger.context())?;
         Ok(snapshot.map(|Snapshot { manifest, chunks }| Served {
             height: manifest.height(),
+            place: (manifest.header.epoch, manifest.header.round),
             manifest: manifest.encode(),
             chunks,
         }))
