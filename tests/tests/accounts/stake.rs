@@ -29,13 +29,17 @@ pub(crate) fn nobody_answers_with_anything(shell: &Shell) -> Ordered {
     let listed = json(shell, &offer);
     let words = ["market", "order", made(&listed), "--max-price", "2", "--key", "bob"];
     let order = made(&json(shell, &words)).to_owned();
-    refused(&shell.run(&["market", "claim", &order, "--key", "alice"]), 4, "20.000000 FTNS bonded as host are needed");
+    refused(
+        &shell.run(&["market", "claim", "delivery", &order, "--key", "alice"]),
+        4,
+        "20.000000 FTNS bonded as host are needed",
+    );
     Ordered { order }
 }
 
 /// As docs/operating/market.md has it: bond, claim, wait out the challenge, be paid.
 pub(crate) fn a_seller_answers_for_a_claim(shell: &Shell, ordered: &Ordered) {
-    let claim = ["market", "claim", &ordered.order, "--key", "alice"];
+    let claim = ["market", "claim", "delivery", &ordered.order, "--key", "alice"];
     shown(shell, &["stake", "add", "19", "--duty", "host", "--key", "alice"]);
     refused(&shell.run(&claim), 4, "19.000000 FTNS are");
     let added = shown(shell, &["stake", "add", "1", "--duty", "host", "--key", "alice"]);

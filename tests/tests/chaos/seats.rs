@@ -1,6 +1,8 @@
 //! A node gets a validator's seat by vote and another one loses its own, while the ledger goes on; that the newcomer's votes count
 //! shows once a founder is killed.
 
+use std::path::Path;
+
 use mesh30k_tests::cli::Shell;
 use mesh30k_tests::mesh::{RETURN_MAX, TestMesh};
 use mesh30k_tests::wait::wait_until;
@@ -43,6 +45,7 @@ fn seats_change_hands_and_the_newcomer_carries_on_for_a_killed_founder() {
     let set = json(&shell, &["gov", "validators"]);
     let nodes: Vec<_> = set["validators"].as_array().unwrap().iter().map(|seat| seat["node"].clone()).collect();
     assert_eq!((&set["epoch"], &set["quorum"], nodes.len()), (&2.into(), &3.into(), 4), "{set}");
+    receipt_holds(&mesh, &shell, home.path());
     assert!(!nodes.contains(&1.into()) && shell.run(&["gov", "validators"]).stdout.contains(&newcomer), "{set}");
     // Transactions that come in at whoever lost its seat find their way all the same.
     mesh.pay(1);
@@ -75,6 +78,17 @@ fn json(shell: &Shell, words: &[&str]) -> Value {
     let answer = shell.run(&[words, &["--json"]].concat());
     assert_eq!(answer.code, Some(0), "{words:?}: {answer:?}");
     serde_json::from_str(&answer.stdout).unwrap()
+}
+
+/// A payment certified by the second set after the founders is proven with nothing but the genesis.
+fn receipt_holds(mesh: &TestMesh, shell: &Shell, home: &Path) {
+    let paid = json(shell, &["ledger", "send", "1", "bob", "--from", "alice"]);
+    let receipt = shell.run(&["ledger", "receipt", paid["id"].as_str().unwrap()]);
+    std::fs::write(home.join("receipt.json"), receipt.stdout).unwrap();
+    let genesis = mesh.layout().genesis_file().display().to_string();
+    let verified = shell.run(&["ledger", "verify", "receipt.json", "--genesis", &genesis]);
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    assert!(verified.stdout.contains("validators changed 2 times since the genesis"), "{verified:?}");
 }
 
 fn role(mesh: &TestMesh, number: u32) -> String {

@@ -19,14 +19,14 @@ const UNNAMED: &str = "unnamed";
 pub(crate) struct SignalArgs {
     /// Where (ISO 3166 alpha-2).
     region: Region,
-    /// Such as flood or heat, at most 64 bytes.
+    /// Such as flood or heat, at most 64 bytes; words on different kinds do not count together. When it is over: the only one, if there is one.
     #[arg(required_unless_present = "lift")]
     kind: Option<String>,
     /// How long it should last, a week at most.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=MAX_EMERGENCY_MS / 3_600_000))]
     hours: u64,
     /// Say that it is over instead.
-    #[arg(long, conflicts_with_all = ["kind", "hours"])]
+    #[arg(long, conflicts_with = "hours")]
     lift: bool,
     /// The key of an oracle or guardian.
     #[arg(long)]
@@ -37,24 +37,23 @@ pub(crate) struct SignalArgs {
 pub(super) fn signal(session: &Session, args: &SignalArgs) -> Result<()> {
     let client = session.client()?;
     let now = client.get::<Status>("/v1/status")?.final_time;
-    let of_region = || -> Result<Option<EmergencyRow>> {
+    let of_region = || -> Result<Vec<EmergencyRow>> {
         let rows: Vec<EmergencyRow> = client.get("/v1/carbon/emergencies")?;
-        Ok(rows.into_iter().find(|row| row.region == args.region))
+        Ok(rows.into_iter().filter(|row| row.region == args.region).collect())
     };
-    let known = || -> Result<String> {
-        let kind = of_region()?.map(|row| row.kind).filter(|kind| !kind.is_empty());
-        Ok(kind.unwrap_or_else(|| UNNAMED.to_owned()))
+    let kind = match &args.kind {
+        Some(kind) => kind.clone(),
+        None => only_kind(args.region, of_region()?)?,
     };
-    let kind = args.kind.clone().map_or_else(known, Ok)?;
     let until = (!args.lift).then(|| now.plus_ms(args.hours.saturating_mul(3_600_000)));
-    let op = SignalEmergency { region: args.region, kind, until };
+    let op = SignalEmergency { region: args.region, kind: kind.clone(), until };
     let row = session.wallet(&args.key)?.execute(Operation::SignalEmergency(op), FINAL_TIMEOUT)?;
     if session.wants_json() {
         return json(&row);
     }
     let word = if args.lift { "that it is over" } else { "an emergency" };
     line(format!("signalled {word} in {}: final in block {}", args.region, or_dash(row.height)));
-    match of_region()? {
+    match of_region()?.into_iter().find(|row| row.kind == kind) {
         Some(row) if !row.waiting.is_empty() => {
             let alike = row.waiting.iter().filter(|signal| signal.until.is_some() != args.lift).count();
             line(format!("  {alike} of {} signals alike; the others must come within the hour", row.needed));
@@ -63,9 +62,21 @@ pub(super) fn signal(session: &Session, args: &SignalArgs) -> Result<()> {
             Some(until) => line(format!("  in force until {}", units::utc(until))),
             None => line("  none is in force"),
         },
-        None => {}
+        None => line("  none is in force"),
     }
     Ok(())
+}
+
+/// The kind that is meant where none is named: the only one that is signalled or in force.
+fn only_kind(region: Region, rows: Vec<EmergencyRow>) -> Result<String> {
+    let kinds: Vec<String> = rows.into_iter().map(|row| row.kind).collect();
+    match kinds.as_slice() {
+        [] => Ok(UNNAMED.to_owned()),
+        [one] => Ok(one.clone()),
+        several => {
+            Err(UsageError(format!("several kinds are signalled in {region}, name one: {}", several.join(", "))).into())
+        }
+    }
 }
 
 /// One oracle's word on a grid.
