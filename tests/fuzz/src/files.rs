@@ -67,7 +67,7 @@ pub fn archive(bytes: &[u8]) {
     let store = LedgerStore::new(Arc::new(MemDisk::new(FlushMode::Immediate).open()));
     let genesis = CERTIFIED.world.genesis.initial_changes().expect("the genesis is sound");
     store.replace_state(&genesis, None).expect("memory does not fail");
-    if let Ok(tip) = store.read_archive(text.lines()) {
+    if let Ok(tip) = store.read_archive(&CERTIFIED.world.genesis, text.lines()) {
         assert_eq!(tip.block, CERTIFIED.block.id());
         let root = mesh30k_ledger::query::tip(&store).expect("state can be read").state_root;
         assert_eq!(root, CERTIFIED.execution.commitment.state_root);
@@ -90,6 +90,7 @@ pub fn restart(bytes: &[u8]) {
         context: &world.context,
         tip: FinalTip::of(&CERTIFIED.block.header, &CERTIFIED.certificate),
         validators: &world.genesis.validators,
+        certifiers: &world.genesis.validators,
         at: (Epoch(0), Round(0)),
         operators: &world.genesis.operators,
         halted: None,

@@ -92,8 +92,8 @@ pub fn receipt(bytes: &[u8]) {
     through_json(&receipt);
     if receipt.verify(&CERTIFIED.world.genesis).is_ok() {
         let same = |genuine: &Receipt| {
-            (&genuine.transaction, &genuine.outcome, &genuine.header, &genuine.commitment)
-                == (&receipt.transaction, &receipt.outcome, &receipt.header, &receipt.commitment)
+            (&genuine.transaction, &genuine.outcome, &genuine.finality.header, &genuine.finality.commitment)
+                == (&receipt.transaction, &receipt.outcome, &receipt.finality.header, &receipt.finality.commitment)
         };
         assert!((0..2).any(|index| same(&CERTIFIED.receipt(index))), "a forged receipt holds: {receipt:?}");
     }

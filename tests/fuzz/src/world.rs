@@ -3,6 +3,7 @@
 use mesh30k_ledger::block::Block;
 use mesh30k_ledger::execute::Execution;
 use mesh30k_ledger::finality::Certificate;
+use mesh30k_ledger::finality_proof::FinalityProof;
 use mesh30k_ledger::ops::{Operation, Transfer};
 use mesh30k_ledger::receipt::Receipt;
 use mesh30k_ledger::types::Uftns;
@@ -38,7 +39,12 @@ pub static CERTIFIED: LazyLock<Certified> = LazyLock::new(|| {
 impl Certified {
     /// The receipt of one of the two payments.
     pub fn receipt(&self, index: usize) -> Receipt {
-        Receipt::build(&self.block, &self.execution, &self.certificate, &self.world.genesis.validators, index)
-            .expect("there is such a payment")
+        let finality = FinalityProof {
+            header: self.block.header,
+            commitment: self.execution.commitment,
+            certificate: self.certificate.clone(),
+            handovers: Vec::new(),
+        };
+        Receipt::build(&self.block, &self.execution, finality, index).expect("there is such a payment")
     }
 }
