@@ -161,6 +161,7 @@ fn restarts() -> Vec<Input> {
         SignedStatement { statement, signature }
     };
     let order = Restart {
+        stays: Vec::new(),
         context: world.context,
         base: certified.certificate.clone(),
         epoch: Epoch(0),
