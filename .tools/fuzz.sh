@@ -4,6 +4,8 @@
 #   .tools/fuzz.sh [MINUTES [TARGET ...]]   so many minutes in all, by default 10; by default all targets
 #   .tools/fuzz.sh corpus                   writes the inputs that fuzzing begins with anew, into tests/fuzz/corpus
 #
+# SEED=NUMBER draws the same inputs again; without it, others each time.
+#
 # Needs nothing but what a build needs: libFuzzer comes with its crate, and counting edges is a stable flag of rustc. With
 # SANITIZER=address it runs under AddressSanitizer as well, which needs a nightly toolchain. What is found on the way stays in
 # target/fuzz-corpus; an input that fails is written to target/fuzz-found.
@@ -20,7 +22,7 @@ one() {
     local log=target/fuzz-found/$target.log program=$programs/$target
     mkdir -p "target/fuzz-corpus/$target"
     # The first folder takes what is found on the way; the second holds the inputs that everybody has.
-    if ! "$program" -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    if ! "$program" -seed="${SEED:-0}" -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="target/fuzz-found/$target-" "target/fuzz-corpus/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
         tail -n 40 "$log" >&2
         say "$target FAILED; the input is in target/fuzz-found, try it again with: $program FILE; mended, it belongs into tests/fuzz/corpus/$target" >&2

@@ -40,7 +40,12 @@ pub fn exported(bytes: &[u8]) {
         Ok(changes) => changes,
         Err(ImportError::Root { found, expected }) => {
             let (head, rest) = text.split_once('\n').unwrap_or((text, ""));
-            let named = head.replace(&expected.to_string(), &found.to_string());
+            // Digits are read in either case. Where they are written as escapes, nothing is learned.
+            let (head, expected) = (head.to_ascii_lowercase(), expected.to_string());
+            if !head.contains(&expected) {
+                return;
+            }
+            let named = head.replace(&expected, &found.to_string());
             match import(std::iter::once(named.as_str()).chain(rest.lines())) {
                 Ok(changes) => changes,
                 Err(error) => panic!("the root it names is the one it has, yet: {error}"),
