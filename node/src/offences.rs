@@ -1,7 +1,6 @@
 //! What can be punished, out of the files that tell of it.
 
 use mesh30k_consensus::finality::{Evidence, HaltReport};
-use mesh30k_ledger::finality::{Certificate, NodeSignature, SignedVote};
 use mesh30k_ledger::ops::ProveEquivocation;
 
 /// Offences of one file, at most; the rest can be proven from another piece of evidence.
@@ -26,7 +25,8 @@ pub enum OffenceError {
 pub fn offences(json: &[u8]) -> Result<Vec<ProveEquivocation>, OffenceError> {
     if let Ok(report) = serde_json::from_slice::<HaltReport>(json) {
         let mut found: Vec<ProveEquivocation> = Vec::new();
-        for offence in report.evidence().iter().flat_map(double_votes) {
+        for (first, second) in report.evidence().iter().flat_map(Evidence::double_votes) {
+            let offence = ProveEquivocation { first, second };
             if found.len() < OFFENCES_MAX && !found.iter().any(|known| is_same_place(known, &offence)) {
                 found.push(offence);
             }
@@ -45,35 +45,11 @@ fn is_same_place(a: &ProveEquivocation, b: &ProveEquivocation) -> bool {
     place(a) == place(b)
 }
 
-fn double_votes(evidence: &Evidence) -> Vec<ProveEquivocation> {
-    match evidence {
-        Evidence::DoubleVote { first, second } => vec![ProveEquivocation { first: *first, second: *second }],
-        // Whoever signed both certificates voted twice, if they are of one round.
-        Evidence::ConflictingFinals { first, second } => {
-            let is_one_place = (first.phase, first.epoch, first.round, first.height)
-                == (second.phase, second.epoch, second.round, second.height);
-            let both = first.signatures.iter().filter(|_| is_one_place).filter_map(|one| {
-                let other = second.signatures.iter().find(|other| other.node == one.node)?;
-                Some(ProveEquivocation { first: signed(first, one), second: signed(second, other) })
-            });
-            both.collect()
-        }
-        Evidence::DoubleHeader { .. }
-        | Evidence::RefutedVote { .. }
-        | Evidence::RefutedCertificate { .. }
-        | Evidence::NoQuorum { .. } => Vec::new(),
-    }
-}
-
-const fn signed(certificate: &Certificate, by: &NodeSignature) -> SignedVote {
-    SignedVote { vote: certificate.vote_of(by.node), signature: by.signature }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use mesh30k_consensus::finality::HaltCause;
-    use mesh30k_ledger::finality::{Phase, Vote};
+    use mesh30k_ledger::finality::{Certificate, Phase, SignedVote, Vote};
     use mesh30k_ledger::keys::SecretKey;
     use mesh30k_ledger::signing::ChainContext;
     use mesh30k_ledger::types::{ChainId, Epoch, Hash, Height, NodeId, Round, TimeMs};

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::types::{EscrowId, Uftns};
 use mesh30k_node::api::types::TaskRow;
@@ -27,23 +27,8 @@ pub(crate) enum Task {
     #[command(after_help = "Examples: mesh30k task run hello --key alice\n          \
                             mesh30k task run carbon_aggregate --input hours.csv --parts 20 --key bob")]
     Run {
-        /// A .wasm file, or the name of a module that ships with the node: hello, carbon_aggregate.
-        module: String,
-        /// Its input; empty when none is given.
-        #[arg(long, value_name = "FILE")]
-        input: Option<PathBuf>,
-        /// Cut a CSV into so many parts by lines (each keeps the header) for as many agents.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4_096))]
-        parts: u32,
-        /// The most a worker is paid for one part, in FTNS.
-        #[arg(long, default_value = "1")]
-        amount: Uftns,
-        /// Held for carbon charge, premium and royalty of one part, in FTNS; what the node advises, when not given.
-        #[arg(long)]
-        reserve: Option<Uftns>,
-        /// What it is for, as `mesh30k carbon purpose declare` takes it; general research without.
-        #[arg(long)]
-        purpose: Option<Purpose>,
+        #[command(flatten)]
+        task: TaskArgs,
         /// Write each part's output to DIR/part-N.
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
@@ -68,22 +53,50 @@ pub(crate) enum Task {
     },
 }
 
+/// What is to be done, and for how much.
+#[derive(Args)]
+pub(crate) struct TaskArgs {
+    /// A .wasm file, or the name of a module that ships with the node: hello, carbon_aggregate.
+    module: String,
+    /// Its input; empty when none is given.
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Cut a CSV into so many parts by lines (each keeps the header) for as many agents.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    parts: u32,
+    /// The most a worker is paid for one part, in FTNS.
+    #[arg(long, default_value = "1")]
+    amount: Uftns,
+    /// Held for carbon charge, premium and royalty of one part, in FTNS; what the node advises, when not given.
+    #[arg(long)]
+    reserve: Option<Uftns>,
+    /// What it is for, as `mesh30k carbon purpose declare` takes it; general research without.
+    #[arg(long)]
+    purpose: Option<Purpose>,
+}
+
+impl TaskArgs {
+    fn order(&self) -> Result<TaskOrder> {
+        Ok(TaskOrder {
+            amount_per_part: self.amount,
+            reserve_per_part: self.reserve,
+            purpose: self.purpose,
+            ..TaskOrder::new(read_module(&self.module)?, read_inputs(self.input.as_deref(), self.parts)?)
+        })
+    }
+}
+
 impl Task {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         match self {
-            Self::Run { module, input, parts, amount, reserve, purpose, output, key } => {
-                let order = TaskOrder {
-                    amount_per_part: amount,
-                    reserve_per_part: reserve,
-                    purpose,
-                    ..TaskOrder::new(read_module(&module)?, read_inputs(input.as_deref(), parts)?)
-                };
+            Self::Run { task, output, key } => {
+                let order = task.order()?;
                 let quiet = session.wants_json();
                 let result = work::run(&session.wallet(&key)?, &order, &|progress| tell(quiet, progress))?;
                 if let Some(dir) = output {
                     write_outputs(&dir, &result)?;
                 }
-                print(session, &module, &result)
+                print(session, &task.module, &result)
             }
             Self::Open(args) => steps::open(session, &args),
             Self::Work(args) => steps::work(session, &args),

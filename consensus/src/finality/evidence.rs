@@ -122,6 +122,27 @@ pub enum EvidenceError {
 }
 
 impl Evidence {
+    /// The pairs of votes it shows of which only one may be given: two certificates of one place hold two votes of everybody in both.
+    #[must_use]
+    pub fn double_votes(&self) -> Vec<(SignedVote, SignedVote)> {
+        match self {
+            Self::DoubleVote { first, second } => vec![(*first, *second)],
+            Self::ConflictingFinals { first, second } => {
+                let place = |one: &Certificate| (one.phase, one.epoch, one.round, one.height);
+                let of = |one: &Certificate, node: NodeId| {
+                    let found = one.signatures.iter().find(|signature| signature.node == node)?;
+                    Some(SignedVote { vote: one.vote_of(node), signature: found.signature })
+                };
+                let nodes = first.signatures.iter().map(|one| one.node).filter(|_| place(first) == place(second));
+                nodes.filter_map(|node| Some((of(first, node)?, of(second, node)?))).collect()
+            }
+            Self::DoubleHeader { .. }
+            | Self::RefutedVote { .. }
+            | Self::RefutedCertificate { .. }
+            | Self::NoQuorum { .. } => Vec::new(),
+        }
+    }
+
     /// Height it is about.
     pub fn height(&self) -> Height {
         match self {

@@ -58,18 +58,6 @@ pub enum ObserverAction {
     },
 }
 
-/// Why a new validator set was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("validator set {found} is not the one block {height} names, {expected}")]
-pub struct WrongSet {
-    /// Hash of the set handed in.
-    pub found: Hash,
-    /// Hash in the last applied header.
-    pub expected: Hash,
-    /// Height of that header.
-    pub height: Height,
-}
-
 #[derive(Clone, Debug)]
 struct Entry {
     header: Header,
@@ -89,14 +77,13 @@ struct Wanted {
 }
 
 /// Gap detection and catching up. Trusts certificates of the validator set it knows and its own
-/// execution; a difference between the two halts it (D1).
+/// execution; a difference between the two halts it (D1). Of one epoch: the caller begins a new one for the next.
 #[derive(Debug)]
 pub struct Observer {
     context: ChainContext,
     validators: ValidatorSet,
     own: Option<NodeId>,
     tip: FinalTip,
-    next_validators: Option<Hash>,
     entries: BTreeMap<Height, Entry>,
     /// Highest height seen in a valid certificate.
     target: Height,
@@ -114,7 +101,6 @@ impl Observer {
             validators,
             own,
             tip,
-            next_validators: None,
             entries: BTreeMap::new(),
             target: tip.height,
             applying: false,
@@ -176,18 +162,6 @@ impl Observer {
     /// Execution refused the block of `Apply`, although it is certified.
     pub fn on_refused(&mut self, now: TimeMs, height: Height) -> Vec<ObserverAction> {
         self.on_outcome(now, height, None)
-    }
-
-    /// Takes the validator set that the last applied header names, for the blocks that follow.
-    pub fn set_validators(&mut self, validators: ValidatorSet) -> Result<(), WrongSet> {
-        let found = validators.hash();
-        match self.next_validators {
-            Some(expected) if expected != found => Err(WrongSet { found, expected, height: self.tip.height }),
-            _ => {
-                self.validators = validators;
-                Ok(())
-            }
-        }
     }
 
     /// Time went on: repeats requests.
@@ -308,7 +282,6 @@ impl Observer {
             return self.halt(now, HaltCause::ExecutionDiverged, height, evidence).into_iter().collect();
         }
         self.tip = FinalTip::of(&entry.header, &entry.certificate);
-        self.next_validators = Some(entry.header.next_validators_hash);
         self.advance(now)
     }
 

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use mesh30k_ledger::priority::Purpose;
-use mesh30k_ledger::types::{AgentId, EscrowId, Uftns};
+use mesh30k_ledger::types::{AgentId, EscrowId};
 use mesh30k_node::api::types::{DispatchAnswer, EscrowAnswer};
 use mesh30k_testnet::carbon as units;
 use mesh30k_testnet::work::{self, TaskOrder};
 
-use super::{print, read_inputs, read_module, tell};
+use super::{TaskArgs, print, read_inputs, read_module, tell};
 use crate::exit::UsageError;
 use crate::output::{json, line, table};
 use crate::session::Session;
@@ -21,23 +20,8 @@ const HOURS_MAX: u64 = 365 * 24;
 /// A task that is paid for and not begun.
 #[derive(Args)]
 pub(crate) struct OpenArgs {
-    /// A .wasm file, or the name of a module that ships with the node: hello, carbon_aggregate.
-    module: String,
-    /// Its input; empty when none is given.
-    #[arg(long, value_name = "FILE")]
-    input: Option<PathBuf>,
-    /// Cut a CSV into so many parts by lines (each keeps the header) for as many agents.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4_096))]
-    parts: u32,
-    /// The most a worker is paid for one part, in FTNS.
-    #[arg(long, default_value = "1")]
-    amount: Uftns,
-    /// Held for carbon charge, premium and royalty of one part, in FTNS; what the node advises, when not given.
-    #[arg(long)]
-    reserve: Option<Uftns>,
-    /// What it is for, as `mesh30k carbon purpose declare` takes it; general research without.
-    #[arg(long)]
-    purpose: Option<Purpose>,
+    #[command(flatten)]
+    task: TaskArgs,
     /// What is not paid by then comes back.
     #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u64).range(1..=HOURS_MAX))]
     hours: u64,
@@ -68,20 +52,14 @@ pub(crate) struct WorkArgs {
 }
 
 pub(super) fn open(session: &Session, args: &OpenArgs) -> Result<()> {
-    let order = TaskOrder {
-        amount_per_part: args.amount,
-        reserve_per_part: args.reserve,
-        deadline_ms: args.hours.saturating_mul(3_600_000),
-        purpose: args.purpose,
-        ..TaskOrder::new(read_module(&args.module)?, read_inputs(args.input.as_deref(), args.parts)?)
-    };
+    let order = TaskOrder { deadline_ms: args.hours.saturating_mul(3_600_000), ..args.task.order()? };
     let escrow = work::open(&session.wallet(&args.key)?, &order)?;
     if session.wants_json() {
         return json(&serde_json::json!({ "escrow": escrow }));
     }
     let opened: EscrowAnswer = session.client()?.get(&format!("/v1/escrows/{escrow}"))?;
-    line(format!("task opened as {escrow}: {} locked for {} parts", opened.escrow.locked, args.parts));
-    line(format!("  have it done: mesh30k task work {escrow} {} --key {}", args.module, args.key));
+    line(format!("task opened as {escrow}: {} locked for {} parts", opened.escrow.locked, args.task.parts));
+    line(format!("  have it done: mesh30k task work {escrow} {} --key {}", args.task.module, args.key));
     Ok(())
 }
 

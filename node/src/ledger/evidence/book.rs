@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use mesh30k_consensus::finality::Evidence;
-use mesh30k_ledger::finality::{Certificate, SignedVote};
 use mesh30k_ledger::ops::ProveEquivocation;
 use mesh30k_ledger::types::{Height, NodeId, TimeMs, TxId};
 use serde::{Deserialize, Serialize};
@@ -208,9 +207,9 @@ fn pieces(evidence: Evidence) -> Vec<(Place, Evidence)> {
     };
     let height = evidence.height();
     let mut pieces = Vec::new();
-    if let Evidence::ConflictingFinals { first, second } = &evidence {
-        for (node, first, second) in votes_in_both(first, second) {
-            let place = Place { height, culprit: Some(node), sort: EvidenceSort::DoubleVote };
+    if let Evidence::ConflictingFinals { .. } = &evidence {
+        for (first, second) in evidence.double_votes() {
+            let place = Place { height, culprit: Some(first.vote.validator), sort: EvidenceSort::DoubleVote };
             pieces.push((place, Evidence::DoubleVote { first, second }));
         }
     }
@@ -218,22 +217,10 @@ fn pieces(evidence: Evidence) -> Vec<(Place, Evidence)> {
     pieces
 }
 
-fn votes_in_both(one: &Certificate, other: &Certificate) -> Vec<(NodeId, SignedVote, SignedVote)> {
-    if (one.phase, one.epoch, one.round) != (other.phase, other.epoch, other.round) {
-        return Vec::new();
-    }
-    let signed = |certificate: &Certificate, node: NodeId| {
-        let found = certificate.signatures.iter().find(|one| one.node == node)?;
-        Some(SignedVote { vote: certificate.vote_of(node), signature: found.signature })
-    };
-    let nodes = one.signatures.iter().map(|one| one.node);
-    nodes.filter_map(|node| Some((node, signed(one, node)?, signed(other, node)?))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mesh30k_ledger::finality::{Phase, Vote};
+    use mesh30k_ledger::finality::{Certificate, Phase, SignedVote, Vote};
     use mesh30k_ledger::keys::SecretKey;
     use mesh30k_ledger::signing::ChainContext;
     use mesh30k_ledger::types::{ChainId, Epoch, Hash, Round};
