@@ -308,10 +308,32 @@ fn standing(purpose: Purpose) -> Standing {
     Standing { purpose, access: false, vulnerable: false, emergency: false, renewable_ppm: 0, waited_ms: 0 }
 }
 
+/// Notes what it begins. When a task is *heard* to have ended says less: who waits for it may be woken after the next has run.
+struct Noting {
+    engine: WasmiEngine,
+    begun: std::sync::Mutex<Vec<Bytes>>,
+}
+
+impl TaskEngine for Noting {
+    fn id(&self) -> &'static str {
+        self.engine.id()
+    }
+
+    fn check(&self, module: &[u8], grants: &[HostFunction]) -> Result<(), ExecutionError> {
+        self.engine.check(module, grants)
+    }
+
+    fn execute(&self, request: Request<'_>) -> Result<Execution, ExecutionError> {
+        self.begun.lock().unwrap().push(Bytes::copy_from_slice(request.input));
+        self.engine.execute(request)
+    }
+}
+
 /// One place to run in: while it is taken, nine come, the least urgent first.
 #[tokio::test]
 async fn a_busy_host_takes_the_most_urgent_first() {
-    let runner = Runner::new(Arc::new(WasmiEngine::new()), ROOMY, 1);
+    let engine = Arc::new(Noting { engine: WasmiEngine::new(), begun: std::sync::Mutex::default() });
+    let runner = Runner::new(engine.clone(), ROOMY, 1);
     let first = job(with_run(ENDLESS), 60_000);
     let switch = first.cancel.clone();
     let busy = tokio::spawn({
@@ -319,23 +341,21 @@ async fn a_busy_host_takes_the_most_urgent_first() {
         async move { runner.run(first).await }
     });
     tokio::task::yield_now().await;
-    let (done, mut order) = tokio::sync::mpsc::channel(Purpose::ALL.len());
-    for purpose in Purpose::ALL.into_iter().rev() {
-        let (runner, done) = (runner.clone(), done.clone());
-        let work = Job { standing: standing(purpose), ..job(with_run("(i64.const 0)"), 1_000) };
-        tokio::spawn(async move {
-            runner.run(work).await.unwrap();
-            done.send(purpose).await.unwrap();
-        });
+    let mut waiting = tokio::task::JoinSet::new();
+    for (place, purpose) in Purpose::ALL.into_iter().enumerate().rev() {
+        let runner = runner.clone();
+        let input = Bytes::from(vec![u8::try_from(place).unwrap()]);
+        let work = Job { standing: standing(purpose), input, ..job(with_run("(i64.const 0)"), 60_000) };
+        waiting.spawn(async move { runner.run(work).await });
         tokio::task::yield_now().await;
     }
     switch.cancel();
     assert_eq!(busy.await.unwrap(), Err(ExecutionError::Cancelled));
-    for purpose in Purpose::ALL {
-        let next = order.recv().await.unwrap();
-        let factor = |purpose| priority_milli(&standing(purpose));
-        assert_eq!(factor(next), factor(purpose), "{next} instead of {purpose}");
-    }
+    waiting.join_all().await.into_iter().for_each(|ended| drop(ended.unwrap()));
+    let begun = engine.begun.lock().unwrap();
+    let factors = begun[1..].iter().map(|input| priority_milli(&standing(Purpose::ALL[usize::from(input[0])])));
+    assert!(factors.clone().is_sorted_by(|earlier, later| earlier >= later), "{:?}", factors.collect::<Vec<_>>());
+    assert_eq!(begun.len(), 1 + Purpose::ALL.len());
 }
 
 #[tokio::test]
