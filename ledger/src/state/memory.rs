@@ -1,30 +1,35 @@
 //! State in memory, for tests and simulation.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-
+use super::chunked_map::{ChunkedMap, Run};
 use super::{ChangeSet, Entry, StateError, StateRead};
 
 /// A whole state in memory.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MemoryState(BTreeMap<u8, BTreeMap<u64, Place>>);
+#[derive(Debug, Clone, Default)]
+pub struct MemoryState(ChunkedMap<Place>);
 
-/// Where a key belongs, in the order of the bytes: its domain and its next eight bytes, as a number. Few keys share a place, so that a
-/// search compares numbers and looks at one record.
-fn place_of(key: &[u8]) -> (u8, u64) {
-    let (domain, rest) = key.split_first().unwrap_or((&0, &[]));
-    let mut head = [0; 8];
-    for (to, from) in head.iter_mut().zip(rest) {
+impl PartialEq for MemoryState {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries().eq(other.entries())
+    }
+}
+
+impl Eq for MemoryState {}
+
+/// Where a key belongs, in the order of the bytes: its first sixteen, as a number. Few keys share a place, so that a search compares
+/// numbers and looks at one record.
+fn place_of(key: &[u8]) -> u128 {
+    let mut head = [0; 16];
+    for (to, from) in head.iter_mut().zip(key) {
         *to = *from;
     }
-    (*domain, u64::from_be_bytes(head))
+    u128::from_be_bytes(head)
 }
 
 /// The records of one place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Place {
     One(Record),
-    /// In order of key; two at least, so that equal states look alike.
+    /// In order of key; two at least.
     Many(Vec<Record>),
 }
 
@@ -109,41 +114,33 @@ impl MemoryState {
     }
 
     fn put(&mut self, record: Record) {
-        use std::collections::btree_map::Entry;
-        let (domain, head) = place_of(record.key());
-        match self.0.entry(domain).or_default().entry(head) {
-            Entry::Vacant(place) => drop(place.insert(Place::One(record))),
-            Entry::Occupied(mut place) => place.get_mut().put(record),
+        let number = place_of(record.key());
+        match self.0.get_mut(number) {
+            Some(place) => place.put(record),
+            None => self.0.insert(number, Place::One(record)),
         }
     }
 
     fn remove(&mut self, key: &[u8]) {
-        let (domain, head) = place_of(key);
-        let Some(places) = self.0.get_mut(&domain) else { return };
-        if places.get_mut(&head).is_some_and(|place| !place.remove(key)) {
-            places.remove(&head);
-        }
-        if places.is_empty() {
-            self.0.remove(&domain);
+        let number = place_of(key);
+        if self.0.get_mut(number).is_some_and(|place| !place.remove(key)) {
+            self.0.remove(number);
         }
     }
 
     fn find(&self, key: &[u8]) -> Option<&[u8]> {
-        let (domain, head) = place_of(key);
-        self.0.get(&domain)?.get(&head)?.get(key)
+        self.0.get(place_of(key))?.get(key)
     }
 
     /// Every entry in order, for snapshots and comparisons.
     pub fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.values().flat_map(BTreeMap::values).flat_map(Place::records).map(|record| (record.key(), record.value()))
+        self.0.values_from(0).flat_map(Place::records).map(|record| (record.key(), record.value()))
     }
 
     /// Every entry from a key on, in order.
     fn entries_from<'a>(&'a self, start: &'a [u8]) -> impl Iterator<Item = &'a Record> {
-        let (domain, head) = place_of(start);
-        let domains = self.0.range((Bound::Included(domain), Bound::Unbounded));
-        let places = domains.flat_map(move |(at, places)| places.range(if *at == domain { head } else { 0 }..));
-        places.flat_map(|(_, place)| place.records()).filter(move |record| record.key() >= start)
+        let places = self.0.values_from(place_of(start));
+        places.flat_map(Place::records).filter(move |record| record.key() >= start)
     }
 }
 
@@ -155,6 +152,20 @@ impl StateRead for MemoryState {
     fn view(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<(), StateError> {
         if let Some(value) = self.find(key) {
             see(value);
+        }
+        Ok(())
+    }
+
+    /// Step by step, each for all keys: memory is fetched for many of them at once, where no step waits for another.
+    fn view_many(&self, keys: &[&[u8]], see: &mut dyn FnMut(usize, &[u8])) -> Result<(), StateError> {
+        let numbers: Vec<u128> = keys.iter().map(|key| place_of(key)).collect();
+        let runs: Vec<Option<&Run<Place>>> = numbers.iter().map(|number| self.0.run(*number)).collect();
+        let places: Vec<Option<&Place>> =
+            runs.iter().zip(&numbers).map(|(run, number)| run.and_then(|run| run.get(*number))).collect();
+        for (at, (key, place)) in keys.iter().zip(places).enumerate() {
+            if let Some(value) = place.and_then(|place| place.get(key)) {
+                see(at, value);
+            }
         }
         Ok(())
     }
@@ -171,6 +182,8 @@ impl StateRead for MemoryState {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
 

@@ -1,5 +1,6 @@
 //! The state as bytes under keys: read from anywhere, changed only by change sets.
 
+mod chunked_map;
 pub(crate) mod keyspace;
 mod memory;
 mod overlay;

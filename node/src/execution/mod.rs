@@ -29,4 +29,6 @@ pub use runner::{Job, Runner};
 pub use wasmi_engine::WasmiEngine;
 
 #[cfg(test)]
+mod runner_tests;
+#[cfg(test)]
 mod tests;
