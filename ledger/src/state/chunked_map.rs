@@ -7,7 +7,7 @@ const MAX_RUN: usize = 256;
 /// Values by number, in order.
 #[derive(Debug, Clone)]
 pub(super) struct ChunkedMap<V> {
-    /// Where each run begins. What is less than all of them belongs to the first.
+    /// Where each run begins, the first at 0.
     firsts: Vec<u128>,
     runs: Vec<Run<V>>,
 }
@@ -78,7 +78,7 @@ impl<V> ChunkedMap<V> {
     pub(super) fn insert(&mut self, number: u128, value: V) {
         let at = self.run_at(number);
         let Some(run) = self.runs.get_mut(at) else {
-            self.firsts.push(number);
+            self.firsts.push(0);
             self.runs.push(Run { numbers: vec![number], values: vec![value] });
             return;
         };
@@ -98,8 +98,9 @@ impl<V> ChunkedMap<V> {
         run.numbers.remove(place);
         run.values.remove(place);
         if run.numbers.is_empty() {
-            self.firsts.remove(at);
             self.runs.remove(at);
+            // The run before takes its numbers over; where it was the first, the next one does.
+            self.firsts.remove(at.max(1).min(self.runs.len()));
         }
     }
 
@@ -142,6 +143,7 @@ mod tests {
             }
             prop_assert!(map.values_from(from).eq(model.range(from..).map(|(_, value)| value)));
             prop_assert!(map.firsts.is_sorted() && map.firsts.len() == map.runs.len());
+            prop_assert!(map.firsts.first().is_none_or(|first| *first == 0));
             prop_assert!(map.runs.iter().all(|run| !run.numbers.is_empty() && run.numbers.len() <= MAX_RUN));
         }
     }
