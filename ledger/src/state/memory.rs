@@ -162,8 +162,10 @@ impl StateRead for MemoryState {
         let runs: Vec<Option<&Run<Place>>> = numbers.iter().map(|number| self.0.run(*number)).collect();
         let places: Vec<Option<&Place>> =
             runs.iter().zip(&numbers).map(|(run, number)| run.and_then(|run| run.get(*number))).collect();
-        for (at, (key, place)) in keys.iter().zip(places).enumerate() {
-            if let Some(value) = place.and_then(|place| place.get(key)) {
+        let values: Vec<Option<&[u8]>> =
+            places.iter().zip(keys).map(|(place, key)| place.and_then(|place| place.get(key))).collect();
+        for (at, value) in values.into_iter().enumerate() {
+            if let Some(value) = value {
                 see(at, value);
             }
         }
