@@ -1,4 +1,4 @@
-//! Clients that each do one thing after the other: the same loop for every side.
+//! Clients that each do one thing after the other, as fast as they can or at a pace: the same loop for every side.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -38,23 +38,51 @@ impl Load {
     }
 }
 
-/// Lets all clients work at once; what ends during `warm_up` does not count.
+/// Lets all clients work at once, each as fast as it can; what ends during `warm_up` does not count.
 ///
 /// # Errors
 /// The first error of a client: a figure without all of them would mean nothing.
 pub async fn run<C: Client>(clients: Vec<C>, warm_up: Duration, duration: Duration) -> Result<Load> {
+    work(clients, None, warm_up, duration).await
+}
+
+/// As [`run`], but each client begins something once in `every`, all of them spread evenly over that time. Latency counts from when
+/// it should have begun: a client that is held up does not hide what would have waited behind it.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_paced<C: Client>(
+    clients: Vec<C>,
+    every: Duration,
+    warm_up: Duration,
+    duration: Duration,
+) -> Result<Load> {
+    work(clients, Some(every), warm_up, duration).await
+}
+
+async fn work<C: Client>(
+    clients: Vec<C>,
+    every: Option<Duration>,
+    warm_up: Duration,
+    duration: Duration,
+) -> Result<Load> {
     let count = clients.len();
     let barrier = Arc::new(Barrier::new(count));
     let mut tasks = JoinSet::new();
-    for mut client in clients {
+    for (place, mut client) in (0..).zip(clients) {
         let barrier = Arc::clone(&barrier);
         tasks.spawn(async move {
             barrier.wait().await;
             let begin = now() + warm_up;
             let end = begin + duration;
             let (mut writes, mut taken) = (0_u64, Vec::new());
+            let mut due = every.map(|every| now() + every * place / u32::try_from(count).unwrap_or(u32::MAX).max(1));
             loop {
-                let start = now();
+                let start = due.unwrap_or_else(now);
+                if let (Some(at), Some(every)) = (&mut due, every) {
+                    tokio::time::sleep_until(start.into()).await;
+                    *at += every;
+                }
                 if start >= end {
                     return Ok::<_, anyhow::Error>((writes, taken));
                 }
@@ -108,6 +136,18 @@ mod tests {
         assert!(load.latency.count > 0 && load.latency.count <= 4 * 31, "{load:?}");
         assert!(load.latency.p50_us >= 10_000.0);
         assert!(run(vec![Broken], warm_up, duration).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_pace_is_kept_and_what_waits_for_a_slow_client_counts() {
+        let (warm_up, duration) = (Duration::ZERO, Duration::from_millis(400));
+        let idle = run_paced(vec![Sleeper(Duration::from_millis(1))], Duration::from_millis(50), warm_up, duration);
+        let idle = idle.await.unwrap();
+        assert!(idle.latency.count > 0 && idle.latency.count <= 8, "{idle:?}");
+        // Each takes twice the time there is: the last begins some 190 ms late, and says so.
+        let slow = run_paced(vec![Sleeper(Duration::from_millis(40))], Duration::from_millis(20), warm_up, duration);
+        let slow = slow.await.unwrap();
+        assert!(slow.latency.max_us > 150_000.0, "{slow:?}");
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::stop::StopFlag;
 use crate::wallet::Wallet;
 
 /// Accounts that pay each other.
-pub const ACCOUNTS: u64 = 2_000;
+pub const ACCOUNTS: u64 = 3_000;
 /// What each begins with.
 const OPENING: Uftns = Uftns::ftns(100);
 /// The most one transfer may cost: the base fee rises while blocks are full.

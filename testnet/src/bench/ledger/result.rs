@@ -126,6 +126,15 @@ impl LedgerReport {
         if self.postgres.is_empty() {
             lines.push(NO_POSTGRES.to_owned());
         }
+        lines.push("the same at half that rate, in small batches handed in evenly, from when each was due".to_owned());
+        let half = |replicas: &usize| {
+            let runs = self.transfers.iter().filter(|one| one.replicas == *replicas);
+            let mut row = vec!["ours".to_owned(), replicas.to_string()];
+            row.extend(Medians::of(runs.map(|one| &one.half)).cells());
+            row
+        };
+        let headings = ["side", "copies", "transfers/s", "p50 ms", "p99 ms"];
+        lines.extend(table(&headings, &[1, 2, 3, 4], replicas.iter().map(half).collect()));
         lines
     }
 
@@ -185,6 +194,9 @@ impl LedgerReport {
                 row("transfers", side, one.replicas, run, &one.load)?;
             }
         }
+        for (run, one) in (1..).zip(&self.transfers) {
+            row("transfers at half load", "ours", one.replicas, run, &one.half)?;
+        }
         Ok(csv.into_inner()?)
     }
 
@@ -218,7 +230,12 @@ mod tests {
     fn example() -> LedgerReport {
         let writes =
             |ours, etcd| Writes { bytes: 400, ours: vec![load(64, ours, 9e3)], etcd: vec![load(64, etcd, 8e3)] };
-        let transfers = |replicas, per_s| Transfers { replicas, load: load(16, per_s, 5e5), ..Transfers::default() };
+        let transfers = |replicas, per_s| Transfers {
+            replicas,
+            load: load(16, per_s, 5e5),
+            half: load(64, per_s / 2, 77_000.0),
+            ..Transfers::default()
+        };
         LedgerReport {
             limit: Limit { cores: 2, verified_per_s: 64_000.0, signed_per_s: 50_000.0 },
             writes: vec![writes(9_000, 3_000), writes(8_000, 2_500), writes(1_000, 5_000)],
@@ -231,9 +248,21 @@ mod tests {
     #[test]
     fn medians_are_over_the_runs_of_each_load() {
         let lines = example().lines().join("\n");
-        for part in
-            ["400 bytes", "8,000", "3,000", "2.67", "8,100", "11,000", "1,234", "13,793", "17,582", "1100", "1500"]
-        {
+        for part in [
+            "400 bytes",
+            "8,000",
+            "3,000",
+            "2.67",
+            "8,100",
+            "11,000",
+            "1,234",
+            "13,793",
+            "17,582",
+            "4,050",
+            "38.5",
+            "1100",
+            "1500",
+        ] {
             assert!(lines.contains(part), "{part} is missing in\n{lines}");
         }
     }
@@ -253,7 +282,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         example().write(home.path()).unwrap();
         let loads = fs::read_to_string(home.path().join("loads.csv")).unwrap();
-        assert_eq!(loads.lines().count(), 1 + 6 + 4 + 1);
+        assert_eq!(loads.lines().count(), 1 + 6 + 4 + 1 + 4);
         assert!(loads.contains("writes,etcd,3,2,64,2500,4000,8000"), "{loads}");
         assert_eq!(fs::read_to_string(home.path().join("gaps.csv")).unwrap().lines().count(), 1 + 4);
         let json: serde_json::Value =
