@@ -224,6 +224,7 @@ forms! {
     keyspace::ANCHORS => "anchor": AnchorRecord,
     keyspace::AUCTIONS => "auction": AuctionRecord,
     b"cR" => "reputation": ReputationRecord,
+    b"cP" => "calibration": CalibrationRecord,
     b"cu" => "purpose": PurposeRecord,
     keyspace::EMERGENCIES => "emergency": EmergencyRecord,
     keyspace::BONDS => "bond": BondRecord,

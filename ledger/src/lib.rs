@@ -16,6 +16,7 @@
 
 pub mod authority;
 pub mod block;
+mod calibration;
 pub mod carbon;
 pub mod charges;
 pub mod codec;

@@ -13,7 +13,7 @@ use crate::ops::Capabilities;
 use crate::parameters::{Parameter, Parameters};
 use crate::priority::{Purpose, Standing};
 use crate::records::{
-    Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
+    Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CalibrationRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
     ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DeclarationRecord, Declared, DividendRecord,
     EmergencyRecord, EpochRecord, Escrow, FreezeRecord, Globals, HardwareRecord, IntensityRecord, JailRecord,
     ListingRecord, MAX_HOLDERS, NodeRecord, Office, OfficeRecord, OrderRecord, Proposal, PurchaseRecord, PurposeRecord,
@@ -169,6 +169,8 @@ lookups! {
     auction(id: &Hash) -> AuctionRecord = keyspace::auction(id);
     /// An account's reputation; nothing when it never changed.
     reputation(id: &AccountId) -> ReputationRecord = keyspace::reputation(id);
+    /// How well an account predicts what its work emits; nothing when it never served an auction's order.
+    calibration(id: &AccountId) -> CalibrationRecord = keyspace::calibration(id);
     /// What a task is for, if that was declared.
     purpose(escrow: &EscrowId) -> PurposeRecord = keyspace::purpose(escrow);
     /// What is signalled about a region.

@@ -1,7 +1,7 @@
 //! Changes of reputation, each with its reason.
 
 use crate::execute::{Stop, Working};
-use crate::records::{REPUTATION_MAX, REPUTATION_START, ReputationRecord};
+use crate::records::{REPUTATION_START, ReputationRecord};
 use crate::state::{StateError, keyspace};
 use crate::types::{AccountId, Hash};
 
@@ -11,6 +11,9 @@ pub(crate) const PAID: i32 = 2;
 pub(crate) const REFUSED: i32 = -100;
 /// A bid that was sealed and never opened.
 pub(crate) const UNOPENED: i32 = -20;
+/// An order that was won in an auction and never served. Half of a bid never opened: the ledger does not see whether its requester
+/// handed the task over.
+pub(crate) const UNSERVED: i32 = -10;
 /// A purpose that reviewers found too high.
 pub(crate) const FALSE_PURPOSE: i32 = -50;
 /// Two votes at one height.
@@ -19,6 +22,18 @@ pub(crate) const EQUIVOCATED: i32 = -300;
 /// An order that was rated with so many of five stars: three change nothing, one more or less is worth a paid part.
 pub(crate) const fn rated(stars: u8) -> i32 {
     (stars as i32).saturating_sub(3).saturating_mul(PAID)
+}
+
+/// A prediction that came so near: right within a factor of two changes nothing for the worse; no more is lost than the part
+/// brings, so that serving an order never costs reputation.
+pub(crate) const fn predicted(agreement_ppm: u32) -> i32 {
+    match agreement_ppm {
+        900_000.. => PAID,
+        750_000.. => PAID / 2,
+        500_000.. => 0,
+        250_000.. => -PAID / 2,
+        _ => -PAID,
+    }
 }
 
 impl Working<'_> {
@@ -30,9 +45,9 @@ impl Working<'_> {
 
     /// Moves the score, within its bounds.
     pub(crate) fn judge(&mut self, id: &AccountId, by: i32, because: &Hash) -> Result<(), Stop> {
-        let score = self.reputation(id)?.saturating_add_signed(by).min(REPUTATION_MAX);
-        let record = ReputationRecord { score, updated_at: self.now, because: *because };
-        self.write(keyspace::reputation(id), &record);
+        let key = keyspace::reputation(id);
+        let before: Option<ReputationRecord> = self.read(&key)?;
+        self.write(key, &ReputationRecord::moved(before.as_ref(), by, self.now, *because));
         Ok(())
     }
 }

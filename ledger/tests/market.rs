@@ -109,7 +109,7 @@ fn accepted_content_pays_the_market_the_owner_and_what_it_was_made_from() {
     assert_eq!((totals.treasury, totals.escrows), (Uftns(101), Uftns::ZERO));
     assert_eq!(open_orders(&world, &listing), 0);
     let paper = query::content(&world.state, &Hash::of(b"paper")).unwrap().unwrap();
-    assert_eq!(paper.uses, 1);
+    assert_eq!((paper.uses, paper.downloads, paper.impact.downloads), (0, 1, IMPACT_OF_USE), "a copy, no use");
     // Whoever paid for it may rate the content itself as well.
     let stars = Operation::RateContent(RateContent { content: Hash::of(b"paper"), stars: 4 });
     assert!(world.one(&alice(), stars).is_executed());

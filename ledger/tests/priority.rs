@@ -51,7 +51,7 @@ proptest! {
 
     #[test]
     fn reputation_drifts_back_to_where_it_began(score in 0..=1_000_u32, half_lives in 0..40_u64) {
-        let record = ReputationRecord { score, updated_at: TimeMs(5), because: Hash::ZERO };
+        let record = ReputationRecord { score, updated_at: TimeMs(5), because: Hash::ZERO, ages_from: TimeMs(5) };
         let later = record.score_at(TimeMs(5 + half_lives * HALF_LIFE_MS));
         let away = |score: u32| score.abs_diff(500);
         prop_assert!(away(later) <= away(score) >> half_lives.min(31));

@@ -12,7 +12,7 @@ use mesh30k_ledger::pricing::Price;
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::{
     ContentParent, ContentRecord, ContentShare, Contribution, HardwareRecord, IMPACT_HALF, IMPACT_OF_USE, Impact,
-    PERIOD_MS,
+    ImpactKind, PERIOD_MS,
 };
 use mesh30k_ledger::rejection::Rejection;
 use mesh30k_ledger::types::{EscrowId, Hash, Uftns};
@@ -119,11 +119,11 @@ fn impact_counts_others_uses_and_pays_an_owner_on_top() {
         world.must(who, Operation::BuyUse(BuyUse { content: Hash::of(b"module"), max_price: Uftns(10) }));
     };
     buy(&mut world, &bob());
-    assert_eq!(record(&world, b"module").impact.score, 0, "an owner who uses its own proves nothing");
+    assert_eq!(record(&world, b"module").impact.score(), 0, "an owner who uses its own proves nothing");
     for _ in 0..25 {
         buy(&mut world, &alice());
     }
-    assert_eq!(record(&world, b"module").impact.score, 25 * IMPACT_OF_USE);
+    assert_eq!(record(&world, b"module").impact.score(), 25 * IMPACT_OF_USE);
     let claim = |world: &mut World, who: &SecretKey, evidence: &[u8]| {
         let (kind, evidence) = (Contribution::Model, Hash::of(evidence));
         world.must(who, Operation::ClaimContribution(ClaimContribution { kind, evidence, amount: Uftns(1_000) }));
@@ -137,7 +137,7 @@ fn impact_counts_others_uses_and_pays_an_owner_on_top() {
     assert_eq!(claim(&mut world, &bob(), b"data"), Uftns(1_000), "it is not Bob's");
     world.run(PERIOD_MS, vec![]);
     buy(&mut world, &alice());
-    assert_eq!(record(&world, b"module").impact.score, 25_000 - 782 + IMPACT_OF_USE, "a day costs a 32nd");
+    assert_eq!(record(&world, b"module").impact.score(), 25_000 - 782 + IMPACT_OF_USE, "a day costs a 32nd");
 }
 
 #[test]
@@ -156,19 +156,26 @@ fn what_a_machine_cost_is_declared_by_its_node_and_replaced() {
 
 proptest! {
     #[test]
-    fn impact_only_falls_with_time_and_ends(score: u64, period in 0..1_000_000_u64, ages in 0..3_000_u64, more in 0..3_000_u64) {
-        let impact = Impact { score, period };
+    fn impact_only_falls_with_time_and_ends(scores: [u64; 3], period in 0..1_000_000_u64, ages in 0..3_000_u64, more in 0..3_000_u64) {
+        let [uses, downloads, citations] = scores;
+        let impact = Impact { uses, downloads, citations, period };
+        let score = impact.score();
         let (young, old) = (impact.at(period + ages), impact.at(period + ages + more));
         prop_assert_eq!(young.at(period + ages + more), old, "in one go or in two");
-        prop_assert!(old.score <= young.score && young.score <= score);
-        prop_assert_eq!(impact.at(period + 2_000).score, 0);
-        prop_assert_eq!(impact.at(period.saturating_sub(ages)).score, score, "time does not run back");
-        prop_assert!(impact.used(period, more).score >= score);
+        prop_assert!(old.score() <= young.score() && young.score() <= score);
+        prop_assert_eq!(impact.at(period + 2_000).score(), 0);
+        prop_assert_eq!(impact.at(period.saturating_sub(ages)).score(), score, "time does not run back");
+        for (at, kind) in [ImpactKind::Use, ImpactKind::Download, ImpactKind::Citation].into_iter().enumerate() {
+            let counted = impact.counted(kind, period, more);
+            let mut expected = scores;
+            expected[at] = expected[at].saturating_add(more * IMPACT_OF_USE);
+            prop_assert_eq!([counted.uses, counted.downloads, counted.citations], expected, "a kind moves itself alone");
+        }
     }
 
     #[test]
     fn a_bonus_grows_with_impact_and_never_reaches_its_highest(score: u64, more: u64, highest in 1..=1_000_000_u64) {
-        let of = |score| Impact { score, period: 0 }.share_of(highest);
+        let of = |score| Impact { uses: score, ..Impact::default() }.share_of(highest);
         prop_assert!(of(score) < highest && of(score) <= of(score.saturating_add(more)));
         prop_assert_eq!((of(0), of(IMPACT_HALF)), (0, highest / 2));
     }

@@ -104,6 +104,7 @@ impl OpenAuction {
             bid_bond: Uftns(working.parameter(Parameter::BidBond)),
             closed: false,
             winner: None,
+            won: None,
         };
         working.write(keyspace::auction(&call.id), &record);
         working.schedule(self.reveal_until, &Due::AuctionEnds(call.id));
@@ -169,22 +170,25 @@ impl OpenBid {
     }
 }
 
-/// Price plus expected carbon at the carbon price, by reputation: price x (1 + carbon / price) x 1,000 / reputation, in millionths of
-/// a uFTNS. Lower is better; a reputation of nothing counts as 1.
+/// Price x carbon factor / (reputation x confidence), in millionths of a uFTNS: the factor is 1 + carbon at its price / price,
+/// reputation counts in thousandths, the confidence in its bidder's predictions in millionths. Lower is better; a reputation or
+/// confidence of nothing counts as 1. Whoever is better in one and equal in the rest has the lower score: the scale is fine enough that
+/// rounding hides no difference.
 #[must_use]
-pub fn bid_score(bid: &OpenedBid, reputation: u32, carbon_price: u64) -> u128 {
-    let carbon = u128::from(bid.carbon_ug).saturating_mul(u128::from(carbon_price)).div_ceil(1_000_000);
-    let cost = u128::from(bid.price.0).saturating_add(carbon).saturating_mul(1_000);
-    // Scaled once more, so that the division does not blur close scores.
-    cost.saturating_mul(1_000_000).checked_div(u128::from(reputation.max(1))).unwrap_or(u128::MAX)
+pub fn bid_score(bid: &OpenedBid, reputation: u32, confidence_ppm: u32, carbon_price: u64) -> u128 {
+    let carbon = u128::from(bid.carbon_ug).saturating_mul(u128::from(carbon_price));
+    let cost = u128::from(bid.price.0).saturating_mul(1_000_000).saturating_add(carbon);
+    let trust = u128::from(reputation.max(1)).saturating_mul(u128::from(confidence_ppm.max(1)));
+    cost.saturating_mul(1_000_000_000).checked_div(trust).unwrap_or(u128::MAX)
 }
 
 /// Ends an auction: bonds of opened bids come back, those of others go to the treasury; the winner's price becomes an escrow of
 /// one part, the rest goes back to the opener. A freeze does not stop it: nobody gains by the wait.
 pub(crate) fn close(working: &mut Working<'_>, id: &Hash, events: &mut Vec<DueEvent>) -> Result<(), Stop> {
     let mut record = auction(working, id)?;
-    let carbon_price = working.parameter(Parameter::CarbonPrice);
-    let mut best: Option<(u128, AccountId, Uftns)> = None;
+    // Bidders knew this one; what was voted since does not reorder them.
+    let carbon_price = record.terms.carbon_price;
+    let mut best: Option<(u128, AccountId, OpenedBid)> = None;
     for (bidder, bid) in std::mem::take(&mut record.bids) {
         let Some(opened) = bid.opened else {
             forfeit(working, record.bid_bond)?;
@@ -192,7 +196,8 @@ pub(crate) fn close(working: &mut Working<'_>, id: &Hash, events: &mut Vec<DueEv
             continue;
         };
         working.unlock(&bidder, record.bid_bond)?;
-        let entry = (bid_score(&opened, working.reputation(&bidder)?, carbon_price), bidder, opened.price);
+        let (reputation, confidence_ppm) = (working.reputation(&bidder)?, working.confidence_ppm(&bidder)?);
+        let entry = (bid_score(&opened, reputation, confidence_ppm, carbon_price), bidder, opened);
         // Bidders come in order of account, so that a tie goes to the lower one on every machine.
         if best.is_none_or(|best| entry.0 < best.0) {
             best = Some(entry);
@@ -200,7 +205,8 @@ pub(crate) fn close(working: &mut Working<'_>, id: &Hash, events: &mut Vec<DueEv
     }
     record.closed = true;
     record.winner = best.map(|(_, bidder, _)| bidder);
-    let price = best.map_or(Uftns::ZERO, |(_, _, price)| price);
+    record.won = best.map(|(_, _, bid)| bid);
+    let price = record.won.map_or(Uftns::ZERO, |bid| bid.price);
     let limit = record.max_price.checked_add(record.reserve).ok_or(Rejection::AmountOverflow)?;
     let kept =
         if best.is_some() { price.checked_add(record.reserve).ok_or(Rejection::AmountOverflow)? } else { Uftns::ZERO };

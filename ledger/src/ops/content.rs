@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{Call, MAX_TASK_ROYALTY_PPM, within};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
-use crate::records::{ContentParent, ContentRecord, ContentShare, Impact, PurchaseRecord};
+use crate::records::{ContentParent, ContentRecord, ContentShare, Impact, ImpactKind, PurchaseRecord};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
 use crate::types::{AccountId, Hash, Uftns};
@@ -88,12 +88,14 @@ impl RegisterContent {
             price: self.price,
             royalty_ppm: self.royalty_ppm,
             uses: 0,
+            downloads: 0,
             cited: 0,
             stars: 0,
             ratings: 0,
             impact: Impact::default(),
             earned: Uftns::ZERO,
             earned_uses: 0,
+            earned_by_others: 0,
         };
         working.write(key, &record);
         Ok(Effect::ContentRegistered { content: self.content, depth })
@@ -135,24 +137,27 @@ impl BuyUse {
         within("price (uFTNS)", record.price.0, 0, self.max_price.0)?;
         let price = record.price;
         working.debit(&call.account, price)?;
-        count_use(working, &self.content, &call.account, true)?;
-        let reached = pay_royalties(working, &self.content, price, 1)?;
+        count_use(working, &self.content, &call.account, ImpactKind::Use, true)?;
+        let earned = Earned::by_one(&record, price, &call.account);
+        let reached = pay_royalties(working, &self.content, &earned)?;
         Ok(Effect::UseBought { content: self.content, price, reached })
     }
 }
 
-/// Counts a use of content; whoever paid for it may rate it.
+/// Counts a use or a download of content; whoever paid for it may rate it.
 pub(super) fn count_use(
     working: &mut Working<'_>,
     id: &Hash,
     user: &AccountId,
+    kind: ImpactKind,
     paid: bool,
 ) -> Result<ContentRecord, Stop> {
     let mut record = content(working, id)?;
-    record.uses = record.uses.saturating_add(1);
+    let count = if kind == ImpactKind::Download { &mut record.downloads } else { &mut record.uses };
+    *count = count.saturating_add(1);
     // Owners who use their own prove nothing.
-    if record.owners.iter().all(|share| share.owner != *user) {
-        record.impact = record.impact.used(period_of(working.now), 1);
+    if !record.is_owned_by(user) {
+        record.impact = record.impact.counted(kind, period_of(working.now), 1);
     }
     working.write(keyspace::content(id), &record);
     if paid {
@@ -164,17 +169,40 @@ pub(super) fn count_use(
     Ok(record)
 }
 
-/// Pays what a content earned by so many uses: royalties to its parents, level by level, the rest to its owners, what rounding leaves
-/// to the treasury. The money is the caller's to have taken. Gives how many contents it reached.
-pub(super) fn pay_royalties(working: &mut Working<'_>, id: &Hash, amount: Uftns, uses: u64) -> Result<u32, Stop> {
-    let mut open = VecDeque::from([(*id, amount)]);
+/// What a content earned.
+pub(super) struct Earned {
+    /// How much; the money is the caller's to have taken.
+    pub(super) amount: Uftns,
+    /// By so many uses.
+    pub(super) uses: u64,
+    /// Those of them that were not its owners' own: what its sources are cited by.
+    pub(super) by_others: u64,
+    /// Whose use it was, if it was one.
+    pub(super) user: Option<AccountId>,
+}
+
+impl Earned {
+    /// By one use or download.
+    pub(super) fn by_one(record: &ContentRecord, amount: Uftns, user: &AccountId) -> Self {
+        Self { amount, uses: 1, by_others: u64::from(!record.is_owned_by(user)), user: Some(*user) }
+    }
+}
+
+/// Pays what a content earned: royalties to its parents, level by level, the rest to its owners, what rounding leaves to the treasury.
+/// Gives how many contents it reached.
+pub(super) fn pay_royalties(working: &mut Working<'_>, id: &Hash, earned: &Earned) -> Result<u32, Stop> {
+    let mut open = VecDeque::from([(*id, earned.amount)]);
     let (mut reached, mut left_over) = (0_u32, 0_u64);
     while let Some((id, amount)) = open.pop_front() {
         let mut record = content(working, &id)?;
         reached = reached.saturating_add(1);
         if reached > 1 {
-            record.cited = record.cited.saturating_add(uses);
-            record.impact = record.impact.used(period_of(working.now), uses);
+            record.cited = record.cited.saturating_add(earned.uses);
+            // Who pays for a use of what was made from one's own cites oneself.
+            if earned.user.is_none_or(|user| !record.is_owned_by(&user)) {
+                let period = period_of(working.now);
+                record.impact = record.impact.counted(ImpactKind::Citation, period, earned.by_others);
+            }
             working.write(keyspace::content(&id), &record);
         }
         let mut rest = amount.0;

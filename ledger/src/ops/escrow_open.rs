@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::order::order_closed;
 use super::{Call, Capabilities, claim, within};
+use crate::calibration;
 use crate::charges::ChargeTerms;
 use crate::execute::{Stop, Working};
 use crate::outcome::{DueEvent, Effect};
@@ -130,6 +131,7 @@ pub(crate) fn refund(working: &mut Working<'_>, id: &EscrowId, events: &mut Vec<
     if escrow.status != EscrowStatus::Open {
         return Ok(());
     }
+    calibration::unserved(working, id)?;
     let amount = std::mem::take(&mut escrow.locked);
     let totals = &mut working.globals_mut().totals;
     totals.escrows = totals.escrows.checked_sub(amount).ok_or(Rejection::AmountOverflow)?;

@@ -10,6 +10,7 @@ use super::royalty::{royalty_ppm, worked};
 use super::{
     Call, Capabilities, TaskReceipt, TaskReport, carbon_ug, intensity_in_force, least_believed, own_escrow, task_units,
 };
+use crate::calibration;
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
 use crate::parameters::Parameter;
@@ -83,6 +84,7 @@ pub(super) fn settle_part(
     if escrow.status == EscrowStatus::Settled {
         quota::release(working, id, &escrow)?;
         order_closed(working, id)?;
+        calibration::served(working, id, worker, report)?;
     }
     Ok((price, returned))
 }

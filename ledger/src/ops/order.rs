@@ -5,7 +5,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use super::claim::file_claim;
-use super::content::{count_use, pay_royalties};
+use super::content::{Earned, count_use, pay_royalties};
 use super::escrow_open::check_reserve;
 use super::listing::listing;
 use super::{Call, MAX_ESCROW_MS, MAX_PARTS, own_open_escrow, within};
@@ -15,7 +15,9 @@ use crate::outcome::Effect;
 use crate::parameters::Parameter;
 use crate::pricing::Price;
 use crate::quota;
-use crate::records::{Claimed, Due, Escrow, EscrowStatus, ListingKind, ListingRecord, NodeRecord, OrderRecord, Safety};
+use crate::records::{
+    Claimed, Due, Escrow, EscrowStatus, ImpactKind, ListingKind, ListingRecord, NodeRecord, OrderRecord, Safety,
+};
 use crate::rejection::Rejection;
 use crate::reputation;
 use crate::state::keyspace;
@@ -268,8 +270,9 @@ pub(super) fn settle_delivery(working: &mut Working<'_>, id: &EscrowId, mut escr
     let fee = fee(&order, amount);
     let totals = &mut working.globals_mut().totals;
     totals.treasury = totals.treasury.checked_add(fee).ok_or(Rejection::AmountOverflow)?;
-    count_use(working, &order.content, &order.buyer, true)?;
-    pay_royalties(working, &order.content, Uftns(amount.0.saturating_sub(fee.0)), 1)?;
+    let record = count_use(working, &order.content, &order.buyer, ImpactKind::Download, true)?;
+    let earned = Earned::by_one(&record, Uftns(amount.0.saturating_sub(fee.0)), &order.buyer);
+    pay_royalties(working, &order.content, &earned)?;
     working.judge(&order.seller, reputation::PAID, id)?;
     escrow.mark_released(0);
     escrow.status = EscrowStatus::Settled;

@@ -5,10 +5,10 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use super::Call;
-use super::content::{content, count_use, pay_royalties};
+use super::content::{Earned, content, count_use, pay_royalties};
 use crate::execute::{Stop, Working};
 use crate::outcome::Effect;
-use crate::records::ContentRecord;
+use crate::records::{ContentRecord, ImpactKind};
 use crate::rejection::Rejection;
 use crate::state::keyspace;
 use crate::types::{AccountId, Hash, Uftns};
@@ -60,9 +60,11 @@ pub(super) fn worked(working: &mut Working<'_>, module: &Hash, user: &AccountId,
     if working.get(&key)?.is_none() {
         return Ok(());
     }
-    let mut record = count_use(working, module, user, !royalty.is_zero())?;
+    let mut record = count_use(working, module, user, ImpactKind::Use, !royalty.is_zero())?;
     record.earned = record.earned.checked_add(royalty).ok_or(Rejection::AmountOverflow)?;
-    record.earned_uses = record.earned_uses.saturating_add(u64::from(!royalty.is_zero()));
+    let paid = !royalty.is_zero();
+    record.earned_uses = record.earned_uses.saturating_add(u64::from(paid));
+    record.earned_by_others = record.earned_by_others.saturating_add(u64::from(paid && !record.is_owned_by(user)));
     working.write(key, &record);
     Ok(())
 }
@@ -71,12 +73,13 @@ impl CollectRoyalties {
     pub(crate) fn apply(&self, working: &mut Working<'_>, _: &Call<'_>) -> Result<Effect, Stop> {
         let mut record = content(working, &self.content)?;
         let (amount, uses) = (std::mem::take(&mut record.earned), std::mem::take(&mut record.earned_uses));
+        let by_others = std::mem::take(&mut record.earned_by_others);
         if amount.is_zero() {
             return Err(Rejection::AlreadyDone("what this content earned in tasks was collected".into()).into());
         }
         working.write(keyspace::content(&self.content), &record);
         working.uncount_locked(amount)?;
-        let reached = pay_royalties(working, &self.content, amount, uses)?;
+        let reached = pay_royalties(working, &self.content, &Earned { amount, uses, by_others, user: None })?;
         Ok(Effect::RoyaltiesCollected { content: self.content, amount, uses, reached })
     }
 }

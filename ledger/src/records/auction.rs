@@ -36,6 +36,8 @@ pub struct AuctionRecord {
     pub closed: bool,
     /// Who works for it; nothing while it runs and when nobody's bid was fit.
     pub winner: Option<AccountId>,
+    /// What that bid was: its price is the order's, its footprint is what the receipt is set against.
+    pub won: Option<OpenedBid>,
 }
 
 /// One bid.

@@ -19,20 +19,32 @@ pub struct ContentRecord {
     pub price: Uftns,
     /// Of the base of each part of a task that runs it, in ppm.
     pub royalty_ppm: u32,
-    /// Uses: bought, delivered, or in parts of tasks that were paid.
+    /// Uses: bought, or in parts of tasks that were paid.
     pub uses: u64,
-    /// Uses of others that were made from it.
+    /// Orders of it that were delivered and paid.
+    pub downloads: u64,
+    /// Paid uses and downloads of others that were made from it.
     pub cited: u64,
     /// Sum and number of ratings.
     pub stars: u64,
     /// See `stars`.
     pub ratings: u64,
-    /// Uses by others than its owners and uses of what was made from it, lately.
+    /// Uses and downloads by others than its owners, and those of what was made from it, lately.
     pub impact: Impact,
     /// Earned in tasks, until somebody collects it.
     pub earned: Uftns,
     /// Parts of tasks in which that was earned.
     pub earned_uses: u64,
+    /// Those of them that were not its owners' own: what its sources are cited by.
+    pub earned_by_others: u64,
+}
+
+impl ContentRecord {
+    /// Whether this account has a share of it.
+    #[must_use]
+    pub fn is_owned_by(&self, account: &AccountId) -> bool {
+        self.owners.iter().any(|share| share.owner == *account)
+    }
 }
 
 /// An owner's share.

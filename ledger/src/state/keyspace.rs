@@ -84,6 +84,10 @@ pub(crate) fn auction(id: &Hash) -> Vec<u8> {
 pub(crate) fn reputation(account: &AccountId) -> Vec<u8> {
     key(b"cR", &account.0)
 }
+/// How well an account predicts what its work emits.
+pub(crate) fn calibration(account: &AccountId) -> Vec<u8> {
+    key(b"cP", &account.0)
+}
 pub(crate) fn purpose(escrow: &EscrowId) -> Vec<u8> {
     key(b"cu", &escrow.0)
 }

@@ -41,6 +41,7 @@ pub struct Lot {
     pub id: TxId,
     pub commit_until: TimeMs,
     pub reveal_until: TimeMs,
+    pub max_price: u64,
 }
 
 /// A bid as its bidder remembers it.
@@ -88,6 +89,8 @@ pub struct Client {
     pub disputes: Vec<(TxId, u32, Vec<AccountId>)>,
     pub auctions: Vec<Lot>,
     pub bids: Vec<Bid>,
+    /// Orders that nodes won, with their tasks.
+    pub won: Vec<(Bid, Task)>,
     /// Who has quota.
     pub holders: Vec<AccountId>,
     /// Offers of quota with their owners.
@@ -136,6 +139,7 @@ impl Client {
             disputes: Vec::new(),
             auctions: Vec::new(),
             bids: Vec::new(),
+            won: Vec::new(),
             holders: Vec::new(),
             offers: Vec::new(),
             disasters: Vec::new(),
@@ -215,7 +219,8 @@ impl Client {
             }
             (_, Effect::QuotaWithdrawn { offer, .. }) => self.offers.retain(|(known, _)| known != offer),
             (Operation::OpenAuction(op), _) => {
-                let lot = Lot { id, commit_until: op.commit_until, reveal_until: op.reveal_until };
+                let (commit_until, reveal_until, max_price) = (op.commit_until, op.reveal_until, op.max_price.0);
+                let lot = Lot { id, commit_until, reveal_until, max_price };
                 remember(&mut self.auctions, lot);
                 let task = Task { id, opener: tx.account, task: op.task, module: op.module, parts: 1 };
                 remember(&mut self.tasks, task);
@@ -244,10 +249,12 @@ impl Client {
         match event {
             DueEvent::EscrowRefunded { escrow, .. } => {
                 self.tasks.retain(|task| task.id != *escrow);
+                self.won.retain(|(_, task)| task.id != *escrow);
                 self.deliveries.retain(|(order, ..)| order != escrow);
                 self.disasters.retain(|(id, _)| id != escrow);
                 self.luxuries.retain(|(id, _)| id != escrow);
             }
+            DueEvent::AuctionClosed { auction, winner: Some(winner), .. } => self.node_won(auction, winner),
             DueEvent::Proposal { proposal, status } if *status != ProposalStatus::Succeeded => {
                 self.proposals.retain(|known| known != proposal);
             }

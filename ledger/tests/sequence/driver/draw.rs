@@ -1,7 +1,7 @@
 //! Operations at random: most could pass, some cannot.
 
 use super::Draft;
-use super::client::{Client, one};
+use super::client::{Agent, Client, Task, one};
 use crate::common::{agents, id_of, key, operator};
 use mesh30k_ledger::ops::{
     BatchTransfer, Capabilities, Choice, EnergyMethod, EscrowOpen, EscrowRelease, Freeze, Operation, ParameterChange,
@@ -19,7 +19,7 @@ impl Client {
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: TimeMs) -> Draft {
         self.now = now;
         loop {
-            let draft = match rng.random_range(0..262) {
+            let draft = match rng.random_range(0..282) {
                 0..30 => Some(self.pay(rng)),
                 30..38 => Some(self.pay_many(rng)),
                 38..50 => Some(self.open_escrow(rng)),
@@ -79,6 +79,8 @@ impl Client {
                 246..249 => self.collect(rng),
                 249..250 => Some(self.declare_hardware(rng)),
                 256..262 => self.declare_or_attest(rng),
+                262..276 => self.serve(rng),
+                276..282 => self.seal(rng),
                 _ => self.review_offer(rng),
             };
             if let Some(draft) = draft {
@@ -130,9 +132,22 @@ impl Client {
     /// Of a part of a known task: its escrow, its opener, the node that worked.
     pub fn receipt(&self, rng: &mut ChaCha8Rng) -> Option<(TxId, AccountId, NodeId, TaskReceipt)> {
         let (task, agent) = (one(&self.tasks, rng)?, one(&self.agents, rng)?);
-        let (energy_mj, intensity, renewable_ppm) =
-            (rng.random_range(0..200_000), 380_000, rng.random_range(0..500_001));
-        let report = TaskReport {
+        let energy = (rng.random_range(0..200_000), rng.random_range(0..500_001));
+        let report = self.report_of(rng, &task, &agent, energy);
+        let receipt = report.sign(&self.context, &self.host_key(agent.node), &agent.key);
+        Some((task.id, task.opener, agent.node, receipt))
+    }
+
+    /// Energy in millijoules, and how much of it is renewable.
+    pub fn report_of(
+        &self,
+        rng: &mut ChaCha8Rng,
+        task: &Task,
+        agent: &Agent,
+        (energy_mj, renewable_ppm): (u64, u32),
+    ) -> TaskReport {
+        let intensity = 380_000;
+        TaskReport {
             task: task.task,
             part: rng.random_range(0..task.parts.max(1)),
             module: task.module,
@@ -146,12 +161,10 @@ impl Client {
             energy_method: EnergyMethod::Fuel,
             intensity_mg_per_kwh: intensity,
             renewable_ppm,
-            carbon_ug: carbon_ug(energy_mj, intensity, renewable_ppm)?,
+            carbon_ug: carbon_ug(energy_mj, intensity, renewable_ppm).unwrap(),
             host: agent.node,
             agent: agent.id,
-        };
-        let receipt = report.sign(&self.context, &self.host_key(agent.node), &agent.key);
-        Some((task.id, task.opener, agent.node, receipt))
+        }
     }
 
     fn register(&mut self, rng: &mut ChaCha8Rng) -> Option<Draft> {

@@ -6,12 +6,12 @@ use super::draw::{reserve, small};
 use crate::common::{key, region};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
-    BuyUse, ClaimPart, CollectRoyalties, DeclarePurpose, DisputeClaim, OpenAuction, OpenBid, Operation, RateContent,
+    BuyUse, ClaimPart, CollectRoyalties, DeclarePurpose, DisputeClaim, EscrowRelease, OpenAuction, OpenBid, Operation, RateContent,
     ReclassifyPurpose, RegisterContent, RuleClaim, SealBid, SignalEmergency, sealed_bid,
 };
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::records::{ContentParent, ContentShare};
-use mesh30k_ledger::types::{Hash, Uftns};
+use mesh30k_ledger::types::{AccountId, Hash, NodeId, TxId, Uftns};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -39,8 +39,8 @@ impl Client {
     }
 
     pub fn open_auction(&self, rng: &mut ChaCha8Rng) -> Draft {
-        let commit_until = self.now.plus_ms(rng.random_range(900..6_000));
-        let reveal_until = commit_until.plus_ms(rng.random_range(900..6_000));
+        let commit_until = self.now.plus_ms(rng.random_range(900..20_000));
+        let reveal_until = commit_until.plus_ms(rng.random_range(900..20_000));
         let op = OpenAuction {
             task: Hash(rng.random()),
             module: Hash::of(b"module"),
@@ -48,7 +48,7 @@ impl Client {
             reserve: reserve(rng),
             commit_until,
             reveal_until,
-            release_deadline: reveal_until.plus_ms(rng.random_range(900..40_000)),
+            release_deadline: reveal_until.plus_ms(rng.random_range(900..80_000)),
         };
         Draft { from: self.anybody(rng), op: Operation::OpenAuction(op) }
     }
@@ -57,8 +57,9 @@ impl Client {
         let now = self.now;
         let open: Vec<_> = self.auctions.iter().filter(|lot| now < lot.commit_until).cloned().collect();
         let lot = one(&open, rng)?;
-        let who = if rng.random_ratio(1, 2) { key(rng.random_range(1..=4)) } else { self.anybody(rng) };
-        let (price, carbon_ug) = (rng.random_range(0..15_000), rng.random_range(0..50_000));
+        let who = if rng.random_ratio(4, 5) { key(rng.random_range(1..=4)) } else { self.anybody(rng) };
+        // Some too dear to be fit.
+        let (price, carbon_ug) = (rng.random_range(0..=lot.max_price + lot.max_price / 8), rng.random_range(0..50_000));
         let bid = Bid { lot, who: who.clone(), price, carbon_ug, salt: Hash(rng.random()) };
         let id = crate::common::id_of(&who);
         let sealed = sealed_bid(&bid.lot.id, &id, Uftns(price), carbon_ug, &bid.salt);
@@ -75,6 +76,34 @@ impl Client {
         let price = if rng.random_ratio(1, 20) { bid.price + 1 } else { bid.price };
         let op = OpenBid { auction: bid.lot.id, price: Uftns(price), carbon_ug: bid.carbon_ug, salt: bid.salt };
         Some(Draft { from: bid.who, op: Operation::OpenBid(op) })
+    }
+
+    pub fn node_won(&mut self, auction: &TxId, winner: &AccountId) {
+        let bid = self.bids.iter().find(|bid| bid.lot.id == *auction && crate::common::id_of(&bid.who) == *winner);
+        let is_node = (1..=4).any(|n| crate::common::id_of(&key(n)) == *winner);
+        let task = self.tasks.iter().find(|task| task.id == *auction);
+        if let (Some(bid), Some(task), true) = (bid, task, is_node) {
+            let won = (bid.clone(), task.clone());
+            remember(&mut self.won, won);
+        }
+    }
+
+    /// The winner's work, about as foreseen mostly: paid by the opener, or claimed.
+    pub fn serve(&self, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let (bid, task) = one(&self.won, rng)?;
+        let node = NodeId((1..=4_u64).find(|n| key(*n as u8).public() == bid.who.public())?);
+        let of_node: Vec<_> = self.agents.iter().filter(|agent| agent.node == node).cloned().collect();
+        let agent = one(&of_node, rng)?;
+        // 9.47 mJ emit a microgram at this intensity.
+        let foreseen = bid.carbon_ug * 947 / 100;
+        let energy_mj = if rng.random_ratio(1, 2) { foreseen } else { rng.random_range(0..200_000) };
+        let (report, key) = (self.report_of(rng, &task, &agent, (energy_mj, 0)), self.host_key(node));
+        let (escrow, receipt) = (task.id, report.sign(&self.context, &key, &agent.key));
+        Some(if rng.random_ratio(1, 3) {
+            Draft { from: self.signer(&task.opener)?, op: Operation::EscrowRelease(EscrowRelease { escrow, receipt }) }
+        } else {
+            Draft { from: key, op: Operation::ClaimPart(ClaimPart { escrow, receipt }) }
+        })
     }
 
     pub fn publish(&self, rng: &mut ChaCha8Rng) -> Draft {

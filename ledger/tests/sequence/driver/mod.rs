@@ -145,6 +145,7 @@ impl Driver {
             if step % full_every == 0 || step == steps {
                 invariants::check(&self.state).unwrap_or_else(|breach| panic!("step {step}: {breach}"));
                 let all: Vec<AccountId> = self.auditor.accounts().collect();
+                self.compare_standing(&all, step);
                 self.compare(all, step);
                 copies::check(&self.state, self.last.as_ref().unwrap());
                 progress(step);
@@ -196,6 +197,9 @@ impl Driver {
             if outcome.is_executed() { figures.0 += 1 } else { figures.1 += 1 }
         }
         self.auditor.end(&at_end);
+        for label in self.auditor.reached() {
+            self.coverage.learned(label);
+        }
         let touched: Vec<AccountId> = execution
             .changes
             .keys()
@@ -209,8 +213,16 @@ impl Driver {
         }
         let lenders = execution.changes.keys().filter_map(|key| key.strip_prefix(b"cQ")?.first_chunk()).copied();
         let lenders: Vec<AccountId> = lenders.map(AccountId).collect();
+        let judged = execution.changes.keys().filter_map(|key| {
+            key.strip_prefix(b"cR").or_else(|| key.strip_prefix(b"cP"))?.try_into().ok().map(AccountId)
+        });
+        let judged: Vec<AccountId> = judged.collect();
+        let contents = execution.changes.keys().filter_map(|key| key.strip_prefix(b"co")?.try_into().ok().map(Hash));
+        let contents: Vec<Hash> = contents.collect();
         self.state.apply(execution.changes);
         self.last = Some(block.header);
+        self.compare_standing(&judged, block.header.height.0);
+        self.compare_impact(&contents, block.header.height.0);
         self.compare(touched, block.header.height.0);
         self.compare(lenders, block.header.height.0);
     }
@@ -233,6 +245,26 @@ impl Driver {
         let found =
             [totals.burned, totals.access_fund, totals.carbon_pool, totals.treasury, totals.minted, totals.dividends];
         assert_eq!(found.map(|sum| i128::from(sum.0)), self.auditor.pools(), "audit of the pools at {step}");
+    }
+
+    fn compare_standing(&self, accounts: &[AccountId], step: u64) {
+        let now = query::tip(&self.state).unwrap().time;
+        for id in accounts {
+            let score = query::reputation(&self.state, id).unwrap().map_or(500, |record| record.score_at(now));
+            let calibration = query::calibration(&self.state, id).unwrap();
+            let confidence = calibration.map_or(500_000, |record| record.confidence_at(now));
+            let found = (i128::from(score), i128::from(confidence));
+            assert_eq!(found, self.auditor.standing(id), "audit of {id} at {step}: reputation and confidence");
+        }
+    }
+
+    fn compare_impact(&self, contents: &[Hash], step: u64) {
+        for id in contents {
+            let record = query::content(&self.state, id).unwrap().unwrap();
+            let counts = [record.uses, record.downloads, record.cited].map(i128::from);
+            let scores = [record.impact.uses, record.impact.downloads, record.impact.citations].map(i128::from);
+            assert_eq!((counts, scores), self.auditor.impact_of(id), "audit of {id} at {step}: impact by kind");
+        }
     }
 
     fn compare_quota(&self, id: &AccountId, step: u64) {

@@ -1,6 +1,6 @@
 //! Claims and auctions in the auditor's books.
 
-use super::{Auditor, Claim, Earned, Locked, Lot, Work};
+use super::{Auditor, Claim, Earned, Locked, Lot, Work, standing};
 use mesh30k_ledger::ops::Operation;
 use mesh30k_ledger::records::{Contribution, Duty};
 use mesh30k_ledger::transaction::Transaction;
@@ -27,6 +27,7 @@ impl Auditor {
                 let claim = self.claims.get_mut(&(op.escrow, op.part)).expect("audit: an unknown claim");
                 assert_eq!((claim.opener, claim.bond), (tx.account, 0), "audit: who may dispute, once");
                 claim.bond = DISPUTE_BOND;
+                self.contested(op.escrow);
             }
             Operation::RuleClaim(op) => {
                 let claim = self.claims.get_mut(&(op.escrow, op.part)).expect("audit: an unknown claim");
@@ -42,7 +43,8 @@ impl Auditor {
                 let (max, reserve) = (i128::from(op.max_price.0), i128::from(op.reserve.0));
                 self.debit(tx.account, max + reserve);
                 let (opener, listed) = (tx.account, self.books[&tx.account].listed);
-                self.lots.insert(id, Lot { opener, max, reserve, listed, bids: BTreeMap::new() });
+                let (bids, work_ms) = (BTreeMap::new(), op.release_deadline.0 - op.reveal_until.0);
+                self.lots.insert(id, Lot { opener, max, reserve, listed, bids, work_ms });
             }
             Operation::SealBid(op) => {
                 self.debit(tx.account, BID_BOND);
@@ -51,7 +53,7 @@ impl Auditor {
             }
             Operation::OpenBid(op) => {
                 let lot = self.lots.get_mut(&op.auction).expect("audit: an unknown auction");
-                let before = lot.bids.insert(tx.account, Some(i128::from(op.price.0)));
+                let before = lot.bids.insert(tx.account, Some((i128::from(op.price.0), i128::from(op.carbon_ug))));
                 assert_eq!(before, Some(None), "audit: a bid that was not sealed, or opened twice");
             }
             Operation::ClaimContribution(op) => {
@@ -80,11 +82,23 @@ impl Auditor {
         let price = i128::from(self.contents[&content].price.0);
         self.debit(buyer, price);
         self.used(content, buyer);
-        self.earned_by_content(content, price, 1);
+        self.earned_by_content(content, price, buyer);
+    }
+
+    /// By one use or download.
+    pub(super) fn earned_by_content(&mut self, content: Hash, earned: i128, by: AccountId) {
+        let own = self.contents[&content].owners.iter().any(|share| share.owner == by);
+        self.earned_up(content, earned, (1, i128::from(!own)), Some(by));
     }
 
     /// Level by level, sixteen contents at most: royalties up, the rest to the owners, what no share takes to the treasury.
-    pub(super) fn earned_by_content(&mut self, content: Hash, earned: i128, uses: i128) {
+    pub(super) fn earned_up(
+        &mut self,
+        content: Hash,
+        earned: i128,
+        (uses, others): (i128, i128),
+        by: Option<AccountId>,
+    ) {
         let mut level = vec![(content, earned)];
         let mut known = 1;
         while !level.is_empty() {
@@ -98,7 +112,7 @@ impl Auditor {
                         known += 1;
                         kept -= royalty;
                         above.push((parent.content, royalty));
-                        self.impact(parent.content, uses);
+                        self.cited(parent.content, uses, others, by);
                     }
                 }
                 let mut rest = kept;
@@ -158,6 +172,7 @@ impl Auditor {
         self.credit(opener, bond);
         if ruled {
             self.slash(worker, Duty::Host, opener);
+            self.judged(worker, standing::FALSE_RECEIPT);
         }
     }
 
@@ -166,13 +181,18 @@ impl Auditor {
         for (bidder, opened) in &lot.bids {
             match opened {
                 Some(_) => self.credit(*bidder, BID_BOND),
-                None => self.treasury += BID_BOND,
+                None => {
+                    self.treasury += BID_BOND;
+                    self.judged(*bidder, standing::NEVER_OPENED);
+                }
             }
         }
         let fit = lot.bids.values().flatten().count();
         assert_eq!(winner.is_some(), fit > 0, "audit: a winner when and only when there is a bid");
         let Some(winner) = winner else { return self.credit(lot.opener, lot.max + lot.reserve) };
-        let amount = lot.bids[&winner].expect("audit: the winner opened its bid");
+        let (amount, expected) = lot.bids[&winner].expect("audit: the winner opened its bid");
+        self.best_won(&lot.bids, winner);
+        self.has_won(id, winner, expected, lot.work_ms);
         self.credit(lot.opener, lot.max - amount);
         let (opener, reserve, listed) = (lot.opener, lot.reserve, lot.listed);
         let order = Locked { opener, amount, reserve, listed, open_parts: 1, released: BTreeSet::new() };

@@ -11,6 +11,8 @@ mod purposes;
 mod quotas;
 mod retirement;
 mod royalties;
+mod standing;
+mod weights;
 
 pub use declared::ALLOWANCE;
 pub use dividends::QUARTER_MS;
@@ -100,7 +102,10 @@ struct Lot {
     max: i128,
     reserve: i128,
     listed: bool,
-    bids: BTreeMap<AccountId, Option<i128>>,
+    /// Price and expected footprint, once opened.
+    bids: BTreeMap<AccountId, Option<(i128, i128)>>,
+    /// From the end of its phases to the deadline.
+    work_ms: u64,
 }
 
 /// Books in plain integers.
@@ -147,6 +152,7 @@ pub struct Auditor {
     works: BTreeMap<Hash, royalties::Works>,
     /// Of tasks for which one was declared.
     purposes: BTreeMap<TxId, purposes::Declared>,
+    standings: standing::Standings,
 }
 
 impl Auditor {
@@ -201,6 +207,7 @@ impl Auditor {
             owed: BTreeMap::new(),
             works: BTreeMap::new(),
             purposes: BTreeMap::new(),
+            standings: standing::Standings::default(),
         };
         auditor.quarters_begin(genesis.time);
         auditor
@@ -262,9 +269,10 @@ impl Auditor {
                 let locked = self.escrows.remove(escrow).expect("audit: an unknown escrow was refunded");
                 self.credit(locked.opener, locked.open_parts * (locked.amount + locked.reserve));
                 self.quota_freed(locked.opener, *escrow);
+                self.never_served(escrow);
             }
             DueEvent::Proposal { proposal, status } => self.proposal(*proposal, *status),
-            DueEvent::FreezeEnded { .. } => {}
+            DueEvent::FreezeEnded { scope } => self.thawed(scope),
             DueEvent::SchedulePaid { schedule, .. } => {
                 let plan = self.plans.get_mut(schedule).expect("audit: an unknown schedule paid");
                 plan.left -= 1;
@@ -304,7 +312,7 @@ impl Auditor {
     }
 
     fn fee(&mut self, tx: &Transaction) {
-        let weight = 10 + weight(&tx.op);
+        let weight = 10 + weights::weight(&tx.op);
         self.weight += weight;
         let fee = (self.rate * weight + 999_999) / 1_000_000;
         let paid = fee.min(self.account(&tx.account).0);
@@ -332,7 +340,9 @@ impl Auditor {
                 self.agents_came(op.agents.len());
                 self.quota_came(tx.account, &op.agents);
             }
-            Operation::Vote(_) | Operation::Freeze(_) | Operation::Thaw(_) => {}
+            Operation::Vote(_) => {}
+            Operation::Freeze(op) => self.froze(op.scope),
+            Operation::Thaw(op) => self.thawed(&op.scope),
             _ => self.carried_out_later(tx, id),
         }
     }
@@ -354,6 +364,7 @@ impl Auditor {
             Operation::ProveEquivocation(op) => {
                 let offender = crate::common::id_of(&crate::common::key(op.first.vote.validator.0 as u8));
                 self.slash(offender, Duty::Validator, tx.account);
+                self.judged(offender, standing::TWO_VOTES);
                 let now = self.now;
                 let until = self.jailed.entry(offender).or_insert(now);
                 *until = (*until).max(now).plus_ms(JAIL_MS);
@@ -452,44 +463,5 @@ impl Auditor {
         self.debit(opener, open_parts * (amount + reserve));
         let listed = self.books[&opener].listed;
         self.escrows.insert(id, Locked { opener, amount, reserve, listed, open_parts, released: BTreeSet::new() });
-    }
-}
-
-/// What each kind costs beyond the ten of its envelope, as the book has it.
-fn weight(op: &Operation) -> i128 {
-    match op {
-        Operation::Transfer(_) | Operation::Vote(_) | Operation::Freeze(_) | Operation::Thaw(_) => 5,
-        Operation::BatchTransfer(batch) => 3 * batch.transfers.len() as i128,
-        Operation::EscrowOpen(_) => 10,
-        Operation::EscrowRelease(_) => 30,
-        Operation::RegisterHost(batch) => 10 + 3 * batch.agents.len() as i128,
-        Operation::Propose(_) => 50,
-        Operation::Schedule(_) => 20,
-        Operation::ProveEquivocation(_) => 100,
-        Operation::ClaimPart(_) | Operation::RuleClaim(_) | Operation::ClaimDelivery(_) => 40,
-        Operation::DisputeClaim(_) | Operation::OpenAuction(_) | Operation::SealBid(_) | Operation::OpenBid(_) => 20,
-        Operation::AttestContribution(_) => 15,
-        Operation::RegisterContent(_) => 30,
-        Operation::BuyUse(_) => 150,
-        Operation::RateContent(_) => 10,
-        Operation::RotateKey(_) | Operation::Anchor(_) | Operation::TakeQuota(_) => 20,
-        Operation::OfferQuota(_) | Operation::WithdrawQuota(_) | Operation::ReserveQuota(_) => 10,
-        Operation::DrawQuota(_) | Operation::AcceptDelivery(_) | Operation::CollectRoyalties(_) => 150,
-        Operation::CreateListing(_) | Operation::ChangeListing(_) | Operation::PlaceOrder(_) => 20,
-        Operation::WithdrawListing(_) | Operation::ReviewListing(_) | Operation::RateOrder(_) => 10,
-        Operation::DeclareHardware(_)
-        | Operation::Declare(_)
-        | Operation::Attest(_)
-        | Operation::ClaimContribution(_)
-        | Operation::DeclarePurpose(_)
-        | Operation::ReclassifyPurpose(_)
-        | Operation::SignalEmergency(_) => 10,
-        Operation::Unbond(_)
-        | Operation::ReportIntensity(_)
-        | Operation::ClaimSaving(_)
-        | Operation::AttestSaving(_) => 10,
-        Operation::Unschedule(_) | Operation::Bond(_) | Operation::TransferCredits(_) | Operation::RetireCredits(_) => {
-            5
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Listings and orders in the auditor's books.
 
-use super::{Auditor, Claim, Locked, Work};
+use super::{Auditor, Claim, Locked, Work, standing};
 use mesh30k_ledger::ops::{ListingTerms, Operation};
 use mesh30k_ledger::outcome::DueEvent;
 use mesh30k_ledger::records::{ListingKind, Safety};
@@ -109,6 +109,8 @@ impl Auditor {
                 let order = self.orders.of.get_mut(&op.order).expect("audit: an unknown order was rated");
                 assert!(order.buyer == who && order.paid > 0 && !order.rated, "audit: rated by whoever paid, once");
                 order.rated = true;
+                let seller = order.seller;
+                self.judged(seller, 2 * (i128::from(op.stars) - 3));
             }
             _ => self.quota_moved(tx, id),
         }
@@ -125,9 +127,10 @@ impl Auditor {
         let content = order.content.expect("audit: work was delivered");
         let fee = commission(amount);
         self.treasury += fee;
-        let buyer = order.buyer;
-        self.used(content, buyer);
-        self.earned_by_content(content, amount - fee, 1);
+        let (buyer, seller) = (order.buyer, order.seller);
+        self.downloaded(content, buyer);
+        self.earned_by_content(content, amount - fee, buyer);
+        self.judged(seller, standing::PAID);
     }
 
     pub(super) fn listing_fell_due(&mut self, event: &DueEvent) {

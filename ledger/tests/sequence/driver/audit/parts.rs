@@ -1,6 +1,6 @@
 //! Parts that are paid, in the auditor's books.
 
-use super::{Auditor, orders};
+use super::{Auditor, orders, standing};
 use mesh30k_ledger::ops::TaskReport;
 use mesh30k_ledger::types::TxId;
 
@@ -49,8 +49,10 @@ impl Auditor {
         let kept = self.kept_back(worker, footprint_ug, report.renewable_ppm, base - fee);
         self.credit(worker, base - fee - kept);
         self.credit(opener, limit - (base + carbon + premium + royalty - discount - green));
+        self.judged(worker, standing::PAID);
         if self.escrows[&escrow].open_parts == 0 {
             self.quota_freed(opener, escrow);
+            self.served(&escrow, footprint_ug);
         }
     }
 }

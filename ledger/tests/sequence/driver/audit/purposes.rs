@@ -1,6 +1,6 @@
 //! Purposes in the auditor's books, and what it costs to declare too much.
 
-use super::Auditor;
+use super::{Auditor, standing};
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::types::{AccountId, TxId};
 use std::collections::BTreeMap;
@@ -50,6 +50,7 @@ impl Auditor {
         let paid = due.min(self.books[&opener].free);
         self.debit(opener, paid);
         self.treasury += paid;
+        self.judged(opener, standing::TOO_HIGH);
     }
 }
 
