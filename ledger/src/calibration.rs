@@ -3,9 +3,7 @@
 use crate::execute::{Stop, Working};
 use crate::ops::TaskReport;
 use crate::parameters::Parameter;
-use crate::records::{
-    AuctionRecord, CONFIDENCE_START_PPM, CalibrationRecord, ClaimRecord, ClaimStatus, agreement_ppm,
-};
+use crate::records::{AuctionRecord, CONFIDENCE_START_PPM, CalibrationRecord, ClaimRecord, ClaimStatus, agreement_ppm};
 use crate::reputation;
 use crate::state::{StateError, keyspace};
 use crate::types::{AccountId, EscrowId};

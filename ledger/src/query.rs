@@ -13,12 +13,12 @@ use crate::ops::Capabilities;
 use crate::parameters::{Parameter, Parameters};
 use crate::priority::{Purpose, Standing};
 use crate::records::{
-    Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CalibrationRecord, CapabilityRecord, ClaimRecord, ClusterRecord,
-    ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DeclarationRecord, Declared, DividendRecord,
-    EmergencyRecord, EpochRecord, Escrow, FreezeRecord, Globals, HardwareRecord, IntensityRecord, JailRecord,
-    ListingRecord, MAX_HOLDERS, NodeRecord, Office, OfficeRecord, OrderRecord, Proposal, PurchaseRecord, PurposeRecord,
-    QuotaDraw, QuotaOffer, QuotaRecord, Regions, ReputationRecord, RetirementRecord, SavingRecord, ScheduleRecord,
-    SectorRecord, Tip, Totals, VolumeRecord, VoteRecord,
+    Account, AgentRecord, AnchorRecord, AuctionRecord, BondRecord, CalibrationRecord, CapabilityRecord, ClaimRecord,
+    ClusterRecord, ContentRecord, ContributionRecord, CreditRecord, CreditTotals, DeclarationRecord, Declared,
+    DividendRecord, EmergencyRecord, EpochRecord, Escrow, FreezeRecord, Globals, HardwareRecord, IntensityRecord,
+    JailRecord, ListingRecord, MAX_HOLDERS, NodeRecord, Office, OfficeRecord, OrderRecord, Proposal, PurchaseRecord,
+    PurposeRecord, QuotaDraw, QuotaOffer, QuotaRecord, Regions, ReputationRecord, RetirementRecord, SavingRecord,
+    ScheduleRecord, SectorRecord, Tip, Totals, VolumeRecord, VoteRecord,
 };
 use crate::signing::ChainContext;
 use crate::state::{StateError, StateRead, decode_record, keyspace, read, read_or_corrupt};

@@ -141,6 +141,43 @@ fn impact_counts_others_uses_and_pays_an_owner_on_top() {
 }
 
 #[test]
+fn citations_count_but_not_by_whoever_cites_oneself() {
+    let mut world = world();
+    let impact = |world: &World, name| record(world, name).impact;
+    // Bob's own use, and one by the owner of what it was made from: nobody cites anybody else.
+    for (who, cited, module_uses) in [(bob(), 1, 0), (key(3), 2, 1)] {
+        world.must(&who, Operation::BuyUse(BuyUse { content: Hash::of(b"module"), max_price: Uftns(10) }));
+        assert_eq!((record(&world, b"data").cited, impact(&world, b"data").citations), (cited, 0));
+        assert_eq!(impact(&world, b"module").uses, module_uses * IMPACT_OF_USE);
+    }
+    world.must(&alice(), Operation::BuyUse(BuyUse { content: Hash::of(b"module"), max_price: Uftns(10) }));
+    assert_eq!((record(&world, b"data").cited, impact(&world, b"data").citations), (3, IMPACT_OF_USE));
+    // In tasks: two parts of Bob's own, one of Alice's; counted when they are collected.
+    let own = EscrowOpen {
+        task: Hash::of(b"task"),
+        module: Hash::of(b"module"),
+        capability: Capabilities::COMPUTE,
+        parts: 2,
+        amount_per_part: Uftns(5_000),
+        reserve_per_part: Uftns(5_000),
+        release_deadline: world.now().plus_ms(600_000),
+    };
+    let (own, _) = world.must(&bob(), Operation::EscrowOpen(own));
+    let others = open(&mut world, 1, 600_000);
+    for (who, escrow, part) in [(bob(), own, 0), (bob(), own, 1), (alice(), others, 0)] {
+        pay(&mut world, &who, escrow, part);
+    }
+    let module = record(&world, b"module");
+    assert_eq!((module.earned_uses, module.earned_by_others), (3, 1));
+    collect(&mut world, b"module");
+    let (data, module) = (record(&world, b"data"), record(&world, b"module"));
+    assert_eq!((data.cited, data.impact.citations), (6, 2 * IMPACT_OF_USE));
+    assert_eq!((data.impact.uses, data.impact.downloads), (0, 0), "it was never used itself");
+    // Key 3's, Alice's, and Alice's part.
+    assert_eq!((module.uses, module.impact.uses, module.earned_by_others), (6, 3 * IMPACT_OF_USE, 0));
+}
+
+#[test]
 fn what_a_machine_cost_is_declared_by_its_node_and_replaced() {
     let mut world = World::new();
     let declare = |embodied_g| Operation::DeclareHardware(DeclareHardware { embodied_g, lifespan_h: 35_040, slots: 8 });

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 use mesh30k_ledger::ops::{AttestContribution, ClaimContribution, Operation};
-use mesh30k_ledger::records::{Contribution as Kind, ContributionRecord, REPUTATION_START};
+use mesh30k_ledger::records::{CONFIDENCE_MAX_PPM, Contribution as Kind, ContributionRecord, REPUTATION_START};
 use mesh30k_ledger::types::{TimeMs, Uftns};
 use mesh30k_node::api::types::{ContributionRow, ContributionsAnswer, EmissionRow, OwnContentRow, StandingAnswer};
 use mesh30k_testnet::carbon::utc;
@@ -176,6 +176,21 @@ fn standing(session: &Session, account: &str) -> Result<()> {
         }
         None => line(format!("    never changed; everybody begins with {REPUTATION_START}")),
     }
+    line(format!(
+        "  confidence {:>8}    │{:<BAR_WIDTH$}│",
+        percent(answer.confidence_ppm),
+        bar(answer.confidence_ppm.into(), CONFIDENCE_MAX_PPM.into(), BAR_WIDTH)
+    ));
+    match answer.calibrated {
+        Some(last) => {
+            let when = from_now(answer.time, last.updated_at);
+            line(format!(
+                "    {} predictions met a receipt, the last one {when} in order {}",
+                last.predictions, last.because
+            ));
+        }
+        None => line("    no prediction met a receipt yet; everybody begins in the middle"),
+    }
     for office in &answer.offices {
         line(format!("  {} until {}", office.office, utc(office.term.until)));
     }
@@ -201,11 +216,17 @@ fn content_table(rows: &[OwnContentRow]) -> comfy_table::Table {
             percent(row.share_ppm),
             row.impact.to_string(),
             percent(row.bonus_ppm),
-            row.record.uses.to_string(),
-            row.record.cited.to_string(),
+            of_kind(row.impact_by_kind.uses, row.record.uses),
+            of_kind(row.impact_by_kind.downloads, row.record.downloads),
+            of_kind(row.impact_by_kind.citations, row.record.cited),
             or_dash(stars.map(|tenths| format!("{}.{}", tenths / 10, tenths % 10))),
         ]
     });
-    let headings = ["content", "own share", "impact", "bonus", "uses", "cited", "stars"];
-    table(&headings, &[1, 2, 3, 4, 5, 6], cells.collect())
+    let headings = ["content", "own share", "impact", "bonus", "of uses", "of downloads", "of citations", "stars"];
+    table(&headings, &[1, 2, 3, 4, 5, 6, 7], cells.collect())
+}
+
+/// What a kind weighs in the impact now, and how often it happened in all.
+fn of_kind(impact: u64, times: u64) -> String {
+    format!("{impact} ({times})")
 }

@@ -343,8 +343,8 @@ fn show_content(session: &Session, content: &Hash) -> Result<()> {
         line(format!("  made from {} with {} ppm", parent.content, parent.royalty_ppm));
     }
     line(format!(
-        "  {} uses, {} of what was made from it, {} ratings; {} of {} parts to be collected",
-        record.uses, record.cited, record.ratings, record.earned, record.earned_uses
+        "  {} uses, {} downloads, {} citations, {} ratings; {} of {} parts to be collected",
+        record.uses, record.downloads, record.cited, record.ratings, record.earned, record.earned_uses
     ));
     Ok(())
 }

@@ -38,9 +38,7 @@ pub use account::{Account, Checkpoint};
 pub use anchor::{AnchorHeads, AnchorRecord};
 pub use auction::{AuctionRecord, BidRecord, OpenedBid};
 pub use bond::{BondRecord, Duty, DutyError, Unbonding};
-pub use calibration::{
-    CONFIDENCE_MAX_PPM, CONFIDENCE_MIN_PPM, CONFIDENCE_START_PPM, CalibrationRecord, agreement_ppm,
-};
+pub use calibration::{CONFIDENCE_MAX_PPM, CONFIDENCE_MIN_PPM, CONFIDENCE_START_PPM, CalibrationRecord, agreement_ppm};
 pub use capability::{CapabilityRecord, VolumeRecord};
 pub use carbon::{CreditRecord, CreditTotals, IntensityRecord, IntensityWord, SavingRecord};
 pub use claim::{ClaimRecord, ClaimStatus, Claimed, PurposeRecord};

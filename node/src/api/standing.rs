@@ -14,7 +14,7 @@ use super::extract::{Params, Segment};
 use super::ledger::blocking;
 use super::problem::ApiError;
 use super::state::ApiState;
-use super::trade::reputation;
+use super::trade::{confidence_ppm, reputation};
 use super::types::{ContributionRow, ContributionsAnswer, EmissionRow, OwnContentRow, OwnOfficeRow, StandingAnswer};
 
 /// Rows of one list, at most.
@@ -88,8 +88,14 @@ fn standing_of(state: &dyn StateRead, account: AccountId) -> Result<StandingAnsw
     let contents = owned.rows.into_iter().map(|(content, record)| {
         let impact = record.impact.at(period_of(time));
         let share = record.owners.iter().find(|share| share.owner == account);
-        let share_ppm = share.map_or(0, |share| share.ppm);
-        OwnContentRow { content, share_ppm, impact: impact.score, bonus_ppm: impact.share_of(highest), record }
+        OwnContentRow {
+            content,
+            share_ppm: share.map_or(0, |share| share.ppm),
+            impact: impact.score(),
+            impact_by_kind: impact,
+            bonus_ppm: impact.share_of(highest),
+            record,
+        }
     });
     let contents = contents.collect();
     let mut offices = Vec::new();
@@ -102,6 +108,8 @@ fn standing_of(state: &dyn StateRead, account: AccountId) -> Result<StandingAnsw
         time,
         reputation: reputation(state, &account)?,
         changed: query::reputation(state, &account)?,
+        confidence_ppm: confidence_ppm(state, &account)?,
+        calibrated: query::calibration(state, &account)?,
         offices,
         contents,
         contributions: contributions.rows.into_iter().map(row).collect(),

@@ -3,10 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use mesh30k_ledger::ops::bid_score;
-use mesh30k_ledger::parameters::Parameter;
 use mesh30k_ledger::query;
 use mesh30k_ledger::records::{
-    AuctionRecord, BidRecord, ClaimRecord, Escrow, ListingKind, OrderRecord, REPUTATION_START,
+    AuctionRecord, BidRecord, CONFIDENCE_START_PPM, ClaimRecord, Escrow, ListingKind, OrderRecord, REPUTATION_START,
 };
 use mesh30k_ledger::state::{StateError, StateRead};
 use mesh30k_ledger::types::{AccountId, EscrowId, Hash, Uftns};
@@ -57,13 +56,13 @@ fn auction_of(state: &dyn StateRead, id: Hash) -> Result<Option<AuctionAnswer>, 
 
 /// The best first, then those that are still sealed, in order of bidder.
 fn bids(state: &dyn StateRead, record: &AuctionRecord) -> Result<Vec<BidRow>, StateError> {
-    let carbon_price = query::parameter(state, Parameter::CarbonPrice)?;
     let mut scored = Vec::with_capacity(record.bids.len());
     for (bidder, BidRecord { sealed, opened }) in &record.bids {
-        let reputation = reputation(state, bidder)?;
-        let score = opened.map(|bid| bid_score(&bid, reputation, carbon_price));
+        let (reputation, confidence_ppm) = (reputation(state, bidder)?, confidence_ppm(state, bidder)?);
+        let score = opened.map(|bid| bid_score(&bid, reputation, confidence_ppm, record.terms.carbon_price));
         let shown = score.map(|score| Uftns(u64::try_from(score.div_ceil(1_000_000)).unwrap_or(u64::MAX)));
-        let row = BidRow { bidder: *bidder, reputation, sealed: *sealed, opened: *opened, score_uftns: shown };
+        let (bidder, sealed, opened) = (*bidder, *sealed, *opened);
+        let row = BidRow { bidder, reputation, confidence_ppm, sealed, opened, score_uftns: shown };
         scored.push((score.is_none(), score, row));
     }
     scored.sort_by_key(|(is_sealed, score, row)| (*is_sealed, *score, row.bidder));
@@ -74,6 +73,12 @@ fn bids(state: &dyn StateRead, record: &AuctionRecord) -> Result<Vec<BidRow>, St
 pub(super) fn reputation(state: &dyn StateRead, account: &AccountId) -> Result<u32, StateError> {
     let (now, record) = (query::tip(state)?.time, query::reputation(state, account)?);
     Ok(record.map_or(REPUTATION_START, |record| record.score_at(now)))
+}
+
+/// How far an account's predictions are trusted at the last final block.
+pub(super) fn confidence_ppm(state: &dyn StateRead, account: &AccountId) -> Result<u32, StateError> {
+    let (now, record) = (query::tip(state)?.time, query::calibration(state, account)?);
+    Ok(record.map_or(CONFIDENCE_START_PPM, |record| record.confidence_at(now)))
 }
 
 /// An escrow, whoever opened it and for whatever.

@@ -54,7 +54,12 @@ fn content_is_published_listed_ordered_accepted_and_rated() {
     let record = &shown["record"];
     assert_eq!((&record["stars"], &record["ratings"], &record["open_orders"]), (&5.into(), &1.into(), &0.into()));
     let known = json(&shell, &["market", "content", &content]);
-    assert_eq!((&known["uses"], &known["royalty_ppm"]), (&1.into(), &50_000.into()), "{known}");
+    assert_eq!(
+        (&known["uses"], &known["downloads"]),
+        (&0.into(), &1.into()),
+        "what was ordered is a download: {known}"
+    );
+    assert_eq!(known["royalty_ppm"], 50_000, "{known}");
     refused(&shell.run(&["market", "collect", &content, "--key", "bob"]), "collected");
 
     refused(&shell.run(&["market", "change", listing, "--price", "1", "--key", "bob"]), "belongs to");

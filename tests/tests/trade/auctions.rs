@@ -66,8 +66,8 @@ pub(crate) fn bids_are_opened(people: &People<'_>, auction: &str) {
     let bids = show(people, auction)["bids"].clone();
     let prices: Vec<Option<u64>> = bids.as_array().unwrap().iter().map(|bid| bid["opened"]["price"].as_u64()).collect();
     assert_eq!(prices, [Some(400_000), Some(900_000), None], "the best first, the sealed last: {bids}");
-    // (0.4 FTNS + a gram at 0.1 FTNS) x 1,000 / 500.
-    assert_eq!(bids[0]["score_uftns"], 1_000_000, "{bids}");
+    // (0.4 FTNS + a gram at 0.1 FTNS) / (500 thousandths x a half).
+    assert_eq!((&bids[0]["confidence_ppm"], &bids[0]["score_uftns"]), (&500_000.into(), &2_000_000.into()), "{bids}");
 }
 
 /// The winner alone does the task, for what it bid at most; who hid a bid pays for it.
@@ -80,7 +80,7 @@ pub(crate) fn the_best_bid_does_the_work(people: &People<'_>, auction: &str) {
     assert!(!people.done(&["market", "auction", "list"]).contains(auction));
     assert!(people.done(&["market", "auction", "list", "--all"]).contains("over, won"));
     let said = people.done(&["market", "auction", "show", auction]);
-    assert!(said.contains("won by") && said.contains("0.400000 FTNS"), "{said}");
+    assert!(said.contains("won by") && said.contains("0.400000 FTNS") && said.contains("expecting 1"), "{said}");
     let done = people.json(&["task", "work", auction, "hello", "--key", "alice"]);
     let host = done["parts"][0]["host"].as_u64().unwrap();
     assert_eq!(people.number_of(host), 2, "{done}");
@@ -89,5 +89,15 @@ pub(crate) fn the_best_bid_does_the_work(people: &People<'_>, auction: &str) {
     people.misused(&["task", "work", auction, "hello", "--key", "alice"], "paid already");
     assert_eq!(kept(people, &people.operator(3)), 1);
     let reputations = [1, 2, 3].map(|number| people.reputation(&people.operator(number)));
-    assert_eq!(reputations, [500, 502, 480], "a part paid: +2, a bid never opened: -20");
+    assert_eq!(
+        reputations,
+        [500, 500, 480],
+        "a part paid: +2, a gram expected of almost nothing: -2; a bid never opened: -20"
+    );
+    let served = people.json(&["contribution", "standing", &people.operator(2)]);
+    let confidence = served["confidence_ppm"].as_u64().unwrap();
+    assert!((437_500..440_000).contains(&confidence), "an eighth of what it was is gone: {served}");
+    assert_eq!(served["calibrated"]["because"], auction, "{served}");
+    let said = people.done(&["contribution", "standing", &people.operator(2)]);
+    assert!(said.contains("confidence") && said.contains(auction), "{said}");
 }

@@ -44,6 +44,7 @@ pub(crate) fn attested_work_is_paid(people: &People<'_>) {
     let alice = people.json(&["contribution", "standing", "alice"]);
     let own = &alice["contents"][0];
     assert_eq!((&own["impact"], &own["bonus_ppm"]), (&1_000.into(), &2_475.into()), "{alice}");
+    assert_eq!(own["impact_by_kind"]["uses"], 1_000, "{alice}");
     assert_eq!((&own["record"]["uses"], &own["record"]["stars"]), (&1.into(), &4.into()), "{alice}");
     let said = people.done(&["contribution", "standing", "alice"]);
     assert!(said.contains("never changed") && said.contains("4.0") && said.contains("research"), "{said}");

@@ -18,7 +18,7 @@ use super::{HOURS_MAX, all_pages};
 use crate::bids::{BidFolder, KeptBid};
 use crate::cmd::task;
 use crate::exit::UsageError;
-use crate::output::{from_now, json, line, or_dash, table};
+use crate::output::{from_now, json, line, or_dash, percent, table};
 use crate::session::{FINAL_TIMEOUT, Names, Session};
 
 /// The longest a phase may be told to last: 30 days.
@@ -114,8 +114,9 @@ pub(crate) struct BidArgs {
     /// For the whole task, in FTNS.
     #[arg(long)]
     price: Uftns,
-    /// The footprint you expect: a number with t, kg, g, mg or ug. It counts into the score.
-    #[arg(long, default_value = "0g")]
+    /// The footprint you expect: a number with t, kg, g, mg or ug. It counts into the score, and how near the receipt comes to it
+    /// counts into later ones.
+    #[arg(long)]
     carbon: CarbonMass,
     /// The key of the node's account that will do the work.
     #[arg(long)]
@@ -260,18 +261,22 @@ fn bid_table(bids: &[BidRow], names: &Names) -> comfy_table::Table {
             opened(|bid| bid.price.to_string()),
             opened(|bid| units::carbon(bid.carbon_ug)),
             bid.reputation.to_string(),
+            percent(bid.confidence_ppm),
             or_dash(bid.score_uftns),
             names.of(&bid.bidder),
         ]
     });
-    table(&["place", "price", "carbon", "reputation", "counts as", "bidder"], &[0, 1, 2, 3, 4], cells.collect())
+    let headings = ["place", "price", "carbon", "reputation", "confidence", "counts as", "bidder"];
+    table(&headings, &[0, 1, 2, 3, 4, 5], cells.collect())
 }
 
 fn outcome_lines(answer: &AuctionAnswer, names: &Names) -> Vec<String> {
     let AuctionAnswer { auction, record, time, escrow, .. } = answer;
     match (phase(record, *time), record.winner, escrow) {
         (Phase::Over, Some(winner), Some(escrow)) => {
-            let won = format!("won by {} for at most {}", names.of(&winner), escrow.amount_per_part);
+            let expected =
+                record.won.map_or_else(String::new, |bid| format!(", expecting {}", units::carbon(bid.carbon_ug)));
+            let won = format!("won by {} for at most {}{expected}", names.of(&winner), escrow.amount_per_part);
             let next = if escrow.status == EscrowStatus::Open {
                 format!("  the opener has it done: mesh30k task work {auction} MODULE --key KEY")
             } else {
@@ -419,6 +424,7 @@ mod tests {
             bid_bond: Uftns(1),
             closed: false,
             winner: None,
+            won: None,
         };
         let at = |record: &AuctionRecord, ms| phase(record, TimeMs(ms));
         assert_eq!([at(&record, 10_000), at(&record, 10_001)], [Phase::Sealing, Phase::Opening]);

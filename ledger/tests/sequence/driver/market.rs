@@ -6,8 +6,8 @@ use super::draw::{reserve, small};
 use crate::common::{key, region};
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{
-    BuyUse, ClaimPart, CollectRoyalties, DeclarePurpose, DisputeClaim, EscrowRelease, OpenAuction, OpenBid, Operation, RateContent,
-    ReclassifyPurpose, RegisterContent, RuleClaim, SealBid, SignalEmergency, sealed_bid,
+    BuyUse, ClaimPart, CollectRoyalties, DeclarePurpose, DisputeClaim, EscrowRelease, OpenAuction, OpenBid, Operation,
+    RateContent, ReclassifyPurpose, RegisterContent, RuleClaim, SealBid, SignalEmergency, sealed_bid,
 };
 use mesh30k_ledger::priority::Purpose;
 use mesh30k_ledger::records::{ContentParent, ContentShare};

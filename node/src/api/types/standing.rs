@@ -1,7 +1,8 @@
 //! Contributions and what speaks for an account, over the API.
 
 use mesh30k_ledger::records::{
-    ContentRecord, Contribution, ContributionRecord, Office, OfficeRecord, ReputationRecord, SavingRecord,
+    CalibrationRecord, ContentRecord, Contribution, ContributionRecord, Impact, Office, OfficeRecord, ReputationRecord,
+    SavingRecord,
 };
 use mesh30k_ledger::types::{AccountId, Hash, TimeMs, Uftns};
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,10 @@ pub struct StandingAnswer {
     pub reputation: u32,
     /// Its last change; nothing when it never changed.
     pub changed: Option<ReputationRecord>,
+    /// How far its predictions are trusted now, parts per million.
+    pub confidence_ppm: u32,
+    /// Its last prediction that was set against a receipt; nothing when there was none.
+    pub calibrated: Option<CalibrationRecord>,
     /// Offices it holds.
     pub offices: Vec<OwnOfficeRow>,
     /// Content it owns a share of.
@@ -78,8 +83,10 @@ pub struct OwnContentRow {
     pub content: Hash,
     /// The owner's share, parts per million.
     pub share_ppm: u32,
-    /// Its impact now: 1,000 for each use by others, less each day.
+    /// Its impact now: 1,000 for each use or download by others and each citation, less each day.
     pub impact: u64,
+    /// The same by kind.
+    pub impact_by_kind: Impact,
     /// What that adds to what its owners claim with it, parts per million.
     pub bonus_ppm: u64,
     /// All of it.

@@ -35,11 +35,14 @@ pub struct BidRow {
     pub bidder: AccountId,
     /// Its reputation now.
     pub reputation: u32,
+    /// How far its predictions are trusted now, parts per million.
+    pub confidence_ppm: u32,
     /// The hash it is sealed with.
     pub sealed: Hash,
     /// What was bid, once opened.
     pub opened: Option<OpenedBid>,
-    /// What that counts as, rounded up: (price + expected carbon at its price) x 1,000 / reputation. The least wins.
+    /// What that counts as, rounded up: (price + expected carbon at its price) / (reputation in thousandths x confidence). The least
+    /// wins.
     pub score_uftns: Option<Uftns>,
 }
 
