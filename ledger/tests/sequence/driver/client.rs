@@ -218,13 +218,7 @@ impl Client {
                 self.holds_quota(tx.account);
             }
             (_, Effect::QuotaWithdrawn { offer, .. }) => self.offers.retain(|(known, _)| known != offer),
-            (Operation::OpenAuction(op), _) => {
-                let (commit_until, reveal_until, max_price) = (op.commit_until, op.reveal_until, op.max_price.0);
-                let lot = Lot { id, commit_until, reveal_until, max_price };
-                remember(&mut self.auctions, lot);
-                let task = Task { id, opener: tx.account, task: op.task, module: op.module, parts: 1 };
-                remember(&mut self.tasks, task);
-            }
+            (Operation::OpenAuction(op), _) => self.auction_opened(id, tx.account, op),
             (_, Effect::Scheduled { schedule, .. }) => remember(&mut self.schedules, (*schedule, tx.account)),
             (_, Effect::Unscheduled { schedule, .. }) => self.schedules.retain(|(known, _)| known != schedule),
             (Operation::Bond(op), _) => remember(&mut self.bonded, (tx.account, op.duty)),

@@ -1,7 +1,7 @@
 //! Operations at random, continued: claims, disputes, auctions, purposes, emergencies.
 
 use super::Draft;
-use super::client::{Bid, Client, one, remember};
+use super::client::{Bid, Client, Lot, Task, one, remember};
 use super::draw::{reserve, small};
 use crate::common::{key, region};
 use mesh30k_ledger::keys::SecretKey;
@@ -76,6 +76,12 @@ impl Client {
         let price = if rng.random_ratio(1, 20) { bid.price + 1 } else { bid.price };
         let op = OpenBid { auction: bid.lot.id, price: Uftns(price), carbon_ug: bid.carbon_ug, salt: bid.salt };
         Some(Draft { from: bid.who, op: Operation::OpenBid(op) })
+    }
+
+    pub fn auction_opened(&mut self, id: TxId, opener: AccountId, op: &OpenAuction) {
+        let (commit_until, reveal_until, max_price) = (op.commit_until, op.reveal_until, op.max_price.0);
+        remember(&mut self.auctions, Lot { id, commit_until, reveal_until, max_price });
+        remember(&mut self.tasks, Task { id, opener, task: op.task, module: op.module, parts: 1 });
     }
 
     pub fn node_won(&mut self, auction: &TxId, winner: &AccountId) {
