@@ -168,6 +168,13 @@ impl Manifest {
         self.header.height
     }
 
+    /// What the snapshot holds, as a hash: the block, the commitment, the chunks. Two peers that made it after the same block agree on
+    /// it even where the votes in their certificates are others'.
+    pub fn content(&self) -> Hash {
+        let (commitment, chunks) = (codec::encode(&self.commitment), codec::encode(&self.chunks));
+        Hash::derive("mesh30k snapshot content v1", &[&self.header.id().0, &commitment, &chunks])
+    }
+
     /// Checks everything but the chunks. `known`: the genesis set, or that of the current epoch;
     /// `own_final`: final height of this node. A validator shows the certificate to its
     /// `ChainTracker` as well, which halts if its own chain has another block at that height.

@@ -7,8 +7,10 @@
 mod app;
 mod archive;
 mod catch_up;
+mod chunk_plan;
 mod core;
 mod mempool;
+mod offers;
 mod order;
 mod resident;
 mod restart;
@@ -21,8 +23,12 @@ mod verdicts;
 pub use app::{Hooks, LedgerApp, MAX_ORDER_AHEAD_MS, Shared};
 pub use archive::ArchiveError;
 pub use catch_up::{CatchUp, Wanted};
+pub use chunk_plan::{
+    Ask, ChunkOutcome, ChunkPlan, Due, FAILURES_MAX, IN_FLIGHT_MAX, LATE_MS, PER_SOURCE_MAX, SOURCES_MAX,
+};
 pub use core::{Applied, Core, Finalized, StorageFailed};
 pub use mempool::{Mempool, PoolRefusal};
+pub use offers::{ASKED_MAX, GATHER_MS, NextStep, Offer, Offers, RETRY_MS, TRIES_MAX};
 pub use order::order;
 pub use restart::{
     ObeyError, Restart, RestartRefused, Restartable, SignedRestart, SignedStatement, Statement, StatementError,

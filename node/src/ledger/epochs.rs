@@ -17,20 +17,17 @@ use mesh30k_p2p::{Control, Inbox};
 use tokio::sync::{Notify, mpsc};
 
 use super::driver::{Ended, ValidatorDriver};
+use super::halt;
 use super::handle::{FinalBlockTip, LedgerHandle, ValidatorSide};
 use super::observer::{Feed, ObserverDriver};
 use super::peers::Peers;
+use super::snapshot_sync::SnapshotSync;
 use super::start::{LedgerStartError, open_sign_log};
-use super::{halt, sync};
 use crate::clock;
 use crate::lanes;
 use crate::process_groups::ProcessGroups;
 use crate::raft_runtime::RaftRuntime;
 
-/// Peers asked for a snapshot before a newcomer follows block by block.
-const SNAPSHOT_ATTEMPTS: usize = 8;
-/// Pause while nobody is connected yet.
-const PEER_WAIT: Duration = Duration::from_millis(100);
 /// How long the group of an epoch that is over here goes on, so that members that are a little behind hear of its last block.
 const GROUP_LINGERS: Duration = Duration::from_secs(3);
 
@@ -205,34 +202,16 @@ impl Epochs {
         })
     }
 
-    /// Fetches a certified snapshot when this node is far behind; from another peer when one's is refused. A node that is
-    /// not far behind, or that eight peers in turn fail, follows block by block. Tells whether the state is another one now.
+    /// Fetches a certified snapshot when this node is far behind; one that is not, or that nobody has one for, follows block by block. Tells
+    /// whether the state is another one now.
     async fn catch_up(&self) -> bool {
-        let (ledger, control) = (&self.ledger, &self.control);
-        let behind = ledger.chain_status().tip.height.0.saturating_add(self.snapshot_after_blocks);
-        for attempt in 0..SNAPSHOT_ATTEMPTS {
-            // Without a peer there is nothing to follow block by block either.
-            let (node, peer) = loop {
-                match self.peers.to_ask(attempt) {
-                    Some(found) => break found,
-                    None => tokio::time::sleep(PEER_WAIT).await,
-                }
-            };
-            match sync::tip_of(control, peer).await {
-                Ok(height) if height.0 < behind => return false,
-                Ok(height) => match sync::take_snapshot(ledger, control, peer).await {
-                    Ok(tip) => {
-                        tracing::info!(height = %tip.height, of = %height, %node, "state synced from a certified snapshot");
-                        ledger.refresh_roster();
-                        ledger.set_tip(FinalBlockTip { height: tip.height, time: tip.time, block: tip.block });
-                        return true;
-                    }
-                    Err(error) => tracing::warn!(%error, %node, "this peer's snapshot was not taken"),
-                },
-                Err(error) => tracing::debug!(%error, %node, "this peer did not say how far it is"),
-            }
-        }
-        false
+        let ledger = &self.ledger;
+        let sync = SnapshotSync::new(ledger, &self.control, &self.peers, self.snapshot_after_blocks);
+        let Some(tip) = sync.run().await else { return false };
+        tracing::info!(height = %tip.height, "state synced from a certified snapshot");
+        ledger.refresh_roster();
+        ledger.set_tip(FinalBlockTip { height: tip.height, time: tip.time, block: tip.block });
+        true
     }
 }
 

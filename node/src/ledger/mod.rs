@@ -10,6 +10,7 @@ mod handle;
 mod observer;
 mod peers;
 mod recent;
+mod snapshot_sync;
 mod start;
 mod submission;
 mod succession;

@@ -9,6 +9,9 @@ use mesh30k_p2p::{Control, PeerId};
 
 use crate::roster::SharedRoster;
 
+/// With fewer validators connected, other nodes are asked for a snapshot as well.
+const SNAPSHOT_PEERS_MIN: usize = 4;
+
 /// Who can be asked and told; clones see the same validators.
 #[derive(Clone)]
 pub(crate) struct Peers {
@@ -55,6 +58,20 @@ impl Peers {
 
     pub(crate) fn node_of(&self, peer: &PeerId) -> Option<NodeId> {
         self.roster.load().node_of(peer)
+    }
+
+    /// Connected peers to ask for a snapshot: the validators, others only where few of those are connected
+    /// that were not asked in vain. Always in the same order: peers
+    /// that are asked at the same times make their snapshots after the same blocks, so that a newcomer finds several with the same one.
+    pub(crate) fn for_snapshots(&self, is_spent: impl Fn(&PeerId) -> bool) -> Vec<PeerId> {
+        let own = self.control.local_peer_id();
+        let is_able = |peer: &PeerId| *peer != own && self.control.is_connected(peer) && !is_spent(peer);
+        let mut found: Vec<PeerId> = self.validators().map(|(_, peer)| peer).filter(is_able).collect();
+        let missing = SNAPSHOT_PEERS_MIN.saturating_sub(found.len());
+        let others = self.control.peers().into_iter().map(|info| info.peer);
+        let others: Vec<PeerId> = others.filter(|peer| is_able(peer) && !found.contains(peer)).take(missing).collect();
+        found.extend(others);
+        found
     }
 
     /// A connected peer to ask, another one with each attempt; validators first, for they are ahead.

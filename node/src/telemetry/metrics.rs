@@ -1,5 +1,6 @@
 //! The node's metrics, and their text for /metrics.
 
+use mesh30k_chain::ChunkOutcome;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -69,6 +70,8 @@ pub struct Metrics {
     pub evidence_unsettled: IntGauge,
     /// Evidence this node brought before the ledger.
     pub evidence_submitted: IntCounter,
+    /// Chunks of snapshots given to others.
+    pub sync_chunks_served: IntCounter,
     /// Connected peers.
     pub peers: IntGauge,
     /// Agents hosted here.
@@ -95,6 +98,7 @@ pub struct Metrics {
     drops: IntCounterVec,
     refusals: IntCounterVec,
     faults: IntGaugeVec,
+    sync_chunks: IntCounterVec,
     tasks: IntCounterVec,
     leads: IntGaugeVec,
 }
@@ -124,6 +128,7 @@ impl Metrics {
                 "mesh30k_evidence_submitted_total",
                 "Evidence this node brought before the ledger.",
             )?,
+            sync_chunks_served: counter(r, "mesh30k_sync_chunks_served_total", "Chunks of snapshots given to others.")?,
             peers: gauge(r, "mesh30k_p2p_peers", "Connected peers.")?,
             agents: gauge(r, "mesh30k_agents_hosted", "Agents hosted by this node.")?,
             cascades: counter(r, "mesh30k_arrival_cascades_total", "Events this node orchestrated.")?,
@@ -164,6 +169,12 @@ impl Metrics {
                 "What the leads, parents and agents that run here now have refused or noticed.",
                 "kind",
             )?,
+            sync_chunks: counters(
+                r,
+                "mesh30k_sync_chunks_total",
+                "Chunks of a snapshot that this node asked for, by what came of it; late ones once more as late.",
+                "outcome",
+            )?,
             tasks: counters(r, "mesh30k_task_runs_total", "Tasks by how they ended.", "outcome")?,
             leads: gauges(r, "mesh30k_lead_roles", "Groups and clusters this node leads.", "role")?,
             registry,
@@ -199,6 +210,16 @@ impl Metrics {
     /// Sets how often the machines of the event tree noticed something; `kind` is a constant of the program.
     pub fn set_faults(&self, kind: &'static str, number: u64) {
         self.faults.with_label_values(&[kind]).set(i64::try_from(number).unwrap_or(i64::MAX));
+    }
+
+    /// Notes what came of asking for a chunk of a snapshot.
+    pub fn count_chunk(&self, outcome: ChunkOutcome) {
+        self.sync_chunks.with_label_values(&[outcome.label()]).inc();
+    }
+
+    /// Notes chunks that did not come in time; they may come yet.
+    pub fn count_late_chunks(&self, number: usize) {
+        self.sync_chunks.with_label_values(&["late"]).inc_by(number as u64);
     }
 
     /// Notes a task that is over.
