@@ -11,6 +11,9 @@ mod entry;
 mod fencing;
 mod lease;
 mod news;
+mod seals;
+#[cfg(test)]
+mod seals_tests;
 mod state;
 mod table;
 #[cfg(test)]
@@ -26,5 +29,6 @@ pub use lease::{
     DEPUTY_MARGIN_US, LEASE_RENEW_US, LEASE_US, Lease, LeaseError, LeaseGrant, MAX_LEASE_US, Rank, Tenure,
 };
 pub use news::{MAX_SECTOR_NEWS_BYTES, SectorNews};
+pub use seals::{RegistrySeal, RegistrySeals, SEALS_KEPT, SealError, end_of_period, registry_root};
 pub use state::{MAX_SECTOR_SNAPSHOT_BYTES, SectorState, SectorStateError};
 pub use table::{LeaseTable, MAX_LEASES};

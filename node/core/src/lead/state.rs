@@ -1,6 +1,8 @@
 //! The state machine of a sector group.
 
-use super::{Fencing, Lease, LeaseTable, SectorEffect, SectorEntry};
+use super::{
+    Fencing, Lease, LeaseGrant, LeaseTable, RegistrySeal, RegistrySeals, SealError, SectorEffect, SectorEntry,
+};
 use crate::beat::{BatchError, BatchStore, CommittedBatch, SignedHostBatch, StoreError, VerifiedBatch};
 use borsh::{BorshDeserialize, BorshSerialize};
 use mesh30k_ledger::codec::{self, CodecError};
@@ -9,7 +11,8 @@ use mesh30k_ledger::types::SectorId;
 /// Most bytes of a snapshot.
 pub const MAX_SECTOR_SNAPSHOT_BYTES: usize = 64 << 20;
 
-/// What a sector group has agreed on: the newest batches of its hosts and the leases of its leads.
+/// What a sector group has agreed on: the newest batches of its hosts, the leases of its leads, and what the registry was
+/// at the end of the last periods.
 ///
 /// Pure in the entries and their positions: it knows neither the ledger nor the time, which differ from voter to voter.
 #[derive(Clone, Debug)]
@@ -18,6 +21,7 @@ pub struct SectorState {
     applied: Fencing,
     batches: BatchStore,
     leases: LeaseTable,
+    seals: RegistrySeals,
 }
 
 /// Why a snapshot was refused.
@@ -43,6 +47,9 @@ pub enum SectorStateError {
     /// It holds two leases of one cluster, or too many.
     #[error("sector snapshot holds bad leases")]
     Lease(#[from] super::LeaseError),
+    /// It holds seals that no log makes.
+    #[error("sector snapshot holds bad seals")]
+    Seals(#[from] SealError),
 }
 
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -51,13 +58,20 @@ struct Snapshot {
     applied: Fencing,
     batches: Vec<CommittedBatch>,
     leases: Vec<Lease>,
+    seals: RegistrySeals,
 }
 
 impl SectorState {
     /// The state before the first entry.
     #[must_use]
     pub const fn new(sector: SectorId) -> Self {
-        Self { sector, applied: Fencing::NONE, batches: BatchStore::new(), leases: LeaseTable::new() }
+        Self {
+            sector,
+            applied: Fencing::NONE,
+            batches: BatchStore::new(),
+            leases: LeaseTable::new(),
+            seals: RegistrySeals::new(),
+        }
     }
 
     /// Applies the entry at `position`. One at or before the last applied position changes nothing, so that a replay
@@ -71,13 +85,10 @@ impl SectorState {
             Ok(SectorEntry::HostBatches(batches)) => {
                 batches.into_iter().map(|signed| self.apply_batch(position, signed)).collect()
             }
-            Ok(SectorEntry::Leases(grants)) => grants
-                .into_iter()
-                .map(|grant| match self.leases.grant(position, grant) {
-                    Ok(lease) => SectorEffect::Lease(lease),
-                    Err(error) => SectorEffect::LeaseRefused(error),
-                })
-                .collect(),
+            Ok(SectorEntry::Leases(grants)) => {
+                self.seals.on_grants(&grants, &self.batches);
+                grants.into_iter().map(|grant| self.apply_grant(position, grant)).collect()
+            }
             Err(_) => vec![SectorEffect::Unreadable],
         }
     }
@@ -85,6 +96,13 @@ impl SectorState {
     /// Passes a position that holds no entry of ours (Raft's own).
     pub fn skip(&mut self, position: Fencing) {
         self.applied = self.applied.max(position);
+    }
+
+    fn apply_grant(&mut self, position: Fencing, grant: LeaseGrant) -> SectorEffect {
+        match self.leases.grant(position, grant) {
+            Ok(lease) => SectorEffect::Lease(lease),
+            Err(error) => SectorEffect::LeaseRefused(error),
+        }
     }
 
     fn apply_batch(&mut self, position: Fencing, signed: SignedHostBatch) -> SectorEffect {
@@ -125,6 +143,12 @@ impl SectorState {
         &self.leases
     }
 
+    /// What the registry was at the end of a period; nothing while it runs, or when that was too long ago.
+    #[must_use]
+    pub fn seal(&self, period: u64) -> Option<RegistrySeal> {
+        self.seals.of(period)
+    }
+
     /// The state as bytes: equal states have equal bytes.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
@@ -133,6 +157,7 @@ impl SectorState {
             applied: self.applied,
             batches: self.batches.since(Fencing::NONE).iter().map(|batch| (**batch).clone()).collect(),
             leases: self.leases.iter().copied().collect(),
+            seals: self.seals.clone(),
         })
     }
 
@@ -145,7 +170,8 @@ impl SectorState {
         if snapshot.sector != sector {
             return Err(SectorStateError::WrongSector { found: snapshot.sector, expected: sector });
         }
-        let mut state = Self { applied: snapshot.applied, ..Self::new(sector) };
+        snapshot.seals.check()?;
+        let mut state = Self { applied: snapshot.applied, seals: snapshot.seals, ..Self::new(sector) };
         for CommittedBatch { position, signed } in snapshot.batches {
             state.batches.put_told(position, VerifiedBatch::trusted(signed)?)?;
         }
