@@ -229,20 +229,21 @@ impl<P: Copy + Ord> ChunkPlan<P> {
         self.on_time().map(|(_, request)| request.since.plus_ms(LATE_MS)).min()
     }
 
-    /// What came of asking `peer` for `chunk`. What was not asked for changes nothing.
+    /// What came of asking `peer` for `chunk`. Of a peer that was given up since, only what it brought counts, and that it lied.
     pub fn on_outcome(&mut self, peer: P, chunk: usize, outcome: ChunkOutcome) {
+        match outcome {
+            ChunkOutcome::Kept => drop(self.missing.remove(&chunk)),
+            ChunkOutcome::Wrong => {
+                self.liars.insert(peer);
+                self.sources.remove(&peer);
+            }
+            ChunkOutcome::Repeated | ChunkOutcome::Absent | ChunkOutcome::Failed => {}
+        }
         let Some(source) = self.sources.get_mut(&peer) else { return };
         let Some(request) = source.requests.remove(&chunk) else { return };
         match outcome {
-            ChunkOutcome::Kept => {
-                source.on_kept(request.is_late);
-                self.missing.remove(&chunk);
-            }
-            ChunkOutcome::Repeated => {}
-            ChunkOutcome::Wrong => {
-                self.sources.remove(&peer);
-                self.liars.insert(peer);
-            }
+            ChunkOutcome::Kept => source.on_kept(request.is_late),
+            ChunkOutcome::Repeated | ChunkOutcome::Wrong => {}
             ChunkOutcome::Absent => drop(self.sources.remove(&peer)),
             ChunkOutcome::Failed => {
                 source.slow_down();

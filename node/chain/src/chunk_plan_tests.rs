@@ -139,11 +139,10 @@ impl World {
             ChunkOutcome::Kept | ChunkOutcome::Wrong if !self.plan.is_missing(chunk) => ChunkOutcome::Repeated,
             other => other,
         };
-        let was_source = self.plan.is_source(&source);
         self.plan.on_outcome(source, chunk, outcome);
         match outcome {
-            ChunkOutcome::Kept if was_source => assert!(self.kept.insert(chunk)),
-            ChunkOutcome::Wrong if was_source => {
+            ChunkOutcome::Kept => assert!(self.kept.insert(chunk) && !self.plan.is_missing(chunk)),
+            ChunkOutcome::Wrong => {
                 self.caught.insert(source);
                 assert!(!self.plan.is_source(&source) && !self.plan.add_source(source));
                 assert!(self.plan.is_missing(chunk), "a wrong chunk was kept");
@@ -221,13 +220,24 @@ fn late_chunks_are_asked_for_elsewhere_and_may_still_come() {
 }
 
 #[test]
-fn answers_nobody_asked_for_change_nothing() {
+fn of_a_source_that_was_given_up_what_it_brought_counts_and_that_it_lied() {
     let mut plan = ChunkPlan::new(3);
     plan.add_source('a');
-    plan.on_outcome('a', 2, ChunkOutcome::Kept);
-    plan.on_outcome('b', 0, ChunkOutcome::Kept);
-    plan.on_outcome('a', 2, ChunkOutcome::Wrong);
-    assert!(plan.missing() == 3 && plan.is_source(&'a'));
-    let more = (0..SOURCES_MAX + 3).filter(|&n| plan.add_source(char::from(b'a' + u8::try_from(n).unwrap()))).count();
-    assert_eq!(more, SOURCES_MAX);
+    assert_eq!(plan.due(TimeMs(0)).asks.len(), 2);
+    plan.on_outcome('a', 2, ChunkOutcome::Absent);
+    assert!(plan.is_source(&'a'), "it was not asked for that one");
+    plan.on_outcome('a', 0, ChunkOutcome::Absent);
+    assert!(plan.is_stuck());
+    plan.on_outcome('a', 1, ChunkOutcome::Kept);
+    assert!(plan.missing() == 2 && !plan.is_missing(1));
+    assert!(plan.add_source('a'), "it has the snapshot again");
+    plan.on_outcome('a', 1, ChunkOutcome::Wrong);
+    assert!(plan.is_stuck() && !plan.add_source('a'));
+}
+
+#[test]
+fn no_more_sources_than_the_limit() {
+    let mut plan = ChunkPlan::new(3);
+    assert_eq!((0..SOURCES_MAX + 3).filter(|&n| plan.add_source(n)).count(), SOURCES_MAX);
+    assert!(plan.add_source(0), "it is one already");
 }

@@ -236,6 +236,7 @@ impl<'a> SnapshotSync<'a> {
                     download.pairs.extend(pairs);
                     ChunkOutcome::Kept
                 }
+                Err(SnapshotError::NotWanted { .. }) => ChunkOutcome::Repeated,
                 Err(error @ SnapshotError::ChunkContent { .. }) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(%error, node = ?self.peers.node_of(&source), peer = %source, "a wrong chunk");
@@ -245,10 +246,11 @@ impl<'a> SnapshotSync<'a> {
             Err(outcome) => outcome,
         };
         self.ledger.metrics().count_chunk(outcome);
+        let was_source = download.plan.is_source(&source);
         download.plan.on_outcome(source, chunk, outcome);
         if outcome == ChunkOutcome::Wrong {
             self.offers.exclude(source);
-        } else if !download.plan.is_source(&source) {
+        } else if was_source && !download.plan.is_source(&source) {
             self.offers.on_failed(now(), source);
         }
         Ok(())

@@ -169,12 +169,7 @@ impl Metrics {
                 "What the leads, parents and agents that run here now have refused or noticed.",
                 "kind",
             )?,
-            sync_chunks: counters(
-                r,
-                "mesh30k_sync_chunks_total",
-                "Chunks of a snapshot that this node asked for, by what came of it; late ones once more as late.",
-                "outcome",
-            )?,
+            sync_chunks: counters(r, "mesh30k_sync_chunks_total", "Chunks asked for, by what came of it.", "outcome")?,
             tasks: counters(r, "mesh30k_task_runs_total", "Tasks by how they ended.", "outcome")?,
             leads: gauges(r, "mesh30k_lead_roles", "Groups and clusters this node leads.", "role")?,
             registry,
