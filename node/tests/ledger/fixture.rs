@@ -22,7 +22,7 @@ use mesh30k_node::foundation::{Foundation, FoundationParts};
 use mesh30k_node::identity::NodeIdentity;
 use mesh30k_node::lanes;
 use mesh30k_node::telemetry::Metrics;
-use mesh30k_p2p::{Config, Event, TransportKind};
+use mesh30k_p2p::{Config, Control, Event, TransportKind};
 
 /// Blocks behind others from which on a newcomer begins with a snapshot.
 pub(crate) const SNAPSHOT_AFTER_BLOCKS: u64 = 4;
@@ -31,6 +31,8 @@ pub(crate) const BALANCE: Uftns = Uftns::ftns(1_000);
 pub(crate) struct Mesh {
     pub(crate) genesis: Genesis,
     pub(crate) nodes: Vec<Foundation>,
+    /// Of each node.
+    pub(crate) metrics: Vec<Metrics>,
     alice: SecretKey,
     dir: tempfile::TempDir,
 }
@@ -42,14 +44,27 @@ impl Mesh {
 
     /// Starts validators and observers; returns when every validator is connected to every other.
     pub(crate) async fn start(validators: usize, observers: usize) -> Self {
+        Self::start_with(validators, observers, Vec::new(), SNAPSHOT_AFTER_BLOCKS).await
+    }
+
+    /// As [`Self::start`], with more accounts in the genesis, and nodes that make a snapshot anew as often as these blocks say.
+    pub(crate) async fn start_with(
+        validators: usize,
+        observers: usize,
+        accounts: Vec<GenesisAccount>,
+        after_blocks: u64,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let identities: Vec<NodeIdentity> = (0..validators + observers)
             .map(|index| NodeIdentity::load_or_create(&dir.path().join(format!("{index}/keys"))).unwrap())
             .collect();
-        let genesis = genesis(&identities[..validators]);
-        let mut nodes = Vec::new();
+        let mut genesis = genesis(&identities[..validators]);
+        genesis.accounts.extend(accounts);
+        let (mut nodes, mut metrics) = (Vec::new(), Vec::new());
         for (index, identity) in identities.iter().enumerate() {
-            nodes.push(start(&genesis, identity, index, &dir.path().join(index.to_string())).await);
+            metrics.push(Metrics::new().unwrap());
+            let (dir, counters) = (dir.path().join(index.to_string()), metrics[index].clone());
+            nodes.push(start(&genesis, identity, index, &dir, after_blocks, counters).await);
         }
         for one in &nodes {
             for other in &nodes {
@@ -69,7 +84,7 @@ impl Mesh {
         for node in &mut nodes {
             relay_gossip(node);
         }
-        Self { genesis, nodes, alice: key(100), dir }
+        Self { genesis, nodes, metrics, alice: key(100), dir }
     }
 
     /// Where a node keeps what outlives it.
@@ -104,17 +119,59 @@ impl Mesh {
 
     /// An observer comes later, and knows the validators.
     pub(crate) async fn join(&mut self) {
+        self.join_alone().await;
+        self.introduce_last();
+    }
+
+    /// As [`Self::join`], but knows nobody yet.
+    pub(crate) async fn join_alone(&mut self) {
         let (index, home) = (self.nodes.len(), self.dir.path().join(self.nodes.len().to_string()));
         let identity = NodeIdentity::load_or_create(&home.join("keys")).unwrap();
-        let mut newcomer = start(&self.genesis, &identity, index, &home).await;
-        for one in &self.nodes {
-            let (peer, address) = (one.control.local_peer_id(), one.control.listen_addresses().remove(0));
-            newcomer.control.add_address(peer, address.clone()).unwrap();
-            newcomer.control.reserve(peer, vec![address]).unwrap();
-        }
+        let metrics = Metrics::new().unwrap();
+        self.metrics.push(metrics.clone());
+        let mut newcomer = start(&self.genesis, &identity, index, &home, SNAPSHOT_AFTER_BLOCKS, metrics).await;
         relay_gossip(&mut newcomer);
         self.nodes.push(newcomer);
     }
+
+    /// The last node gets to know the others.
+    pub(crate) fn introduce_last(&self) {
+        let (newcomer, others) = self.nodes.split_last().unwrap();
+        for one in others {
+            connect(&newcomer.control, &one.control);
+        }
+    }
+}
+
+/// One dials the other, and does not let go.
+pub(crate) fn connect(one: &Control, other: &Control) {
+    let (peer, address) = (other.local_peer_id(), other.listen_addresses().remove(0));
+    one.add_address(peer, address.clone()).unwrap();
+    one.reserve(peer, vec![address]).unwrap();
+}
+
+/// A peer of this chain with a network and nothing else.
+pub(crate) async fn bare_peer(mesh: &Mesh, seed: u8) -> Control {
+    let keypair = mesh30k_p2p::keypair_from_seed([seed; 32]).unwrap();
+    let (control, mut events) = mesh30k_p2p::spawn(network(keypair, seed.into())).unwrap();
+    while control.listen_addresses().is_empty() {
+        events.recv().await.unwrap();
+    }
+    for node in &mesh.nodes {
+        connect(&control, &node.control);
+    }
+    while control.peers().len() < mesh.nodes.len() {
+        events.recv().await.unwrap();
+    }
+    tokio::spawn(async move { while events.recv().await.is_some() {} });
+    control
+}
+
+fn network(keypair: mesh30k_p2p::Keypair, seed: u64) -> Config {
+    let mut network = Config::new("test", keypair, seed);
+    network.transport = TransportKind::Memory;
+    network.listen = vec!["/memory/0".parse().unwrap()];
+    network
 }
 
 fn key(seed: u8) -> SecretKey {
@@ -135,20 +192,24 @@ fn relay_gossip(node: &mut Foundation) {
     });
 }
 
-async fn start(genesis: &Genesis, identity: &NodeIdentity, index: usize, dir: &std::path::Path) -> Foundation {
-    let mut network = Config::new("test", identity.transport().unwrap(), index as u64);
-    network.transport = TransportKind::Memory;
-    network.listen = vec!["/memory/0".parse().unwrap()];
+async fn start(
+    genesis: &Genesis,
+    identity: &NodeIdentity,
+    index: usize,
+    dir: &std::path::Path,
+    snapshot_after_blocks: u64,
+    metrics: Metrics,
+) -> Foundation {
     Foundation::start(FoundationParts {
         genesis: genesis.clone(),
         kv: Arc::new(MemDisk::new(FlushMode::Immediate).open()),
-        ledger: LedgerSettings { block_cache_mib: 2, memtable_mib: 4, snapshot_after_blocks: SNAPSHOT_AFTER_BLOCKS },
+        ledger: LedgerSettings { block_cache_mib: 2, memtable_mib: 4, snapshot_after_blocks },
         identity,
         store_id: store_id(index),
         dir: dir.to_owned(),
         sign_log: dir.join("sign.log"),
-        network,
-        metrics: Metrics::new().unwrap(),
+        network: network(identity.transport().unwrap(), index as u64),
+        metrics,
         disk: DiskHandle::new(dir.to_owned(), DiskLimits { read_only_bytes: 1, resume_bytes: 2 }),
     })
     .await
@@ -201,4 +262,12 @@ pub(crate) fn transfer(mesh: &Mesh, nonce: u64, amount: Uftns) -> SignedTransact
     let op = Operation::Transfer(Transfer { to: mesh.bob(), amount, memo: String::new() });
     let valid_until = TimeMs(clock::wall_ms() + 60_000);
     Transaction::new(&mesh.genesis.context(), alice, nonce, valid_until, Uftns::ftns(1), op).sign(&[&mesh.alice])
+}
+
+/// Accounts that take much room: some 1,800 fill a chunk of a snapshot.
+pub(crate) fn crowd(accounts: u32) -> Vec<GenesisAccount> {
+    let shared: Vec<_> = (210..225).map(|seed| key(seed).public()).collect();
+    let own = |n: u32| SecretKey::from_seed(Hash::of(&n.to_le_bytes()).0).public();
+    let policy = |n: u32| KeyPolicy::new(1, shared.iter().copied().chain([own(n)]).collect());
+    (0..accounts).map(|n| GenesisAccount { policy: policy(n), balance: Uftns::ftns(1), region: None }).collect()
 }
