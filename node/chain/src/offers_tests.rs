@@ -24,7 +24,7 @@ fn manifest(height: u64, round: u32, chunks: usize, list: u8, signers: &[u8]) ->
     let context = ChainContext { chain: ChainId::new("offers").unwrap(), genesis: Hash::of(b"genesis") };
     let (epoch, round, height) = (Epoch(round), Round(round), Height(height));
     let header = Header {
-        chain: context.chain.clone(),
+        chain: context.chain,
         epoch,
         round,
         height,
@@ -42,7 +42,7 @@ fn manifest(height: u64, round: u32, chunks: usize, list: u8, signers: &[u8]) ->
     let vote = |n: &u8| {
         let of = Vote {
             phase: Phase::First,
-            context: context.clone(),
+            context,
             epoch,
             round,
             height,
@@ -57,7 +57,7 @@ fn manifest(height: u64, round: u32, chunks: usize, list: u8, signers: &[u8]) ->
     let votes: Vec<SignedVote> = signers.iter().map(vote).collect();
     let info = |n: usize| ChunkInfo { hash: Hash::of(&[list, u8::try_from(n).unwrap()]), bytes: 9 };
     Manifest {
-        chain: context.chain.clone(),
+        chain: context.chain,
         genesis: context.genesis,
         certificate: Certificate::assemble(&votes).unwrap(),
         commitment,
@@ -68,7 +68,7 @@ fn manifest(height: u64, round: u32, chunks: usize, list: u8, signers: &[u8]) ->
 }
 
 fn offer_of(manifest: Manifest) -> Offer {
-    let context = ChainContext { chain: manifest.chain.clone(), genesis: manifest.genesis };
+    let context = ChainContext { chain: manifest.chain, genesis: manifest.genesis };
     Offer { manifest: manifest.verify(&context, &validators(), Height(0)).unwrap(), handovers: Vec::new() }
 }
 
