@@ -9,6 +9,7 @@ pub mod config;
 pub mod content;
 pub mod datadir;
 pub mod disk;
+pub mod duties;
 pub mod execution;
 pub mod foundation;
 pub mod grid;

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::config::{AgentSettings, Config, ListenError, NodeSettings, bind};
 use crate::datadir::{self, DataDir, DataDirError};
 use crate::disk::{self, DiskHandle, DiskState, DiskTask, DiskWatch};
+use crate::duties::{self, DutyParts};
 use crate::foundation::{Foundation, FoundationError, FoundationParts};
 use crate::grid::{self, GridHandle};
 use crate::harness::Harness;
@@ -380,6 +381,15 @@ fn start_member(foundation: &Foundation, parts: MemberParts<'_>) -> Result<(Mesh
     mesh.freezes().set_sink(Arc::new(arrival.clone()));
     tokio::spawn(arrival::serve(arrival.clone(), control.accept(lanes::EVENT)?, roster.clone(), stop.clone()));
     tokio::spawn(arrival::follow_rules(arrival.clone(), ledger.finals(), stop.clone()));
+    let duties = duties::start(DutyParts {
+        me,
+        key: identity.account(),
+        ledger: ledger.clone(),
+        sectors: mesh.sectors().clone(),
+        grid: grid.clone().filter(|_| config.carbon.report),
+        metrics: metrics.clone(),
+        stop: stop.clone(),
+    });
     let tasks = tasks::start(TaskParts {
         ledger: ledger.clone(),
         control: control.clone(),
@@ -390,7 +400,7 @@ fn start_member(foundation: &Foundation, parts: MemberParts<'_>) -> Result<(Mesh
         metrics,
         shutdown: stop.clone(),
     })?;
-    Ok((service, Member { mesh, arrival, tasks }))
+    Ok((service, Member { mesh, arrival, tasks, duties }))
 }
 
 /// The reports of agents, once the arrival thread runs that measures them.

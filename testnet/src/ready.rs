@@ -185,6 +185,7 @@ mod tests {
             disk: DiskRow::default(),
             pool: 0,
             hosted_agents: 0,
+            duties: Vec::new(),
             replay: String::new(),
             not_ready: not_ready.iter().map(|&reason| reason.to_owned()).collect(),
             peak_rss_kib: 0,

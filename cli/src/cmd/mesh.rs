@@ -4,8 +4,9 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use mesh30k_core::registry::Extreme;
 use mesh30k_ledger::types::{AgentClass, AgentId, Region, SectorId};
-use mesh30k_node::api::types::{AgentRow, DiskRow, HistoryAnswer, MeshTree, StatisticsRow, Status};
+use mesh30k_node::api::types::{AgentRow, DiskRow, DutyRow, DutyState, HistoryAnswer, MeshTree, StatisticsRow, Status};
 use mesh30k_node::clock::wall_ms;
+use mesh30k_testnet::carbon::utc;
 use mesh30k_testnet::operations::{self, FindOrder};
 
 use crate::output::{json, line, or_dash, table};
@@ -296,6 +297,7 @@ fn status(session: &Session) -> Result<()> {
         tree.sectors.len(),
         status.hosted_agents
     ));
+    status.duties.iter().for_each(|duty| line(duty_line(duty)));
     if !status.replay.is_empty() {
         line(format!("note: {}", status.replay));
     }
@@ -303,6 +305,18 @@ fn status(session: &Session) -> Result<()> {
         line(format!("not ready: {missing}"));
     }
     Ok(())
+}
+
+fn duty_line(row: &DutyRow) -> String {
+    let state = match row.state {
+        DutyState::Resting => "nothing to do",
+        DutyState::Waiting => "to be done",
+        DutyState::Done => "done",
+        DutyState::Unpaid => "NO MONEY for the fee",
+        DutyState::GivenUp => "GIVEN UP",
+    };
+    let last = row.last_done.map(|at| format!(", last {}", utc(at))).unwrap_or_default();
+    format!("duty: {} of {}: {state}{last} ({})", row.duty.as_str(), row.subject, row.note)
 }
 
 fn tree(session: &Session) -> Result<()> {

@@ -8,6 +8,7 @@ use mesh30k_p2p::Control;
 use super::problem::ApiError;
 use super::types::OwnIntensity;
 use crate::clock;
+use crate::duties::DutyHandle;
 use crate::grid::GridHandle;
 use crate::harness::Harness;
 use crate::ledger::LedgerHandle;
@@ -25,6 +26,8 @@ pub struct Member {
     pub arrival: ArrivalHandle,
     /// Tasks.
     pub tasks: TaskHandle,
+    /// What it does for the ledger by itself.
+    pub duties: DutyHandle,
 }
 
 /// What the API is made of.

@@ -53,6 +53,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
         disk: DiskRow { state: disk.as_str().to_owned(), free_bytes, total_bytes },
         pool: chain.pool,
         hosted_agents: node.map_or(0, |node| ledger.roster().hosted_by(node).count()),
+        duties: state.member().map(|member| member.duties.rows()).unwrap_or_default(),
         replay: state.replay().to_owned(),
         not_ready: state.not_ready(),
         peak_rss_kib: peak_rss_kib(),

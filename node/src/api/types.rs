@@ -17,6 +17,7 @@ use mesh30k_ledger::types::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use crate::duties::{Duty, DutyRow, DutyState};
 pub use accounts::{KeysAnswer, OfficeRow, ScheduleRow, SchedulesPage, StakeAnswer, StakeRow};
 pub use carbon::{
     CarbonPage, CreditRow, CreditsAnswer, DeclarationsAnswer, DrawRow, EmergencyRow, IntensityAnswer, MedianRow,
@@ -74,6 +75,8 @@ pub struct Status {
     pub pool: usize,
     /// Agents hosted by this node.
     pub hosted_agents: usize,
+    /// What the node does for the ledger by itself, and when it last did.
+    pub duties: Vec<DutyRow>,
     /// How the delays of the hosted agents come about, in words; empty when nothing is replayed.
     pub replay: String,
     /// What is still missing before the node is ready; empty when ready.

@@ -219,6 +219,13 @@ pub(super) const KEYS: &[Key] = &[
         "How old a figure may be; older ones fall back to the ledger's.",
     ),
     key(
+        "carbon.report",
+        Kind::Bool,
+        "true",
+        "",
+        "Report the source's figures to the ledger while the node's account is an oracle; without the office nothing is reported.",
+    ),
+    key(
         "ledger.block_cache_mib",
         Kind::Integer(1, 4_096),
         "8",

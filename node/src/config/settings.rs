@@ -162,6 +162,8 @@ pub struct CarbonSettings {
     pub refresh_s: u64,
     /// Seconds a figure counts.
     pub fresh_s: u64,
+    /// Whether an oracle's node reports the source's figures.
+    pub report: bool,
 }
 
 /// Section `ledger`.

@@ -45,6 +45,12 @@ impl GridBook {
         Self { source, zone, fresh_ms, last: None, problem: None, failures: 0 }
     }
 
+    /// The zone that is read.
+    #[must_use]
+    pub fn zone(&self) -> &str {
+        &self.zone
+    }
+
     /// Takes what a look at the source gave. True when it is news: the first failure after a success, or the reverse.
     pub fn take(&mut self, read: Result<Reading, GridError>) -> bool {
         let failed_before = self.problem.is_some();

@@ -40,6 +40,20 @@ impl GridHandle {
         mg_per_kwh
     }
 
+    /// The source's own figure while it counts; never the ledger's.
+    ///
+    /// # Errors
+    /// Why none counts.
+    pub fn reading(&self, now: TimeMs) -> Result<Reading, GridError> {
+        self.book().reading(now)
+    }
+
+    /// The zone that is read.
+    #[must_use]
+    pub fn zone(&self) -> String {
+        self.book().zone().to_owned()
+    }
+
     /// As the API shows it.
     #[must_use]
     pub fn shown(&self, now: TimeMs) -> OwnIntensity {

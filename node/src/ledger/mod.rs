@@ -8,6 +8,7 @@ mod evidence;
 mod halt;
 mod handle;
 mod observer;
+mod own;
 mod peers;
 mod recent;
 mod snapshot_sync;

@@ -131,4 +131,38 @@ mod tests {
         let mut other = SectorApp::new(SectorId(5), SharedSeat::new(SectorId(5)));
         assert!(other.admits(at, &snapshot.bytes).is_err() && other.restore(at, &snapshot.bytes).is_err());
     }
+
+    /// A grant that a coordinator decides on so long after day 9 began.
+    fn entry(sector: SectorId, after_us: i64) -> Vec<u8> {
+        let until = TimeUs(9 * 86_400_000_000 + after_us + LEASE_US);
+        let (cluster, from) = (ClusterId { sector, index: 0 }, until.plus_us(-LEASE_US));
+        let grant = LeaseGrant { cluster, lead: NodeId(1), deputy: None, from, until, after: Fencing::NONE };
+        SectorEntry::Leases(vec![grant]).encode()
+    }
+
+    #[test]
+    fn voters_hold_the_same_seal_of_a_day_whenever_they_came() {
+        let sector = SectorId(4);
+        let log = [entry(sector, 1), b"noise".to_vec(), entry(sector, 86_400_000_000), entry(sector, 86_400_000_001)];
+        let voter = || {
+            let seat = SharedSeat::new(sector);
+            (SectorApp::new(sector, seat.clone()), seat)
+        };
+        let at = |index: usize| LogPosition { term: 2, index: index as u64 + 1 };
+        let apply = |app: &mut SectorApp, range: std::ops::Range<usize>| {
+            for index in range {
+                app.apply(at(index), &log[index]);
+            }
+        };
+        let ((mut steady, first), (mut restarted, second), (mut newcomer, third)) = (voter(), voter(), voter());
+        apply(&mut steady, 0..2);
+        let before = steady.snapshot().unwrap();
+        apply(&mut steady, 2..4);
+        // From a snapshot of before the day ended, with entries again that it holds; and from one of after.
+        restarted.restore(at(1), &before.bytes).unwrap();
+        apply(&mut restarted, 0..4);
+        newcomer.restore(at(3), &steady.snapshot().unwrap().bytes).unwrap();
+        let seals = [first, second, third].map(|seat| seat.lock().state.seal(9));
+        assert!(seals[0].is_some() && seals[0] == seals[1] && seals[1] == seals[2], "{seals:?}");
+    }
 }

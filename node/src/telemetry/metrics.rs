@@ -5,6 +5,8 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::duties::DutyMetrics;
+
 /// Content type of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -72,6 +74,8 @@ pub struct Metrics {
     pub evidence_submitted: IntCounter,
     /// Chunks of snapshots given to others.
     pub sync_chunks_served: IntCounter,
+    /// What this node does for the ledger by itself.
+    pub duties: DutyMetrics,
     /// Connected peers.
     pub peers: IntGauge,
     /// Agents hosted here.
@@ -129,6 +133,7 @@ impl Metrics {
                 "Evidence this node brought before the ledger.",
             )?,
             sync_chunks_served: counter(r, "mesh30k_sync_chunks_served_total", "Chunks of snapshots given to others.")?,
+            duties: DutyMetrics::new(r)?,
             peers: gauge(r, "mesh30k_p2p_peers", "Connected peers.")?,
             agents: gauge(r, "mesh30k_agents_hosted", "Agents hosted by this node.")?,
             cascades: counter(r, "mesh30k_arrival_cascades_total", "Events this node orchestrated.")?,
@@ -253,19 +258,19 @@ fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, Me
     Ok(metric)
 }
 
-fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, MetricError> {
+pub(super) fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, MetricError> {
     let metric = IntGauge::new(name, help)?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, label: &str) -> Result<IntCounterVec, MetricError> {
+pub(super) fn counters(registry: &Registry, name: &str, help: &str, label: &str) -> Result<IntCounterVec, MetricError> {
     let metric = IntCounterVec::new(Opts::new(name, help), &[label])?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
 
-fn gauges(registry: &Registry, name: &str, help: &str, label: &str) -> Result<IntGaugeVec, MetricError> {
+pub(super) fn gauges(registry: &Registry, name: &str, help: &str, label: &str) -> Result<IntGaugeVec, MetricError> {
     let metric = IntGaugeVec::new(Opts::new(name, help), &[label])?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)

@@ -13,18 +13,14 @@ use mesh30k_consensus::finality::Evidence;
 use mesh30k_ledger::keys::SecretKey;
 use mesh30k_ledger::ops::{Operation, ProveEquivocation};
 use mesh30k_ledger::query;
-use mesh30k_ledger::state::StateError;
-use mesh30k_ledger::transaction::Transaction;
-use mesh30k_ledger::types::{Height, NodeId, TimeMs, TxId, Uftns};
+use mesh30k_ledger::types::{Height, NodeId, TimeMs, TxId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::handle::{LedgerHandle, SubmitError};
+use super::handle::LedgerHandle;
 use crate::clock;
 use book::{EvidenceBook, Taken, View};
 
-/// How long a transaction that brings evidence in stays valid, ms, and how long it is waited for.
-const VALIDITY_MS: u64 = 30_000;
 /// The loop looks around at least this often while something waits.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
@@ -147,24 +143,8 @@ impl View for Books<'_> {
     }
 
     fn can_pay(&self, proof: &ProveEquivocation) -> bool {
-        let Some(key) = self.key else { return false };
-        let affordable = || {
-            let tx = transaction(self.ledger, key, proof)?;
-            self.ledger.read(|state| {
-                let account = query::account(state, &tx.account)?.unwrap_or_default();
-                Ok::<_, StateError>(query::base_fee(state)?.fee(tx.weight()) <= account.balance)
-            })
-        };
-        affordable().unwrap_or(false)
+        self.key.is_some_and(|key| self.ledger.can_pay(key, Operation::ProveEquivocation(*proof)))
     }
-}
-
-fn transaction(ledger: &LedgerHandle, key: &SecretKey, proof: &ProveEquivocation) -> Result<Transaction, StateError> {
-    let account = mesh30k_ledger::key_policy::KeyPolicy::single(key.public()).account();
-    let nonce = ledger.read(|state| query::next_nonce(state, &account))?;
-    let valid_until = TimeMs(clock::wall_ms().saturating_add(VALIDITY_MS));
-    let op = Operation::ProveEquivocation(*proof);
-    Ok(Transaction::new(&ledger.context(), account, nonce, valid_until, Uftns::ftns(1), op))
 }
 
 /// Brings kept evidence before the ledger from this node's own account while it is a validator, until the ledger has taken it. Never
@@ -197,13 +177,11 @@ pub(crate) async fn pursue(ledger: LedgerHandle, key: SecretKey) {
 
 async fn bring_in(ledger: &LedgerHandle, key: &SecretKey, proof: &ProveEquivocation) {
     let offender = proof.first.vote.validator;
-    let submitted = transaction(ledger, key, proof).map_err(SubmitError::from);
-    match submitted.and_then(|tx| ledger.submit(tx.sign(&[key]))) {
+    match ledger.submit_own(key, Operation::ProveEquivocation(*proof)) {
         Ok(id) => {
             ledger.metrics().evidence_submitted.inc();
             tracing::warn!(%offender, height = %proof.first.vote.height, %id, "evidence was brought before the ledger");
-            // What came of it is read from the ledger.
-            let _ = ledger.wait_final(&id, Duration::from_millis(VALIDITY_MS)).await;
+            ledger.wait_own(&id).await;
             let mut book = ledger.evidence_desk().book();
             book.settle(&Books { ledger, key: None });
             ledger.count_evidence(&book);
