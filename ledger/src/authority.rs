@@ -85,6 +85,12 @@ impl Authority {
         Ok(authority)
     }
 
+    /// Of which chain.
+    #[must_use]
+    pub const fn context(&self) -> &ChainContext {
+        &self.context
+    }
+
     /// Who certifies now.
     #[must_use]
     pub const fn validators(&self) -> &ValidatorSet {

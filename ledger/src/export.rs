@@ -17,12 +17,17 @@ use crate::parameters::Parameters;
 use crate::query;
 use crate::records::*;
 use crate::signing::ChainContext;
-use crate::smt;
-use crate::state::{ChangeSet, Entry, MemoryState, StateError, StateRead, decode_record, keyspace};
+use crate::state::{ChangeSet, Entry, StateError, StateRead, decode_record, keyspace};
 use crate::types::{AccountId, Epoch, Hash};
+
+mod importer;
+
+pub use importer::Importer;
 
 /// What the first line says.
 const FORMAT: &str = "mesh30k ledger export v1";
+/// Why a line is refused that can be read.
+const NOT_AS_WRITTEN: &str = "it is not written as an export writes it";
 /// Entries read at once.
 const PAGE: usize = 1_024;
 /// Bytes of one line, at most: twice the largest record in hexadecimal.
@@ -51,13 +56,13 @@ struct Line {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant says in its sentence what its fields are")]
 pub enum ImportError {
-    #[error("the first line is no `{FORMAT}`: {0}")]
-    Head(String),
+    #[error("line {line} is no first line of a `{FORMAT}`: {reason}")]
+    Head { line: u64, reason: String },
     #[error("line {line} cannot be read: {reason}")]
     Line { line: u64, reason: String },
     #[error("line {line} does not come after the one before it; keys stand in ascending order, each once")]
     Order { line: u64 },
-    #[error("the records give state root {found}, the first line says {expected}")]
+    #[error("the records give state root {found}, the first line of the state says {expected}")]
     Root { found: Hash, expected: Hash },
     #[error("state cannot be rebuilt")]
     State(#[from] StateError),
@@ -106,33 +111,14 @@ pub fn export(state: &dyn StateRead, mut each: impl FnMut(String)) -> Result<(),
 /// Lines that are no export, or whose records have another root.
 pub fn import<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<ChangeSet, ImportError> {
     let mut lines = lines.into_iter();
-    let head: Head =
-        serde_json::from_str(lines.next().unwrap_or_default()).map_err(|error| ImportError::Head(error.to_string()))?;
-    if head.format != FORMAT {
-        return Err(ImportError::Head(head.format.chars().take(60).collect()));
+    let mut importer = Importer::begin(1, lines.next().unwrap_or_default())?;
+    let mut range = ChangeSet::new();
+    for line in lines {
+        range.extend(importer.take(line)?.map(|(key, value)| (key, Some(value))));
     }
-    let (mut records, mut history) = (ChangeSet::new(), ChangeSet::new());
-    let mut last = Vec::new();
-    for (number, line) in (2_u64..).zip(lines) {
-        let (key, value) = entry(line).map_err(|reason| ImportError::Line { line: number, reason })?;
-        if key <= last {
-            return Err(ImportError::Order { line: number });
-        }
-        last.clone_from(&key);
-        let committed = key.first().is_some_and(|domain| keyspace::COMMITTED.contains(domain));
-        if committed {
-            records.insert(key, Some(value))
-        } else {
-            history.insert(key, Some(value))
-        };
-    }
-    let found = smt::update(&MemoryState::new(), &mut records)?;
-    if found != head.tip.state_root {
-        return Err(ImportError::Root { found, expected: head.tip.state_root });
-    }
-    records.append(&mut history);
-    records.insert(keyspace::TIP.to_vec(), Some(encode(&head.tip)));
-    Ok(records)
+    let mut changes = importer.finish()?;
+    changes.append(&mut range);
+    Ok(changes)
 }
 
 fn text<T: Serialize>(value: &T) -> Result<String, StateError> {
@@ -161,22 +147,27 @@ fn entry(line: &str) -> Result<Entry, String> {
     if line.len() > MAX_LINE_BYTES {
         return Err(format!("it has {} bytes, at most {MAX_LINE_BYTES} are taken", line.len()));
     }
-    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let key = hex::decode(&line.key).map_err(|error| format!("its key: {error}"))?;
-    if !DOMAINS.iter().any(|domain| key.starts_with(domain)) {
+    let read: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let key = hex::decode(&read.key).map_err(|error| format!("its key: {error}"))?;
+    let is_beside = key.starts_with(keyspace::BLOCK_PEAKS) && key != keyspace::BLOCK_PEAKS;
+    if is_beside || !DOMAINS.iter().any(|domain| key.starts_with(domain)) {
         return Err("its key names nothing an export holds".into());
     }
-    let value = match (line.record, line.bytes) {
+    let value = match (read.record, read.bytes) {
         (None, Some(bytes)) => hex::decode(bytes).map_err(|error| format!("its bytes: {error}"))?,
         (record, None) => {
             let form = form_of(&key).ok_or("records of its key have no JSON form")?;
-            if line.kind.as_deref() != Some(form.kind) {
+            if read.kind.as_deref() != Some(form.kind) {
                 return Err(format!("its key is that of a record of kind {}", form.kind));
             }
             (form.to_bytes)(record.unwrap_or(Value::Null))?
         }
         _ => return Err("it has a record and bytes".into()),
     };
+    // One state is one file: what says the same in other words is refused as well.
+    if text(&self::line(&key, &value)).as_deref() != Ok(line) {
+        return Err(NOT_AS_WRITTEN.into());
+    }
     Ok((key, value))
 }
 

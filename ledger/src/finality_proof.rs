@@ -44,24 +44,37 @@ impl FinalityProof {
     /// # Errors
     /// The first thing that does not fit.
     pub fn verify(&self, genesis: &Genesis) -> Result<(), FinalityProofError> {
-        let (header, certificate) = (&self.header, &self.certificate);
-        if certificate.block != header.id() {
-            return Err(FinalityProofError::WrongBlock { found: certificate.block, expected: header.id() });
-        }
-        let same = [
-            ("chain", header.chain == genesis.chain),
-            ("epoch", header.epoch == certificate.epoch),
-            ("round", header.round == certificate.round),
-            ("height", header.height == certificate.height),
-            ("parent", header.parent == certificate.parent),
-        ];
-        if let Some((field, _)) = same.iter().find(|(_, equal)| !equal) {
-            return Err(FinalityProofError::HeaderMismatch(field));
-        }
-        Authority::led_by(genesis, &self.handovers)?.check(certificate)?;
-        if self.commitment.hash() != certificate.commitment {
-            return Err(FinalityProofError::WrongCommitment);
-        }
-        Ok(())
+        let authority = Authority::led_by(genesis, &self.handovers)?;
+        check(&authority, &self.header, &self.commitment, &self.certificate)
     }
+}
+
+/// As [`FinalityProof::verify`], for whoever has followed the hand-overs already.
+///
+/// # Errors
+/// The first thing that does not fit.
+pub fn check(
+    authority: &Authority,
+    header: &Header,
+    commitment: &Commitment,
+    certificate: &Certificate,
+) -> Result<(), FinalityProofError> {
+    if certificate.block != header.id() {
+        return Err(FinalityProofError::WrongBlock { found: certificate.block, expected: header.id() });
+    }
+    let same = [
+        ("chain", header.chain == authority.context().chain),
+        ("epoch", header.epoch == certificate.epoch),
+        ("round", header.round == certificate.round),
+        ("height", header.height == certificate.height),
+        ("parent", header.parent == certificate.parent),
+    ];
+    if let Some((field, _)) = same.iter().find(|(_, equal)| !equal) {
+        return Err(FinalityProofError::HeaderMismatch(field));
+    }
+    authority.check(certificate)?;
+    if commitment.hash() != certificate.commitment {
+        return Err(FinalityProofError::WrongCommitment);
+    }
+    Ok(())
 }

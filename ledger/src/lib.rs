@@ -48,6 +48,7 @@ pub mod pricing;
 pub mod priority;
 pub mod query;
 mod quota;
+pub mod range_audit;
 pub mod receipt;
 pub mod records;
 pub mod rejection;

@@ -29,7 +29,7 @@ fn leaf(block: &BlockId) -> Hash {
     Hash::derive("mesh30k range leaf v1", &[&block.0])
 }
 
-fn parent(left: &Hash, right: &Hash) -> Hash {
+pub(crate) fn parent(left: &Hash, right: &Hash) -> Hash {
     Hash::derive("mesh30k range node v1", &[&left.0, &right.0])
 }
 
@@ -80,6 +80,15 @@ pub fn append(state: &dyn StateRead, changes: &mut ChangeSet, block: &BlockId) -
     peaks.hashes.push(hash);
     peaks.count = peaks.count.saturating_add(1);
     changes.insert(keyspace::BLOCK_PEAKS.to_vec(), Some(encode(&peaks)));
+    Ok(peaks.root())
+}
+
+/// The root of the range as it is.
+///
+/// # Errors
+/// State that cannot be read.
+pub fn root(state: &dyn StateRead) -> Result<Hash, StateError> {
+    let peaks: Peaks = read(state, keyspace::BLOCK_PEAKS)?.unwrap_or_default();
     Ok(peaks.root())
 }
 

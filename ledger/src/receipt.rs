@@ -98,3 +98,9 @@ pub(crate) fn outcome_leaves(outcomes: &[Outcome], transactions: &[TxId], due: &
         .chain(due.iter().map(DueEvent::leaf))
         .collect()
 }
+
+/// What a commitment names as its outcomes root: over the outcomes of these transactions, in order, and what fell due.
+#[must_use]
+pub fn outcomes_root(outcomes: &[Outcome], transactions: &[TxId], due: &[DueEvent]) -> Hash {
+    merkle::root(&outcome_leaves(outcomes, transactions, due))
+}

@@ -120,9 +120,13 @@ fn what_was_changed_on_the_way_is_refused() {
     ] {
         assert!(matches!(with(account, wrong.into()), ImportError::Line { .. }), "{wrong}");
     }
-    assert!(matches!(back(&[]), Err(ImportError::Head(_))));
+    assert!(matches!(back(&[]), Err(ImportError::Head { line: 1, .. })));
+    let escaped = lines[account].replacen("\"key\":\"6", "\"key\":\"\\u0036", 1);
+    for same in [lines[account].replacen(':', ": ", 1), escaped] {
+        assert!(matches!(with(account, same), ImportError::Line { .. }), "it says the same, but is not written so");
+    }
     let other = lines[0].replace("export v1", "export v2");
-    assert!(matches!(with(0, other), ImportError::Head(_)));
+    assert!(matches!(with(0, other), ImportError::Head { line: 1, .. }));
 }
 
 static BUSY: LazyLock<(MemoryState, Vec<String>)> = LazyLock::new(|| {
