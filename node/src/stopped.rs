@@ -38,6 +38,7 @@ impl Stopped {
         let kv: Arc<dyn KvStore> =
             Arc::new(RocksStore::open_with(&data.db(), config.ledger.memory(), abort_on_fatal())?);
         let store = LedgerStore::new(Arc::clone(&kv));
+        store.take_back_import()?;
         Ok(Self { genesis, data, kv, store })
     }
 

@@ -13,9 +13,9 @@ use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use mesh30k_ledger::ops::{Operation, Transfer};
 use mesh30k_ledger::receipt::Receipt;
-use mesh30k_ledger::types::{AccountId, Height, TxId, Uftns};
+use mesh30k_ledger::types::{AccountId, TxId, Uftns};
 use mesh30k_node::api::types::{AccountRow, TransactionRow};
-use mesh30k_node::archive;
+use mesh30k_node::archive::{self, Archived, History};
 
 use crate::cmd::prove::{ProveArgs, verify};
 use crate::cmd::recover::NodeArgs;
@@ -107,11 +107,17 @@ pub(crate) enum Ledger {
         #[arg(long)]
         hex: bool,
     },
-    /// Write the whole state of a stopped node's ledger to a file, with the proof that it is final.
-    #[command(after_help = "Example: mesh30k ledger export ledger.jsonl --config node.toml")]
+    /// Write a stopped node's ledger to a file: every block it keeps and the whole state, with the proof that they are final.
+    #[command(
+        after_help = "Examples:\n  mesh30k ledger export ledger.jsonl --config node.toml\n  mesh30k ledger export state.jsonl \
+                      --state-only --config node.toml"
+    )]
     Export {
         /// The file to write; one that is there is not overwritten.
         file: PathBuf,
+        /// Leave the blocks out: whoever begins with the file has no receipts of before.
+        #[arg(long)]
+        state_only: bool,
         #[command(flatten)]
         node: NodeArgs,
     },
@@ -154,10 +160,14 @@ impl Ledger {
             Self::Prove(args) => args.run(session),
             Self::Verify { file, genesis } => verify(session, &file, &genesis),
             Self::Evidence { hex } => evidence::show(session, hex),
-            Self::Export { file, node } => write_new(&file, "state", |out| Ok(archive::export(&node.read()?, out)?)),
-            Self::Journal { file, node } => {
-                write_new(&file, "movements", |out| Ok(archive::journal(&node.read()?, out)?))
+            Self::Export { file, state_only, node } => {
+                let history = if state_only { History::Left } else { History::Kept };
+                write_new(&file, |out| Ok(archive::export(&node.read()?, history, out).map(held)?))
             }
+            Self::Journal { file, node } => write_new(&file, |out| {
+                let height = archive::journal(&node.read()?, out)?;
+                Ok(format!("movements up to block {height}"))
+            }),
             Self::Import { file, node } => {
                 let lines = File::open(&file).with_context(|| format!("{} can't be read", file.display()))?;
                 let height = archive::import(&node.read()?, BufReader::new(lines))?;
@@ -170,13 +180,22 @@ impl Ledger {
     }
 }
 
-/// Fills a file that was not there; a half-written one is taken away again.
-fn write_new(path: &Path, what: &str, fill: impl FnOnce(BufWriter<&File>) -> Result<Height>) -> Result<()> {
+fn held(archived: Archived) -> String {
+    let Archived { first, last } = archived;
+    match first {
+        Some(first) if first == last => format!("block {last} and the state after it"),
+        Some(first) => format!("blocks {first} to {last} and the state after them"),
+        None => format!("the state after block {last}, without blocks,"),
+    }
+}
+
+/// Fills a file that was not there, and says with what; a half-written one is taken away again.
+fn write_new(path: &Path, fill: impl FnOnce(BufWriter<&File>) -> Result<String>) -> Result<()> {
     let file = File::create_new(path).with_context(|| format!("{} can't be made", path.display()))?;
-    let synced = fill(BufWriter::new(&file)).and_then(|height| Ok(file.sync_all().map(|()| height)?));
+    let synced = fill(BufWriter::new(&file)).and_then(|what| Ok(file.sync_all().map(|()| what)?));
     match synced {
-        Ok(height) => {
-            line(format!("{what} up to block {height} written to {}", path.display()));
+        Ok(what) => {
+            line(format!("{what} written to {}", path.display()));
             Ok(())
         }
         Err(error) => {

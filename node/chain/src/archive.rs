@@ -1,205 +1,146 @@
-//! The ledger as a file: its state with the proof that it is final, which another node's ledger can begin with, and the movements of
-//! money since genesis as a journal.
+//! The ledger as a file: its blocks and its state with the proof that they are final, which another node's ledger can begin with, and
+//! the movements of money since genesis as a journal.
+
+mod block_line;
+mod error;
+mod journal;
+mod lineage;
+mod reader;
+
+use std::io;
 
 use mesh30k_consensus::finality::FinalTip;
-use mesh30k_consensus::storage::StoreError;
-use mesh30k_ledger::authority::{Authority, AuthorityError};
 use mesh30k_ledger::block::Header;
-use mesh30k_ledger::execute::{BlockError, execute};
-use mesh30k_ledger::export::{ImportError, export, import};
+use mesh30k_ledger::export::export;
 use mesh30k_ledger::finality::{Certificate, Commitment};
 use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::handover::{Handover, up_to};
-use mesh30k_ledger::restart::restart;
-use mesh30k_ledger::state::{ChangeSet, MemoryState, StateError};
+use mesh30k_ledger::query;
+use mesh30k_ledger::state::StateError;
 use mesh30k_ledger::types::Height;
-use mesh30k_ledger::{journal, mmr, query};
 use serde::{Deserialize, Serialize};
 
+pub use error::ArchiveError;
+pub use lineage::HistoryError;
+
 use crate::store::LedgerStore;
+use reader::Reader;
 
 /// What the first line says.
-const FORMAT: &str = "mesh30k ledger archive v1";
+const FORMAT: &str = "mesh30k ledger archive v2";
+/// Bytes of one line, at most: those of the largest block as JSON, where a byte can take six letters.
+pub const MAX_ARCHIVE_LINE_BYTES: usize = 128 * 1_024 * 1_024;
 
-/// The first line: after which block the state is, and why to believe it. The export of the state follows.
+/// The first line: after which block the state is, and why to believe it. The blocks from `first_block` on follow, a line each, then the
+/// export of the state.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
     format: String,
+    /// The first block in the file; none where it holds the state only.
+    first_block: Option<Height>,
     header: Header,
     commitment: Commitment,
     certificate: Certificate,
     /// How the right to certify came from the validators of the genesis to those of this block.
-    #[serde(default)]
     handovers: Vec<Handover>,
 }
 
-/// Why the ledger was not written to a file or read from one.
-#[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
-    /// Only genesis is there.
-    #[error("no block is final here yet: there is nothing but the genesis, which is a file already")]
-    NothingFinal,
-    /// The state came from elsewhere, its proof did not stay.
-    #[error(
-        "block {0} is not kept here: this node began from a snapshot or an archive; write a file after its next block"
-    )]
-    NoProof(Height),
-    /// The first line.
-    #[error("the first line is no `{FORMAT}`: {0}")]
-    Head(String),
-    /// The state.
-    #[error(transparent)]
-    Import(#[from] ImportError),
-    /// Another chain's.
-    #[error("the archive is of chain {found}, this node is of {expected}; or the two have different genesis files")]
-    OtherChain {
-        /// The archive's.
-        found: String,
-        /// The node's.
-        expected: String,
-    },
-    /// A certificate that proves nothing.
-    #[error("the archive's block is not certified by validators that the genesis leads to")]
-    Certificate(#[from] AuthorityError),
-    /// A certificate for something else.
-    #[error("the archive's {0} is not the certified one")]
-    NotCertified(&'static str),
-    /// There is a ledger already.
-    #[error("this node's ledger is at block {0} already; an archive is read by a node that has only its genesis")]
-    NotNew(Height),
-    /// The history does not reach back.
-    #[error(
-        "block {0} is not kept here: this node began from a snapshot or an archive, and a journal needs every block"
-    )]
-    NoBlock(Height),
-    /// A kept block that can't be carried out.
-    #[error("block {height} can't be carried out again")]
-    Block {
-        /// Which.
-        height: Height,
-        /// Why.
-        #[source]
-        source: BlockError,
-    },
-    /// A kept block that leads elsewhere.
-    #[error("block {0}, carried out again, leads to another state than the certified one")]
-    Differs(Height),
-    /// State that can't be read.
-    #[error("state can't be read")]
-    State(#[from] StateError),
-    /// The database.
-    #[error("the ledger's storage failed")]
-    Storage(#[from] StoreError),
+/// Which blocks go into an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// All that are kept in one run up to the last.
+    Kept,
+    /// None.
+    Left,
+}
+
+/// What an archive holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Archived {
+    /// The first block in it, if there are any.
+    pub first: Option<Height>,
+    /// The block its state is after.
+    pub last: Height,
 }
 
 impl LedgerStore {
-    /// Hands out the lines of an archive of the state after the last final block, without line ends.
+    /// Hands out the lines of an archive as of the last final block, without line ends. One block is held at a time.
     ///
     /// # Errors
-    /// [`ArchiveError::NothingFinal`] and [`ArchiveError::NoProof`], or storage that fails.
-    pub fn archive(&self, mut each: impl FnMut(String)) -> Result<Height, ArchiveError> {
+    /// [`ArchiveError::NothingFinal`], [`ArchiveError::NoProof`] and [`ArchiveError::JustHandedOver`], or storage that fails.
+    pub fn archive(&self, history: History, mut each: impl FnMut(String)) -> Result<Archived, ArchiveError> {
         // Commits wait meanwhile, so that all entries are of one height.
         let _reading = self.reading();
-        let height = query::tip(self)?.height;
-        if height == Height(0) {
+        let tip = query::tip(self)?;
+        let last = tip.height;
+        if last == Height(0) {
             return Err(ArchiveError::NothingFinal);
         }
-        let stored = self.block(height)?.ok_or(ArchiveError::NoProof(height))?;
-        let (header, commitment) = (stored.block.header, stored.commitment);
-        let certificate = stored.certificate;
+        let stored = self.block(last)?.ok_or(ArchiveError::NoProof(last))?;
+        // An order that keeps the validators changes the round only.
+        if (stored.commitment.state_root, stored.block.header.round) != (tip.state_root, tip.round) {
+            return Err(ArchiveError::JustHandedOver(last));
+        }
+        let first = match history {
+            History::Kept => self.kept_from(last)?,
+            History::Left => None,
+        };
+        let (header, commitment, certificate) = (stored.block.header, stored.commitment, stored.certificate);
         let handovers = up_to(&self.handovers()?, certificate.epoch, certificate.round).to_vec();
-        let head = Head { format: FORMAT.into(), header, commitment, certificate, handovers };
-        each(serde_json::to_string(&head).map_err(|error| StateError::Storage(error.to_string()))?);
+        let head = Head { format: FORMAT.into(), first_block: first, header, commitment, certificate, handovers };
+        each(head.text()?);
+        for height in (first.unwrap_or(last.next()).0..=last.0).map(Height) {
+            let stored = self.block(height)?.ok_or(ArchiveError::NoBlock(height))?;
+            each(block_line::write(stored).map_err(|error| unwritten(&error))?);
+        }
         export(self, each)?;
-        Ok(height)
+        Ok(Archived { first, last })
     }
 
-    /// Puts the state of an archive in the place of the genesis, if validators certified it to whom the genesis leads by itself or
-    /// by the hand-overs in the archive. These are kept.
+    /// Puts the ledger of an archive in the place of the genesis, if validators certified it to whom the genesis leads by itself or
+    /// by the hand-overs in the archive. These are kept, and so are the blocks. One block and the state are held at a time.
     ///
     /// # Errors
-    /// [`ArchiveError`]; then nothing is changed.
-    pub fn read_archive<'a>(
+    /// [`ArchiveError`]; then nothing is changed. Where the process ends meanwhile, [`Self::take_back_import`] takes back what
+    /// was written.
+    pub fn read_archive<L: AsRef<str>>(
         &self,
         genesis: &Genesis,
-        lines: impl IntoIterator<Item = &'a str>,
+        lines: impl IntoIterator<Item = io::Result<L>>,
     ) -> Result<FinalTip, ArchiveError> {
         if let Some(tip) = self.final_tip()? {
             return Err(ArchiveError::NotNew(tip.height));
         }
-        let mut lines = lines.into_iter();
-        let first = lines.next().unwrap_or_default();
-        let head: Head = serde_json::from_str(first).map_err(|error| ArchiveError::Head(error.to_string()))?;
-        if head.format != FORMAT {
-            return Err(ArchiveError::Head(head.format.chars().take(60).collect()));
+        let read = self.read_lines(genesis, lines.into_iter());
+        if read.is_err() {
+            self.take_back_import()?;
         }
-        let changes = import(lines)?;
-        let mut state = MemoryState::new();
-        state.apply(changes.clone());
-        head.check(&state, genesis)?;
-        let tip = FinalTip::of(&head.header, &head.certificate);
-        self.keep_handovers(&head.handovers)?;
-        self.replace_state(&changes, Some(&tip))?;
-        Ok(tip)
+        read
     }
 
-    /// Carries every final block out again, from `genesis`, and hands out the journal's entries. What comes out is compared with what
-    /// was certified, block by block.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
-    pub fn journal(&self, genesis: ChangeSet, mut each: impl FnMut(String)) -> Result<Height, ArchiveError> {
-        let last = query::tip(self)?.height;
-        let mut state = MemoryState::new();
-        state.apply(genesis);
-        each(journal::opening(&state)?);
-        let handovers = self.handovers()?;
-        for height in (1..=last.0).map(Height) {
-            let stored = self.block(height)?.ok_or(ArchiveError::NoBlock(height))?;
-            // What a vote changes, the block itself carries out.
-            let ordered = handovers.iter().filter(|handover| matches!(handover, Handover::Restart(_)));
-            for handover in ordered.filter(|handover| handover.last().height.next() == height) {
-                let (epoch, round) = handover.leads_to();
-                let changes = restart(&state, epoch, round, handover.validators())?;
-                state.apply(changes);
-            }
-            let done = execute(&state, &stored.block).map_err(|source| ArchiveError::Block { height, source })?;
-            if done.commitment != stored.commitment {
-                return Err(ArchiveError::Differs(height));
-            }
-            if let Some(entry) = journal::block(&state, &done.changes)? {
-                each(entry);
-            }
-            state.apply(done.changes);
+    fn read_lines<L: AsRef<str>>(
+        &self,
+        genesis: &Genesis,
+        lines: impl Iterator<Item = io::Result<L>>,
+    ) -> Result<FinalTip, ArchiveError> {
+        let mut lines =
+            (1_u64..).zip(lines).map(|(line, text)| text.map_err(|source| ArchiveError::Unread { line, source }));
+        let Some(first) = lines.next() else { return Err(ArchiveError::Head("the file is empty".into())) };
+        let mut reader = Reader::begin(self, genesis, first?.as_ref())?;
+        for line in lines {
+            reader.take(line?.as_ref())?;
         }
-        Ok(last)
+        reader.finish()
     }
 }
 
 impl Head {
-    fn check(&self, state: &MemoryState, genesis: &Genesis) -> Result<(), ArchiveError> {
-        let (context, own) = (query::context(state)?, genesis.context());
-        if context != own {
-            let (found, expected) = (context.chain.to_string(), own.chain.to_string());
-            return Err(ArchiveError::OtherChain { found, expected });
-        }
-        Authority::led_by(genesis, &self.handovers)?.check(&self.certificate)?;
-        let (tip, block) = (query::tip(state)?, self.header.id());
-        let range = mmr::prove(state, tip.height)?.map(|proof| proof.peaks.root());
-        let claims = [
-            ("block", self.certificate.block == block && self.certificate.height == self.header.height),
-            ("commitment", self.certificate.commitment == self.commitment.hash()),
-            ("state", self.commitment.state_root == tip.state_root && tip.block == block),
-            (
-                "height",
-                tip.height == self.header.height && tip.time == self.header.time && tip.round == self.header.round,
-            ),
-            ("range of blocks", range == Some(self.commitment.blocks_root)),
-        ];
-        match claims.into_iter().find(|(_, holds)| !holds) {
-            Some((what, _)) => Err(ArchiveError::NotCertified(what)),
-            None => Ok(()),
-        }
+    fn text(&self) -> Result<String, StateError> {
+        serde_json::to_string(self).map_err(|error| unwritten(&error))
     }
+}
+
+fn unwritten(error: &serde_json::Error) -> StateError {
+    StateError::Storage(format!("a line cannot be written: {error}"))
 }

@@ -21,7 +21,7 @@ mod validator;
 mod verdicts;
 
 pub use app::{Hooks, LedgerApp, MAX_ORDER_AHEAD_MS, Shared};
-pub use archive::ArchiveError;
+pub use archive::{ArchiveError, Archived, History, HistoryError, MAX_ARCHIVE_LINE_BYTES};
 pub use catch_up::{CatchUp, Wanted};
 pub use chunk_plan::{
     Ask, ChunkOutcome, ChunkPlan, Due, FAILURES_MAX, IN_FLIGHT_MAX, LATE_MS, PER_SOURCE_MAX, SOURCES_MAX,

@@ -1,5 +1,7 @@
 //! Final state, blocks and indexes on disk. Nothing that is not final is ever written here.
 
+mod import;
+
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -28,7 +30,7 @@ const POSITION_KEY: &[u8] = b"ledger/final-position";
 /// The last final block: its height, name, commitment and time.
 const TIP_KEY: &[u8] = b"ledger/final-tip";
 /// Bytes of one stored block with its outcomes, at most.
-const STORED_BLOCK_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+pub(crate) const STORED_BLOCK_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 
 /// There once the sign-log was made: from then on a missing log means that it was lost.
 const SIGNED_KEY: &[u8] = b"ledger/has-signed";
@@ -109,21 +111,25 @@ impl LedgerStore {
     /// Storage that fails.
     pub fn replace_state(&self, changes: &ChangeSet, tip: Option<&FinalTip>) -> Result<(), StoreError> {
         let mut batch = WriteBatch::new();
-        let mut from = Vec::new();
-        loop {
-            let page = self.kv.scan(Table::State, &from, None, ScanLimit::entries(STATE_PAGE))?;
-            let Some((last, _)) = page.last() else { break };
-            from = [last.as_slice(), &[0]].concat();
-            for (key, _) in page {
-                batch.delete(Table::State, key);
-            }
-        }
+        self.delete_state(&mut batch, |_| true)?;
         put_changes(&mut batch, changes);
         if let Some(tip) = tip {
             put_tip(&mut batch, tip);
         }
         let _writing = self.commit.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.resident.replace(changes, || self.kv.write(&batch))
+    }
+
+    fn delete_state(&self, batch: &mut WriteBatch, goes: impl Fn(&[u8]) -> bool) -> Result<(), StoreError> {
+        let mut from = Vec::new();
+        loop {
+            let page = self.kv.scan(Table::State, &from, None, ScanLimit::entries(STATE_PAGE))?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, _) in page.into_iter().filter(|(key, _)| goes(key)) {
+                batch.delete(Table::State, key);
+            }
+        }
     }
 
     /// Writes a final block and the state after it, at once or not at all.

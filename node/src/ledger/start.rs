@@ -132,6 +132,11 @@ pub fn start(parts: LedgerParts<'_>) -> Result<LedgerService, LedgerStartError> 
         parts;
     let context = genesis.context();
     let store = LedgerStore::with_records(kv, settings.records_bytes());
+    if store.take_back_import()? {
+        tracing::warn!(
+            "an import of a ledger was broken off here; what it wrote is taken back, and this node begins with its genesis"
+        );
+    }
     if query::is_initialized(&store)? {
         let found = query::context(&store)?.genesis;
         if found != context.genesis {

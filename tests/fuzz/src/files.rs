@@ -1,6 +1,6 @@
 //! What operators hand to a node as files: genesis, exports, archives, restart orders.
 
-use mesh30k_chain::{LedgerStore, Restartable, SignedRestart, SignedStatement};
+use mesh30k_chain::{FinalBlock, History, LedgerStore, Restartable, SignedRestart, SignedStatement, StoredBlock};
 use mesh30k_consensus::finality::FinalTip;
 use mesh30k_consensus::storage::{FlushMode, MemDisk};
 use mesh30k_ledger::codec::{decode, encode};
@@ -9,7 +9,7 @@ use mesh30k_ledger::genesis::Genesis;
 use mesh30k_ledger::invariants;
 use mesh30k_ledger::state::{ChangeSet, MemoryState};
 use mesh30k_ledger::types::{Epoch, Round};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::strict::{choose, stable_json, strict, through_json};
 use crate::world::CERTIFIED;
@@ -66,16 +66,53 @@ fn written(changes: &ChangeSet) -> Option<Vec<String>> {
     Some(lines)
 }
 
-/// An archive, read by a node that has only its genesis: only the certified state is taken.
+/// The lines of the ledger of a node that came to be when the last block did.
+pub static ARCHIVE: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let (store, certified) = (memory(), &*CERTIFIED);
+    let state = certified.world.state.entries().map(|(key, value)| (key.to_vec(), Some(value.to_vec()))).collect();
+    store.replace_state(&state, None).expect("memory does not fail");
+    let stored = StoredBlock {
+        block: certified.block.clone(),
+        certificate: certified.certificate.clone(),
+        outcomes: certified.execution.outcomes.clone(),
+        due: certified.execution.due.clone(),
+        commitment: certified.execution.commitment,
+    };
+    let (changes, transactions) = (ChangeSet::new(), certified.execution.transactions.as_slice());
+    let block = FinalBlock { stored: &stored, changes: &changes, transactions, position: None };
+    store.commit(&block).expect("memory does not fail");
+    let mut lines = Vec::new();
+    store.archive(History::Kept, |line| lines.push(line)).expect("its last block is certified");
+    lines
+});
+
+fn memory() -> LedgerStore {
+    LedgerStore::new(Arc::new(MemDisk::new(FlushMode::Immediate).open()))
+}
+
+/// The first lines of an archive, before the others of a genuine one, read by a node that has only its genesis: only the certified ledger
+/// is taken, and it is the file that was read that is written of it; of what is refused, nothing stays.
 pub fn archive(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let store = LedgerStore::new(Arc::new(MemDisk::new(FlushMode::Immediate).open()));
+    let given = text.split('\n').count();
+    let lines: Vec<&str> = text.split('\n').chain(ARCHIVE.iter().skip(given).map(String::as_str)).collect();
+    let store = memory();
     let genesis = CERTIFIED.world.genesis.initial_changes().expect("the genesis is sound");
     store.replace_state(&genesis, None).expect("memory does not fail");
-    if let Ok(tip) = store.read_archive(&CERTIFIED.world.genesis, text.lines()) {
-        assert_eq!(tip.block, CERTIFIED.block.id());
-        let root = mesh30k_ledger::query::tip(&store).expect("state can be read").state_root;
-        assert_eq!(root, CERTIFIED.execution.commitment.state_root);
+    let height = CERTIFIED.block.header.height;
+    let Ok(tip) = store.read_archive(&CERTIFIED.world.genesis, lines.iter().map(Ok)) else {
+        assert!(store.block(height).expect("memory does not fail").is_none(), "a refused archive left a block");
+        assert!(!store.take_back_import().expect("memory does not fail"), "a refused archive was not taken back");
+        return;
+    };
+    assert_eq!(tip.block, CERTIFIED.block.id());
+    let root = mesh30k_ledger::query::tip(&store).expect("state can be read").state_root;
+    assert_eq!(root, CERTIFIED.execution.commitment.state_root);
+    // Without its block, a state proves itself to nobody else.
+    if store.block(height).expect("memory does not fail").is_some() {
+        let mut again = Vec::new();
+        store.archive(History::Kept, |line| again.push(line)).expect("it was just read");
+        assert_eq!(again, lines, "what was read is written otherwise");
     }
 }
 

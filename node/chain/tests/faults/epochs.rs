@@ -10,6 +10,7 @@ use mesh30k_ledger::types::{Epoch, Height, NodeId};
 use openraft::type_config::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
 
+use super::archive::{comes_back, comes_back_between_two_epochs};
 use super::sim::observer::OBSERVER;
 use super::sim::scene::{Scene, each_seed};
 use super::sim::{Plan, run, seat};
@@ -55,6 +56,8 @@ fn the_genesis_is_enough(scene: &Scene, store: &LedgerStore, last: u64) {
         assert_eq!(bare.verify(genesis).is_ok(), led == 0);
     }
     assert_eq!((led, all.len()), (1, 1));
+    assert_eq!(comes_back(genesis, store), Height(1));
+    comes_back_between_two_epochs(genesis, store);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! --example faults -- SEED` lives it again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod archive;
 mod clocks;
 mod epochs;
 mod full_disk;

@@ -14,6 +14,7 @@ use mesh30k_ledger::types::{Epoch, Hash, Height, NodeId, Round, TimeMs};
 use openraft::type_config::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
 
+use super::archive::comes_back;
 use super::sim::malice::Malice;
 use super::sim::scene::{Scene, each_seed};
 
@@ -74,6 +75,9 @@ fn the_genesis_is_enough(scene: &Scene, nodes: &[NodeId]) {
     }
     assert_eq!(query::tip(&newcomer).unwrap().state_root, query::tip(&peer).unwrap().state_root);
     assert_eq!(newcomer.handovers().unwrap(), peer.handovers().unwrap());
+    for node in nodes {
+        comes_back(genesis, &scene.world.common.process(*node).unwrap().store);
+    }
 }
 
 /// Until every one of these holds the highest final block.
