@@ -103,8 +103,10 @@ async fn a_validator_that_votes_twice_is_brought_before_the_ledger_by_the_others
     for node in &mesh.nodes[..3] {
         let mut finals = node.ledger.finals();
         let jailed = || node.ledger.read(|state| query::jail(state, &offender)).unwrap().is_some();
+        // A node may hear of the punishment before it has heard both votes itself.
+        let punished = || node.ledger.evidence().iter().any(|row| matches!(row.state, EvidenceState::Punished(_)));
         let wait = async {
-            while !jailed() {
+            while !jailed() || !punished() {
                 finals.changed().await.unwrap()
             }
         };

@@ -56,7 +56,14 @@ fn a_new_node_begins_with_the_history_of_one_that_is_gone() {
     // What was paid meanwhile comes first.
     assert!(ids(&after).ends_with(&ids(&before)), "{after:?}");
     mesh.pay(1);
-    mesh.wait_level(GONE, 1);
+    let newest = mesh.status(1).unwrap().final_height;
+    let block = |number| mesh.api(number).get::<serde_json::Value>(&format!("/v1/blocks/{newest}"));
+    let wanted = block(1).unwrap();
+    wait_until("the new node follows", RETURN_MAX, || match block(GONE) {
+        Ok(found) if found == wanted => Ok(()),
+        Ok(found) => Err(found.to_string()),
+        Err(error) => Err(error.to_string()),
+    });
 }
 
 /// A line that was changed is refused with its number, a file that is cut short as well, and the node stays as it was.
