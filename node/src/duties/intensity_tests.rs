@@ -5,8 +5,9 @@ use mesh30k_ledger::records::{IntensityRecord, IntensityWord};
 use mesh30k_ledger::types::{AccountId, TimeMs};
 
 use super::intensity::{IntensityBook, REST_MS, Sight};
-use super::progress::{DutyState, TRIES_MAX};
+use super::progress::DutyState;
 use crate::grid::{GridBook, GridError, Reading};
+use crate::ledger::own::TRIES_MAX;
 
 const NOW: TimeMs = TimeMs(1_795_896_000_000);
 const DAY_MS: u64 = 86_400_000;

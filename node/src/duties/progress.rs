@@ -3,12 +3,7 @@
 use mesh30k_ledger::types::TimeMs;
 use serde::{Deserialize, Serialize};
 
-/// From the first try to the next; the pause doubles each time.
-pub(super) const RETRY_MS: u64 = 30_000;
-/// The longest pause, and how long one without money waits until it looks again.
-pub(super) const RETRY_MAX_MS: u64 = 600_000;
-/// Tries of one thing between two starts of the node.
-pub(super) const TRIES_MAX: u32 = 12;
+use crate::ledger::own::{RETRY_MAX_MS, TRIES_MAX, pause_ms};
 
 /// What a node does by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -108,10 +103,6 @@ impl Progress {
     const fn is_open(&self) -> bool {
         matches!(self.state, DutyState::Waiting | DutyState::Unpaid)
     }
-}
-
-fn pause_ms(tries: u32) -> u64 {
-    RETRY_MS.saturating_mul(1 << tries.min(10)).min(RETRY_MAX_MS)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod evidence;
 mod halt;
 mod handle;
 mod observer;
-mod own;
+pub(crate) mod own;
 mod peers;
 mod recent;
 mod snapshot_sync;

@@ -15,6 +15,17 @@ use crate::clock;
 
 /// How long such a transaction stays valid, ms, and how long it is waited for.
 const VALIDITY_MS: u64 = 30_000;
+/// From the first try of one thing to the next, ms; the pause doubles each time.
+const RETRY_MS: u64 = 30_000;
+/// The longest pause, and how long one without money waits until it looks again, ms.
+pub(crate) const RETRY_MAX_MS: u64 = 600_000;
+/// Tries of one thing between two starts of the node.
+pub(crate) const TRIES_MAX: u32 = 12;
+
+/// How long to wait after a try, when there were so many before it.
+pub(crate) fn pause_ms(tries: u32) -> u64 {
+    RETRY_MS.saturating_mul(1 << tries.min(10)).min(RETRY_MAX_MS)
+}
 
 impl LedgerHandle {
     /// Whether the account of `key` can pay for an operation now.

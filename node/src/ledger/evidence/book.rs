@@ -8,16 +8,12 @@ use mesh30k_ledger::ops::ProveEquivocation;
 use mesh30k_ledger::types::{Height, NodeId, TimeMs, TxId};
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::own::{RETRY_MAX_MS, TRIES_MAX, pause_ms};
+
 /// Pieces kept, at most; one that is settled makes room, one that finds none is counted.
 pub(super) const KEPT_MAX: usize = 256;
 /// Who saw it first waits so long for each validator whose turn comes before.
 const TURN_MS: u64 = 3_000;
-/// From the first try to the next; the pause doubles each time.
-const RETRY_MS: u64 = 30_000;
-/// The longest pause.
-const RETRY_MAX_MS: u64 = 600_000;
-/// Tries of one piece between two starts of the node.
-pub(super) const TRIES_MAX: u32 = 12;
 
 /// What it is about: one piece of each sort against one validator at one height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,10 +175,6 @@ impl EvidenceBook {
     pub(super) fn unsettled(&self) -> usize {
         self.kept.values().filter(|kept| !matches!(kept.state, EvidenceState::Punished(_))).count()
     }
-}
-
-fn pause_ms(tries: u32) -> u64 {
-    RETRY_MS.saturating_mul(1 << tries.min(10)).min(RETRY_MAX_MS)
 }
 
 impl Kept {
