@@ -9,7 +9,8 @@ use mesh30k_ledger::records::{AnchorHeads, AnchorRecord};
 use mesh30k_ledger::types::{Hash, NodeId, SectorId, TimeMs};
 use mesh30k_ledger::unit_price::period_of;
 
-use super::progress::{Duty, DutyRow, DutyState, Progress};
+use super::progress::Progress;
+use super::row::{Duty, DutyRow, DutyState};
 
 /// After a period's end voters wait so long: the last entries of it are applied everywhere then,
 pub(super) const SETTLE_MS: u64 = 60_000;

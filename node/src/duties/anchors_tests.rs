@@ -8,7 +8,7 @@ use mesh30k_ledger::types::{Hash, NodeId, SectorId, TimeMs};
 use mesh30k_ledger::unit_price::period_of;
 
 use super::anchors::{AnchorBook, AnchorView, LATE_SPREAD_MS, SETTLE_MS, SPREAD_MS};
-use super::progress::DutyState;
+use super::row::DutyState;
 use crate::ledger::own::TRIES_MAX;
 
 const DAY: u64 = 20_000;

@@ -4,7 +4,8 @@ use mesh30k_ledger::ops::{ReportIntensity, WINDOW_MS};
 use mesh30k_ledger::records::{IntensityRecord, IntensityWord};
 use mesh30k_ledger::types::{AccountId, Region, TimeMs};
 
-use super::progress::{Duty, DutyRow, DutyState, Progress};
+use super::progress::Progress;
+use super::row::{Duty, DutyRow, DutyState};
 use crate::grid::{GridError, Reading};
 
 /// A figure that moved less than so much of the last word is not worth a fee: 2 %,

@@ -5,7 +5,7 @@ use mesh30k_ledger::records::{IntensityRecord, IntensityWord};
 use mesh30k_ledger::types::{AccountId, TimeMs};
 
 use super::intensity::{IntensityBook, REST_MS, Sight};
-use super::progress::DutyState;
+use super::row::DutyState;
 use crate::grid::{GridBook, GridError, Reading};
 use crate::ledger::own::TRIES_MAX;
 

@@ -11,7 +11,8 @@ mod intensity;
 #[cfg(test)]
 mod intensity_tests;
 mod progress;
+mod row;
 mod service;
 
-pub use progress::{Duty, DutyRow, DutyState};
+pub use row::{Duty, DutyRow, DutyState};
 pub use service::{DutyHandle, DutyParts, start};

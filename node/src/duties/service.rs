@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::anchors::{AnchorBook, AnchorView};
 use super::intensity::{IntensityBook, Sight};
-use super::progress::{Duty, DutyRow, DutyState};
+use super::row::{Duty, DutyRow, DutyState};
 use crate::clock;
 use crate::grid::GridHandle;
 use crate::ledger::LedgerHandle;

@@ -10,6 +10,7 @@ pub mod common;
 pub mod scene;
 
 pub mod api;
+pub mod duties;
 pub mod execution;
 pub mod files;
 pub mod grid;
