@@ -177,7 +177,7 @@ fn standing(session: &Session, account: &str) -> Result<()> {
         None => line(format!("    never changed; everybody begins with {REPUTATION_START}")),
     }
     line(format!(
-        "  confidence {:>8}    │{:<BAR_WIDTH$}│",
+        "  confidence {:>8}     │{:<BAR_WIDTH$}│",
         percent(answer.confidence_ppm),
         bar(answer.confidence_ppm.into(), CONFIDENCE_MAX_PPM.into(), BAR_WIDTH)
     ));

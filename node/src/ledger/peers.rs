@@ -60,9 +60,9 @@ impl Peers {
         self.roster.load().node_of(peer)
     }
 
-    /// Connected peers to ask for a snapshot: the validators, others only where few of those are connected
-    /// that were not asked in vain. Always in the same order: peers
-    /// that are asked at the same times make their snapshots after the same blocks, so that a newcomer finds several with the same one.
+    /// Connected peers to ask for a snapshot: the validators, others only where few of those are connected that were not asked in vain.
+    /// Always in the same order: peers that are asked at the same times make their snapshots after the same blocks, so that a newcomer
+    /// finds several with the same one.
     pub(crate) fn for_snapshots(&self, is_spent: impl Fn(&PeerId) -> bool) -> Vec<PeerId> {
         let own = self.control.local_peer_id();
         let is_able = |peer: &PeerId| *peer != own && self.control.is_connected(peer) && !is_spent(peer);
